@@ -1,0 +1,88 @@
+"""Delete threads for good, with what went written to the audit log in the same transaction."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import OperationalError, connection, transaction
+from django_tenants.utils import schema_context
+from psycopg import errors
+
+from memory.store import removal, sessions
+from memory.store.removal import Size
+from memory.store.sessions import Filter
+from studio.models import Agent
+from studio.services import audit
+from studio.services.audit import Actor
+
+# in one go: more would hold its locks for too long
+MOST: Final = 10_000
+
+
+class Busy(Exception):
+    """An agent held one of the threads for too long; nothing was deleted, and trying again helps."""
+
+
+class TooMany(Exception):
+    """More threads than go in one deletion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What was deleted; `event_id` is the audit event's, None where nothing was left to delete."""
+
+    threads: int
+    runs: int
+    messages: int
+    event_id: int | None
+
+
+def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
+    """Ids of the agent's threads that match; one more than MOST stands for too many."""
+    with schema_context(agent.schema_name):
+        return sessions.matching_ids(filter, MOST + 1, content)
+
+
+def preview(agent: Agent, session_ids: list[str]) -> Size:
+    """Count exactly what deleting these threads would remove."""
+    with schema_context(agent.schema_name):
+        return removal.measure(session_ids)
+
+
+def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: str = "") -> Deleted:
+    """Delete those of the agent's threads that are still there, all or none, and audit it.
+
+    The log keeps the id of a single thread and only counts of many: ids may be personal data. Raises
+    Busy, and TooMany above MOST.
+    """
+    if len(session_ids) > MOST:
+        raise TooMany
+    try:
+        with schema_context(agent.schema_name), transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("set local statement_timeout = '60s'")
+            return _delete(actor, agent, session_ids, reason)
+    except OperationalError as error:
+        if isinstance(error.__cause__, errors.LockNotAvailable | errors.DeadlockDetected):
+            raise Busy from error
+        raise
+
+
+def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> Deleted:
+    ids = removal.lock(session_ids)
+    if not ids:
+        return Deleted(0, 0, 0, None)
+    size = removal.remove(ids)
+    # Last, because the log's own lock is everybody's.
+    event = audit.record(
+        actor,
+        "threads.delete",
+        agent=agent,
+        object=ids[0] if len(ids) == 1 else "",
+        data={
+            "counts": {"threads": size.threads, "runs": size.runs, "messages": size.messages, "users": size.people},
+            "text_bytes": size.text_bytes,
+            "rows": {"agno_sessions": size.threads, "agno_runs": size.run_rows},
+        },
+        reason=reason,
+    )
+    return Deleted(size.threads, size.runs, size.messages, event.pk)

@@ -1,0 +1,65 @@
+"""A thread as a file: its row and every run, written while it is read."""
+
+import json
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+from django_tenants.utils import schema_context
+
+from memory.store import header, runs
+from studio.models import Agent
+from studio.services import audit
+from studio.services.audit import Actor
+
+T = TypeVar("T")
+
+FORMATS: Final = {"json": "application/json", "ndjson": "application/x-ndjson"}
+
+
+def export_thread(actor: Actor, agent: Agent, session_id: str, form: str = "json") -> Iterator[str] | None:
+    """Log a download and return its text in pieces, or None where there is no such thread.
+
+    json is one object, {"agent", "session", "runs"}; ndjson has {"session": …} on its first line and
+    a run on each other. Both hold what is stored, as Postgres writes it.
+    """
+    with schema_context(agent.schema_name):
+        row = header.get_row(session_id)
+    if row is None:
+        return None
+    audit.record(actor, "thread.export", agent=agent, object=session_id, data={"format": form})
+    return _ndjson(agent, session_id, row) if form == "ndjson" else _json(agent, session_id, row)
+
+
+def _json(agent: Agent, session_id: str, row: str) -> Iterator[str]:
+    about = json.dumps({"id": agent.pk, "name": agent.name}, ensure_ascii=False)
+    yield f'{{"agent": {about},\n"session": {row},\n"runs": ['
+    for number, pieces in enumerate(_runs(agent, session_id)):
+        yield ",\n" if number else "\n"
+        yield from pieces
+    yield "\n]}\n"
+
+
+def _ndjson(agent: Agent, session_id: str, row: str) -> Iterator[str]:
+    yield f'{{"session": {row}}}\n'
+    for pieces in _runs(agent, session_id):
+        yield from pieces
+        yield "\n"
+
+
+def _runs(agent: Agent, session_id: str) -> Iterator[Iterator[str]]:
+    for pieces in in_schema(agent, runs.iter_runs(session_id)):
+        yield in_schema(agent, pieces)
+
+
+def in_schema(agent: Agent, source: Iterator[T]) -> Iterator[T]:
+    """Run each step of a read in the agent's schema.
+
+    A stream is sent after its request has left the schema, and between two steps the thread may
+    serve whatever else it likes.
+    """
+    while True:
+        with schema_context(agent.schema_name):
+            piece = next(source, None)
+        if piece is None:
+            return
+        yield piece

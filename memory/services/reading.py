@@ -1,0 +1,53 @@
+"""Reading transcripts: who opened which is in the audit log, once for each opening."""
+
+from hashlib import sha256
+from typing import Final
+
+from django.core import signing
+from django.db import connection
+
+from studio.models import Agent
+from studio.services import audit
+from studio.services.audit import Actor
+
+# A page that was left open this long is opened again when it asks for more.
+OPEN_FOR: Final = 12 * 3600
+_SALT: Final = "thread.read"
+_SEARCHED: Final = """
+    select from public.studio_auditevent
+    where agent_id = %s and actor_kind = %s and actor_id = %s and action = 'threads.search'
+        and data ->> 'q' = %s and at > now() - interval '5 minutes'
+    limit 1
+"""
+
+
+def record_reading(actor: Actor, agent: Agent, session_id: str, run_id: str | None = None) -> None:
+    """Log that somebody opened a thread, or the JSON of one of its runs."""
+    data = {} if run_id is None else {"run_id": run_id}
+    audit.record(actor, "thread.read", agent=agent, object=session_id, data=data)
+
+
+def record_search(actor: Actor, agent: Agent, words: str) -> None:
+    """Log a search in what was said; the same one again within five minutes is the same search."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SEARCHED, [agent.pk, actor.kind, actor.id, words])
+        if cursor.fetchone() is None:
+            audit.record(actor, "threads.search", agent=agent, data={"q": words})
+
+
+def ticket(actor: Actor, agent: Agent, session_id: str) -> str:
+    """Make the proof, for the parts that a page asks for later, that its opening was logged."""
+    return signing.TimestampSigner(salt=_SALT).sign(_subject(actor, agent, session_id))
+
+
+def is_open(actor: Actor, agent: Agent, session_id: str, given: str) -> bool:
+    """Whether `given` is a ticket of this person for this thread that is not too old."""
+    try:
+        subject = signing.TimestampSigner(salt=_SALT).unsign(given, max_age=OPEN_FOR)
+    except signing.BadSignature:
+        return False
+    return subject == _subject(actor, agent, session_id)
+
+
+def _subject(actor: Actor, agent: Agent, session_id: str) -> str:
+    return sha256("\0".join((actor.kind, actor.id, agent.pk, session_id)).encode()).hexdigest()[:32]

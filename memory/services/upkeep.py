@@ -1,0 +1,26 @@
+"""What the studio does by itself in the background: mend the thread index of every agent."""
+
+import logging
+
+from django.db import Error
+from django_tenants.utils import schema_context
+
+from memory.store import index
+from studio.models import Agent
+
+log = logging.getLogger("studio")
+
+
+def run() -> int:
+    """Mend what is dirty in each agent and return how many threads were counted again.
+
+    An agent that fails is logged and left for the next round.
+    """
+    mended = 0
+    for agent_id, schema in Agent.objects.values_list("pk", "schema_name"):
+        try:
+            with schema_context(schema):
+                mended += sum(done.mended for done in index.mend())
+        except Error as error:
+            log.warning("thread index of %s not mended: %s", agent_id, str(error).splitlines()[0])
+    return mended

@@ -1,0 +1,92 @@
+-- Agno's three tables as agno 2.5.14 and 3.1.10 make them, in the one layout that serves both:
+-- agno_sessions keeps the runs column of 2.5 beside the agno_runs table of 3.1. "if not exists"
+-- throughout, so that a schema which Agno made by itself is completed and loses nothing.
+create table if not exists {schema}.agno_sessions (
+    session_id varchar not null,
+    session_type varchar not null,
+    agent_id varchar,
+    team_id varchar,
+    workflow_id varchar,
+    user_id varchar,
+    session_data jsonb,
+    agent_data jsonb,
+    team_data jsonb,
+    workflow_data jsonb,
+    metadata jsonb,
+    runs jsonb,
+    summary jsonb,
+    created_at bigint not null,
+    updated_at bigint,
+    constraint agno_sessions_pkey primary key (session_id)
+)
+-- next
+alter table {schema}.agno_sessions add column if not exists runs jsonb
+-- next
+create index if not exists idx_agno_sessions_created_at on {schema}.agno_sessions (created_at)
+-- next
+create index if not exists idx_agno_sessions_session_type on {schema}.agno_sessions (session_type)
+-- next
+create table if not exists {schema}.agno_runs (
+    run_id varchar not null,
+    session_id varchar not null,
+    run_type varchar not null,
+    agent_id varchar,
+    team_id varchar,
+    workflow_id varchar,
+    user_id varchar,
+    parent_run_id varchar,
+    status varchar,
+    run_index bigint,
+    run_data jsonb not null,
+    created_at bigint not null,
+    updated_at bigint,
+    constraint agno_runs_pkey primary key (run_id),
+    constraint agno_runs_session_id_fkey foreign key (session_id)
+        references {schema}.agno_sessions (session_id) on delete cascade
+)
+-- next
+create index if not exists idx_agno_runs_agent_id on {schema}.agno_runs (agent_id)
+-- next
+create index if not exists idx_agno_runs_created_at on {schema}.agno_runs (created_at)
+-- next
+create index if not exists idx_agno_runs_run_type on {schema}.agno_runs (run_type)
+-- next
+create index if not exists idx_agno_runs_session_id on {schema}.agno_runs (session_id)
+-- next
+create index if not exists idx_agno_runs_session_id_run_index on {schema}.agno_runs (session_id, run_index)
+-- next
+create index if not exists idx_agno_runs_status on {schema}.agno_runs (status)
+-- next
+create index if not exists idx_agno_runs_team_id on {schema}.agno_runs (team_id)
+-- next
+create index if not exists idx_agno_runs_user_id on {schema}.agno_runs (user_id)
+-- next
+create index if not exists idx_agno_runs_workflow_id on {schema}.agno_runs (workflow_id)
+-- next
+create table if not exists {schema}.agno_schema_versions (
+    table_name varchar not null,
+    version varchar not null,
+    created_at varchar not null,
+    updated_at varchar,
+    constraint agno_schema_versions_pkey primary key (table_name)
+)
+-- next
+create index if not exists idx_agno_schema_versions_created_at on {schema}.agno_schema_versions (created_at)
+-- next
+-- lz4 reads and writes long transcripts several times faster; a server built without it keeps pglz
+do $$ begin
+    alter table {schema}.agno_sessions alter column runs set compression lz4;
+    alter table {schema}.agno_runs alter column run_data set compression lz4;
+exception when others then null;
+end $$
+-- next
+-- ours: the order in which a transcript is read, by (created_at, run_index, run_id)
+create index if not exists memory_agno_runs_order on {schema}.agno_runs
+    (session_id, created_at, (coalesce(run_index, 0)))
+-- next
+-- ours: Agno sorts its session lists by this expression
+create index if not exists memory_agno_sessions_recent on {schema}.agno_sessions
+    ((coalesce(updated_at, created_at)) desc)
+-- next
+-- ours: Agno lists the sessions of one user; hash, because a user id may be longer than a btree row
+create index if not exists memory_agno_sessions_user on {schema}.agno_sessions using hash (user_id)

@@ -1,0 +1,55 @@
+"""What every read of the store needs: rows as dicts, and values in the form that the indexes hold."""
+
+from hashlib import sha256
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+from psycopg import sql
+
+Row = dict[str, Any]
+
+# Counting stops one above the cap; a whole table above EXACT_UP_TO is told by the planner's estimate.
+COUNT_CAP: Final = 1_000
+EXACT_UP_TO: Final = 10_000
+LIMIT: Final = 200
+
+# A count is three columns: `matching` rows, the `cap` above which counting stopped, and `estimate`,
+# the planner's, for a table too large to count.
+_COUNT_TABLE = """
+    (select case when c.reltuples <= {cap} then (select count(*) from (select 1 from {table} limit {cap} + 1) n) end
+     from pg_class c where c.oid = {name}::regclass) as matching, {cap} as cap,
+    (select c.reltuples::bigint from pg_class c where c.oid = {name}::regclass) as estimate"""
+_COUNT_SOME = """
+    (select count(*) from (select 1 from {source} where {condition} limit {cap} + 1) n) as matching, {cap} as cap,
+    null::bigint as estimate"""
+
+
+def fetch(statement: sql.Composable, values: dict[str, Any]) -> list[Row]:
+    """Run one statement in the current schema and return its rows by column name."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def count_table(table: str) -> sql.Composable:
+    """Count all rows of a table; a large one only by estimate, with `matching` null."""
+    return sql.SQL(_COUNT_TABLE).format(
+        cap=sql.Literal(EXACT_UP_TO), table=sql.Identifier(table), name=sql.Literal(table)
+    )
+
+
+def count_some(source: sql.Composable, condition: sql.Composable) -> sql.Composable:
+    """Count the rows that match, up to one above COUNT_CAP."""
+    return sql.SQL(_COUNT_SOME).format(source=source, condition=condition, cap=sql.Literal(COUNT_CAP))
+
+
+def like(text: str) -> str:
+    """Escape the wildcards of LIKE."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def user_key(user_id: str) -> UUID:
+    """The key of a user in the index, as memory_user_key makes it; ids may be longer than an index row."""
+    return UUID(bytes=sha256(user_id.encode()).digest()[:16])

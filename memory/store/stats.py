@@ -1,0 +1,71 @@
+"""What the latest threads of an agent are like: the numbers behind the Memory tab's advice."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection
+
+LATEST: Final = 200
+# near enough to choose a depth by
+BYTES_PER_TOKEN: Final = 4
+
+# The limit comes before the filter, so that the index on last_at ends the read after 200 rows.
+_SQL: Final = """
+with latest as materialized (
+    select runs, tool_calls, tokens, text_bytes, has_summary, last_at
+    from memory_thread order by last_at desc, session_id desc limit %s
+)
+select count(*), count(*) filter (where has_summary), max(last_at),
+    coalesce(percentile_disc(0.5) within group (order by runs), 0),
+    coalesce(percentile_cont(0.5) within group (
+        order by least(nullif(tokens, 0), text_bytes / %s)::float / runs), 0),
+    coalesce(percentile_cont(0.5) within group (order by tool_calls::float / runs), 0),
+    coalesce(array_agg(runs order by runs), '{}')
+from latest where runs > 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadStats:
+    """Medians over the latest threads that have a run.
+
+    `run_tokens` is the most that one run adds to a history: what it was billed for, which holds the
+    instructions and the history that it was sent itself, or the size of its stored messages, which
+    holds their bookkeeping; whichever is less. `all_runs` are the run counts of these threads,
+    ascending; `last_at` is epoch seconds as the agent wrote it.
+    """
+
+    threads: int
+    with_summary: int
+    last_at: int | None
+    runs: int
+    run_tokens: float
+    run_tool_calls: float
+    all_runs: list[int]
+
+    def at(self, depth: int) -> "Window":
+        """Say what a history of `depth` runs is made of."""
+        whole = sum(runs <= depth for runs in self.all_runs)
+        return Window(
+            depth=depth,
+            tokens=depth * self.run_tokens,
+            tool_calls=round(depth * self.run_tool_calls),
+            percent_whole=100 * whole // self.threads if self.threads else 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What `depth` runs send along, and how many of the latest threads have no more runs than that."""
+
+    depth: int
+    tokens: float
+    tool_calls: int
+    percent_whole: int
+
+
+def latest_threads() -> ThreadStats:
+    """Measure the agent's latest threads by last activity, in the current schema, in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SQL, [LATEST, BYTES_PER_TOKEN])
+        return ThreadStats(*cursor.fetchone())

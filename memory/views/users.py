@@ -1,0 +1,74 @@
+"""Users of an agent, and the threads of one of them."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from memory.store import users as store
+from memory.views.sessions import list_response
+from memory.views.thread_list import counted, thread_list
+from memory.views.thread_query import name_of_user
+from studio import guard, ids
+
+_SORTED: Final = {"threads": "Threads", "runs": "Runs", "seen": "Last seen"}
+_LONGEST: Final = 6_000
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def users(request: HttpRequest, agent_id: str) -> HttpResponse:
+    agent = guard.get_agent(request, agent_id)
+    if not agent.is_agno:
+        return render(request, "memory/no_threads.html")
+    q, sort, cursor = (request.GET.get(name, "") for name in ("q", "sort", "cursor"))
+    q, sort = q.strip()[:_LONGEST], sort if sort in store.SORTS else store.DEFAULT_SORT
+    if "\x00" in q:
+        raise BadRequest("q")
+    try:
+        page = store.list_users(q, sort, cursor)
+    except ValueError as error:
+        raise BadRequest("cursor") from error
+    url = reverse("users", args=[agent_id])
+    ctx = {
+        "url": url,
+        "q": q,
+        "sort": sort,
+        "page": page,
+        "rows": [
+            row | {"name": name_of_user(row["user_id"]), "href": f"{url}{ids.encode(row['user_id'])}/"}
+            for row in page.rows
+        ],
+        "counted": counted(page, "user"),
+        "sorts": {name: (words, _address(url, q, name)) for name, words in _SORTED.items()},
+        "older": _address(url, q, sort, page.older) if page.older else "",
+        "newer": _address(url, q, sort, page.newer) if page.newer else "",
+        "here": _address(url, q, sort, cursor),
+        "is_first": not cursor,
+    }
+    return list_response(request, "users", ctx)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def user(request: HttpRequest, agent_id: str, user_id: str) -> HttpResponse:
+    agent = guard.get_agent(request, agent_id)
+    found = store.get_user(user_id) if agent.is_agno else None
+    if found is None:
+        raise Http404("no such user")
+    ctx = thread_list(request, agent, reverse("user", args=[agent_id, user_id]), user_id)
+    name = name_of_user(user_id)
+    ctx |= {"found": found, "name": name, "is_cut": len(user_id) > len(name), "user_key": ids.encode(user_id)}
+    htmx = request.htmx  # type: ignore[attr-defined]
+    return list_response(request, "threads" if htmx and not htmx.boosted else "user", ctx)
+
+
+def _address(url: str, q: str, sort: str, cursor: str | None = "") -> str:
+    asked = {"q": q, "sort": "" if sort == store.DEFAULT_SORT else sort, "cursor": cursor or ""}
+    asked = {name: value for name, value in asked.items() if value}
+    return f"{url}?{urlencode(asked)}" if asked else url

@@ -1,0 +1,95 @@
+"""How allauth behaves here: nobody signs up by themselves, and a person comes with their grants."""
+
+import time
+from typing import Any, Final, cast
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.internal.flows.login import get_authentication_records, perform_login, record_authentication
+from allauth.account.models import Login
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from django.contrib.auth import login, logout
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import transaction
+from django.db.models import F, OuterRef
+from django.db.models.functions import JSONObject
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+
+from studio import guard
+from studio.models import Grant, User
+from studio.services import audit
+from studio.sessions import SessionStore
+
+LINK_USED_AT: Final = "signed_in_by_link_at"
+# what the log says of each step of signing in
+STEPS: Final = {"socialaccount": "OpenID Connect", "mfa": "second factor"}
+
+
+def sign_in_by_link(request: HttpRequest, user: User, redirect_url: str) -> HttpResponseBase:
+    """Begin to sign in the person of a one-time link; a second factor is still asked for."""
+    logout(request)
+    record_authentication(request, user, method="link")
+    response: HttpResponseBase = perform_login(request, Login(user=user, redirect_url=redirect_url))
+    return response
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_reauthentication_required(self, **kwargs: Any) -> bool:
+        """Never allauth's own: studio.confirm asks, and keeps what was sent."""
+        return False
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """Begin a session under a new key, after all steps; without its audit event there is none."""
+        steps = [record["method"] for record in get_authentication_records(request, user)]
+        how = ", ".join(STEPS.get(step, step) for step in dict.fromkeys(steps))
+        try:
+            with transaction.atomic():
+                login(request, user, backend="studio.accounts.Backend")
+                cast(SessionStore, request.session).begin()
+                if "link" in steps:
+                    request.session[LINK_USED_AT] = int(time.time())
+                audit.record(guard.actor_of(request), "person.sign_in", object=user.email, data={"how": how})
+        except Exception:
+            # else it would be saved with the answer, which need not be a 500
+            request.session.flush()
+            raise
+
+    def logout(self, request: HttpRequest) -> None:
+        with transaction.atomic():
+            audit.record(guard.actor_of(request), "person.sign_out", object=guard.user_of(request).email)
+            super().logout(request)
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):
+    """Takes people who were invited: their email must be verified by the provider. It makes nobody."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
+        return False
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        """Find the person at their first visit; later visits are found by the provider's own id of them."""
+        if sociallogin.is_existing:
+            return
+        verified = [one.email.lower() for one in sociallogin.email_addresses if one.verified]
+        user = User.objects.filter(email__in=verified).order_by("id").first()
+        if user is None:
+            email = next((one.email for one in sociallogin.email_addresses), "")
+            ctx = {"unknown": True, "email": email}
+            raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", ctx, status=403))
+        sociallogin.connect(request, user)
+
+    def on_authentication_error(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", status=403))
+
+
+class Backend(AuthenticationBackend):
+    def get_user(self, user_id: Any) -> User | None:
+        """Load a person and their grants in one query, as every request needs both."""
+        grants = Grant.objects.filter(user=OuterRef("pk")).values(pair=JSONObject(role=F("role"), agent=F("agent_id")))
+        user = User.objects.filter(pk=user_id, is_active=True).annotate(grant_pairs=ArraySubquery(grants)).first()
+        return user if user and self.user_can_authenticate(user) else None

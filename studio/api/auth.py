@@ -1,0 +1,79 @@
+"""Who calls, and what they may reach: keys only; a browser's session opens nothing here."""
+
+from typing import cast
+
+from django.conf import settings
+from django.http import HttpRequest
+from ninja.security import APIKeyHeader
+
+from studio.access import Access
+from studio.api.problems import NOTHING_HERE, Problem
+from studio.models import Agent, ApiKey
+from studio.services import keys
+from studio.services.audit import Actor
+
+
+class KeyHeader(APIKeyHeader):
+    """Finds the key of the header x-api-key, and counts the request against its limit."""
+
+    param_name = "x-api-key"
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey:
+        found = keys.authenticate(key or "")
+        if found is None:
+            raise Problem(401, "Send a valid API key in the header x-api-key.", WWW_Authenticate="ApiKey")
+        limit = settings.API_REQUESTS_PER_MINUTE
+        if wait := keys.seconds_to_wait(found, limit):
+            raise Problem(429, f"This key may make {limit} requests a minute.", Retry_After=str(wait))
+        return found
+
+
+def key_of(request: HttpRequest) -> ApiKey:
+    return cast(ApiKey, request.auth)  # type: ignore[attr-defined]
+
+
+def access_of(request: HttpRequest) -> Access:
+    return keys.access_of(key_of(request))
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who acts in this request, for the audit log."""
+    ip, request_id = request.META.get("REMOTE_ADDR", ""), getattr(request, "id", "")
+    return keys.actor_of(key_of(request), ip=ip, request_id=request_id)
+
+
+def require(request: HttpRequest, scope: str) -> None:
+    """Raise 403 unless the key has the scope for all agents."""
+    require_anywhere(request, scope)
+    if not access_of(request).may(scope):
+        raise Problem(403, "This takes a key for all agents.")
+
+
+def require_anywhere(request: HttpRequest, scope: str) -> None:
+    """Raise 403 unless the key has the scope, be it for some agents or none that is left."""
+    if scope not in keys.scopes_of(key_of(request)):
+        raise Problem(403, f"This takes a key with the scope {scope}.")
+
+
+def get_agent(request: HttpRequest, agent_id: str, scope: str) -> Agent:
+    """Return the agent; 404 where the key does not reach it, 403 where it does but lacks the scope."""
+    access = access_of(request)
+    agent = Agent.objects.select_related("memory").filter(pk=agent_id).first() if access.scopes(agent_id) else None
+    if agent is None:
+        raise Problem(404, NOTHING_HERE)
+    if not access.may(scope, agent_id):
+        raise Problem(403, f"This takes a key with the scope {scope}.")
+    return agent
+
+
+def get_store(request: HttpRequest, agent_id: str, scope: str) -> Agent:
+    """Return an agent that stores threads; 501 for other frameworks, 409 while its storage is off.
+
+    The sentence of 501 is the one that xpander-sdk raises.
+    """
+    agent = get_agent(request, agent_id, scope)
+    if not agent.is_agno:
+        raise Problem(501, f"Storage for framework '{agent.framework}' is not supported.")
+    if not agent.memory.session_storage:
+        raise Problem(409, "session storage is off")
+    return agent

@@ -1,0 +1,35 @@
+"""The API's reference as a page of the studio: made on the server of the same OpenAPI description."""
+
+from functools import cache
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET
+
+from memory import render as memory_render
+from studio.api import reference
+
+
+@login_not_required
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    return redirect("api:docs")
+
+
+@require_GET
+def page(request: HttpRequest) -> HttpResponse:
+    return render(request, "studio/api_docs.html", _context())
+
+
+@cache
+def _context() -> dict[str, Any]:
+    from studio.api.main import DESCRIPTION, api
+
+    schema = api.get_openapi_schema()
+    return {
+        "introduction": memory_render.markdown(DESCRIPTION),
+        "groups": reference.groups(schema),
+        "models": reference.models(schema),
+    }

@@ -1,0 +1,94 @@
+"""How the API says no: JSON `{"error", "detail"}` with the right status, never a page and never a stack."""
+
+import logging
+from typing import Any, Final
+
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from psycopg import errors
+
+from studio.services.audit import NotWritten
+
+log = logging.getLogger("studio.api")
+
+WORDS: Final = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    412: "precondition_failed",
+    413: "too_large",
+    422: "invalid",
+    429: "too_many_requests",
+    500: "server_error",
+    501: "not_supported",
+    503: "unavailable",
+}
+NOTHING_HERE: Final = "There is nothing at this address, or your key does not reach it."
+UNREADABLE: Final = "The request holds something that cannot be read."
+MISSING_TABLES: Final = errors.UndefinedTable | errors.InvalidSchemaName | errors.UndefinedFunction
+
+
+class Problem(Exception):
+    """An answer that is not the one asked for."""
+
+    def __init__(self, status: int, detail: str, **headers: str) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
+    """Write a problem as JSON."""
+    response = JsonResponse({"error": WORDS.get(status, "error"), "detail": detail}, status=status, headers=headers)
+    if status == 503:
+        response.headers.setdefault("Retry-After", "5")
+    return response
+
+
+def of_exception(request: HttpRequest, error: Any) -> HttpResponse:
+    """Answer for whatever was raised; what nobody expected is logged and stays unexplained."""
+    match error:
+        case Problem():
+            return answer(error.status, error.detail, error.headers)
+        case ValidationError():
+            return answer(422, "; ".join(_complaint(complaint) for complaint in error.errors))
+        case Http404():
+            return answer(404, NOTHING_HERE)
+        case HttpError():
+            return answer(error.status_code, f"{error}.".replace("..", "."))
+        case RequestDataTooBig():
+            return answer(413, "The request is too large.")
+        case BadRequest() | SuspiciousOperation() | UnreadablePostError() | UnicodeError() | DataError():
+            return answer(400, UNREADABLE)
+        case NotWritten():
+            log.error("%s: %s", error, type(error.__cause__).__name__)
+            return answer(503, "The audit log cannot be written, so nothing was changed or handed out.")
+        case OperationalError() | InterfaceError():
+            log.error("database unavailable: %s", type(error.__cause__ or error).__name__)
+            return answer(503, "The studio cannot reach its database. Try again in a moment.")
+        case ProgrammingError() if isinstance(error.__cause__, MISSING_TABLES):
+            log.error("schema not provisioned: %s", request.path)
+            return answer(503, "This agent's tables are missing, so there is nothing to read.")
+    log.error("unexpected error: %s %s", request.method, request.path, exc_info=error)
+    return answer(500, "Something went wrong. The error was logged.")
+
+
+def register(api: NinjaAPI) -> None:
+    """Make these the answers of the whole API."""
+    for kind in (Exception, Problem, ValidationError, Http404, HttpError):
+        api.add_exception_handler(kind, of_exception)
+
+
+def _complaint(complaint: dict[str, Any]) -> str:
+    """Name the field, then say what is wrong with it."""
+    place, *names = complaint["loc"]
+    if place == "body":
+        names = names[1:]
+    return f"{'.'.join(map(str, names)) or place}: {complaint['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,154 @@
+"""What goes over the wire, as OpenAPI describes it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from ninja import Schema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from memory.services.settings import RUNS, TOOL_CALLS
+from studio.forms import visible_characters
+from studio.ids import AGENT_ID
+from studio.models import Agent, Framework
+
+
+def _storable(text: str) -> str:
+    """Refuse what Postgres cannot store; pydantic itself refuses halves of a surrogate pair."""
+    if "\x00" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
+def _whole(value: Any) -> Any:
+    """Take numbers for numbers: true is not 1, and "5" is not 5."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - a ValueError is what becomes 422
+    return value
+
+
+def _switch(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004
+    return value
+
+
+def _short(icon: str) -> str:
+    if visible_characters(icon) > 2:
+        raise ValueError("must be one emoji or at most two letters")
+    return icon
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+AgentId = Annotated[str, Field(pattern=f"^{AGENT_ID.pattern}$", examples=["agt-7k2mq9xw4d3p"])]
+
+
+class Problem(Schema):
+    error: str = Field(examples=["not_found"])
+    detail: str
+
+
+class Instructions(Schema):
+    role: list[str]
+    goal: list[str]
+    general: str
+
+
+class AgentItem(Schema):
+    id: str
+    name: str
+    icon: str
+    description: str
+    framework: str
+    instructions: Instructions
+    status: str
+    organization_id: str
+    created_at: datetime
+
+
+class AgnoSettings(Schema):
+    """The saved memory settings, and as false or null what the studio does not keep."""
+
+    session_storage: bool
+    num_history_runs: int
+    max_tool_calls_from_history: int = Field(description="0 means no cap")
+    session_summaries: bool
+    user_memories: bool = False
+    agentic_memory: bool = False
+    agent_memories: bool = False
+    agentic_culture: bool = False
+    tool_call_limit: int | None = None
+
+
+class AgentDetail(AgentItem):
+    unique_name: str
+    environment_id: str
+    model_provider: str
+    model_name: str
+    version: int = Field(description="of the memory settings")
+    graph: list[Any]
+    tools: list[Any]
+    agno_settings: AgnoSettings
+
+
+class ConnectionUri(Schema):
+    uri: str = Field(examples=["postgresql://ag_agt_7k2mq9xw4d3p:…@127.0.0.1:5432/studio"])
+
+
+class Connection(Schema):
+    id: str
+    name: str
+    organization_id: str
+    connection_uri: ConnectionUri
+
+
+class NewAgent(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    id: AgentId | None = Field(None, description="made by the studio when left out")
+    name: Annotated[Text, Field(min_length=1, max_length=120, pattern=r"\S")]
+    icon: Annotated[Text, Field(max_length=16), AfterValidator(_short)] = ""
+    description: Annotated[Text, Field(max_length=500)] = ""
+    framework: Framework = Framework.AGNO
+    model_provider: Annotated[Text, Field(max_length=60)] = ""
+    model_name: Annotated[Text, Field(max_length=120)] = ""
+    instructions: Annotated[Text, Field(max_length=20_000)] = ""
+    status: Agent.Status = Agent.Status.ACTIVE
+
+
+class Memory(Schema):
+    version: int
+    updated_at: datetime
+    session_storage: bool
+    num_history_runs: int
+    max_tool_calls_from_history: int = Field(description="0 means no cap")
+    session_summaries: bool
+
+
+def _optional(**limits: Any) -> Any:
+    """A field that may be left out, but not be null: `default_factory` stays out of the schema."""
+    return Field(default_factory=bool, **limits)
+
+
+class MemoryChange(Schema):
+    """Any subset of the settings; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_storage: Switch = _optional()
+    num_history_runs: Whole = _optional(ge=RUNS[0], le=RUNS[1])
+    max_tool_calls_from_history: Whole = _optional(ge=TOOL_CALLS[0], le=TOOL_CALLS[1])
+    session_summaries: Switch = _optional()
+
+
+COMMON: Final = (400, 401, 403, 404, 422, 429, 503)
+
+
+def answers(success: int, schema: Any, *problems: int, scope: str) -> dict[str, Any]:
+    """Say what an operation may answer (one success, problems that all share, and its own) and what a key needs."""
+    return {
+        "response": {success: schema, frozenset(COMMON + problems): Problem},
+        "openapi_extra": {"x-scope": scope},
+    }

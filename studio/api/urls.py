@@ -1,0 +1,52 @@
+"""Addresses of the API, below `api/`, without trailing slashes."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import path, re_path
+from django.views.decorators.http import require_safe
+
+from studio.api import docs
+from studio.api.main import api
+from studio.api.problems import NOTHING_HERE, Problem, answer, of_exception
+
+app_name = "ninja"
+
+View = Callable[..., HttpResponseBase]
+
+
+def _in_json(view: View) -> View:
+    """Keep sessions and forms out of the API: no sign-in, no CSRF token, and every refusal as JSON."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        try:
+            response = view(request, **kwargs)
+        except Exception as error:
+            response = of_exception(request, error)
+        if response.status_code == 405:
+            response = answer(405, f"{request.method} is not possible here.", {"Allow": response["Allow"]})
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    wrapped.csrf_exempt = True  # type: ignore[attr-defined]
+    return login_not_required(wrapped)
+
+
+def _nothing(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+    raise Problem(404, NOTHING_HERE)
+
+
+def _open(pattern: Any) -> Any:
+    if pattern.name == "openapi-json":
+        pattern.callback = require_safe(pattern.callback)
+    pattern.callback = _in_json(pattern.callback)
+    return pattern
+
+
+_pages = [path("", docs.home), path("docs", docs.page, name="docs")]
+_rest = re_path("", _nothing)
+urlpatterns = [_open(pattern) for pattern in (*_pages, *api.urls[0], _rest)]

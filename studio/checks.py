@@ -1,0 +1,82 @@
+"""What `manage.py check` finds in a database that the studio did not set up itself."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning, register
+from django.db import DatabaseError, connection
+
+from studio.services.connection import is_bundled
+
+_FACTS = """
+    select current_user, current_database(), r.rolsuper, r.rolcreaterole or r.rolsuper,
+        has_database_privilege('public', current_database(), 'temporary'),
+        has_schema_privilege('public', 'public', 'create'),
+        has_database_privilege('public', current_database(), 'connect')
+            or has_database_privilege(current_database(), 'connect with grant option')
+    from pg_roles r where r.rolname = current_user
+"""
+
+
+@register
+def database_rights(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Warn where agents could do more than they should, or the studio less.
+
+    The bundled Postgres is set up right. Another one is asked, and nothing is said while it is away.
+    """
+    if is_bundled():
+        return []
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_FACTS)
+            row = cursor.fetchone()
+    except DatabaseError:
+        return []
+    return _judge(*row) if row else []
+
+
+@register
+def database_host(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Warn of a DSN that xpander-sdk would break: it replaces "postgresql" wherever it finds it."""
+    host = settings.PUBLIC_DATABASE_HOST or str(connection.settings_dict["HOST"])
+    if "postgresql" not in f"{host}/{connection.settings_dict['NAME']}":
+        return []
+    text = 'xpander-sdk cannot use a database whose host or name contains "postgresql".'
+    return [Warning(text, hint="Set PUBLIC_DATABASE_HOST to another name, or rename the database.", id="studio.W006")]
+
+
+def _judge(
+    user: str, database: str, is_super: bool, makes_roles: bool, temp: bool, create: bool, connect: bool
+) -> list[CheckMessage]:
+    rules = (
+        (
+            not makes_roles,
+            "The studio may not make database roles, so agents get no connection.",
+            f'As a superuser: ALTER ROLE "{user}" CREATEROLE; then run: manage.py grant_agents',
+        ),
+        (
+            is_super,
+            "The studio connects as a superuser of the database, whom no rule binds.",
+            "Give it a role that owns the database and has LOGIN and CREATEROLE, no more.",
+        ),
+        (
+            temp,
+            "Agents may make temporary tables, because in this database every role may.",
+            f'As its owner: REVOKE TEMPORARY ON DATABASE "{database}" FROM PUBLIC;',
+        ),
+        (
+            create,
+            "Agents may make tables and functions in the schema public, because every role may.",
+            "As its owner: REVOKE CREATE ON SCHEMA public FROM PUBLIC;",
+        ),
+        (
+            not connect,
+            "The studio may not let agents connect, because it does not own its database.",
+            f'As its owner: GRANT CONNECT ON DATABASE "{database}" TO "{user}" WITH GRANT OPTION;',
+        ),
+    )
+    return [
+        Warning(text, hint=hint, id=f"studio.W{number:03}")
+        for number, (is_wrong, text, hint) in enumerate(rules, 1)
+        if is_wrong
+    ]

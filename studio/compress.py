@@ -1,0 +1,71 @@
+"""Pages are sent compressed, to browsers that take gzip, in a way that gives no secret away.
+
+What a page repeats makes it shorter, so who sees lengths could guess a secret beside words of their
+own (BREACH). So only pages that are large and show none are compressed, never what a view marks as
+no-store; the CSRF token is masked anew in each answer; and each length gets a random padding.
+"""
+
+import secrets
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, cast
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import patch_vary_headers
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+# a page of 110 KB: 13.5 KB in 0.4 ms; level 6 takes twice as long for a tenth less
+LEVEL: Final = 3
+SMALLEST: Final = 1_000
+# modules of views whose pages hold what agents and admins wrote, and no key, password or link
+VIEWS: Final = ("memory.views.", "studio.views.agents", "studio.views.audit")
+PADDING: Final = 100
+_HEADER: Final = b"\x1f\x8b\x08\x08" + bytes(5) + b"\xff"  # gzip, with a file name to follow, no time
+
+
+def compress(get_response: GetResponse) -> GetResponse:
+    """Compress pages; one that is streamed goes out chunk by chunk, as it came."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if not _is_page(request, response):
+            return response
+        patch_vary_headers(response, ["Accept-Encoding"])
+        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return response
+        response.headers["Content-Encoding"] = "gzip"
+        if response.streaming:
+            streamed = cast(StreamingHttpResponse, response)
+            streamed.streaming_content = gzip(cast(Iterable[bytes], streamed.streaming_content))
+        else:
+            whole = cast(HttpResponse, response)
+            whole.content = b"".join(gzip([whole.content]))
+            whole.headers["Content-Length"] = str(len(whole.content))
+        return response
+
+    return middleware
+
+
+def gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Compress chunks so that each can be read as soon as it has arrived."""
+    packer, check, size = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS), 0, 0
+    yield _HEADER + secrets.token_hex(PADDING)[: secrets.randbelow(PADDING)].encode() + b"\0"
+    for chunk in chunks:
+        check, size = zlib.crc32(chunk, check), size + len(chunk)
+        yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush() + struct.pack("<2L", check, size % 2**32)
+
+
+def _is_page(request: HttpRequest, response: HttpResponseBase) -> bool:
+    headers, match = response.headers, request.resolver_match
+    return (
+        request.method == "GET"
+        and match is not None
+        and match.func.__module__.startswith(VIEWS)
+        and headers.get("Content-Type", "").startswith("text/html")
+        and "Content-Encoding" not in headers
+        and "no-store" not in headers.get("Cache-Control", "")
+        and (response.streaming or len(cast(HttpResponse, response).content) >= SMALLEST)
+    )

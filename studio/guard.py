@@ -1,0 +1,61 @@
+"""Fetch and authorise in one call, so that no view can hold what its user may not see."""
+
+from typing import cast
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models.functions import Lower
+from django.http import Http404, HttpRequest
+
+from studio.models import Agent, User
+from studio.services.audit import Actor
+
+SIDEBAR = 40
+
+
+def user_of(request: HttpRequest) -> User:
+    """The signed-in person; LoginRequiredMiddleware has turned everybody else away."""
+    return cast(User, request.user)
+
+
+def visible_agents(user: User) -> QuerySet[Agent]:
+    """Agents that the person may see, with their memory settings, by name."""
+    agents = Agent.objects.select_related("memory").defer("instructions", "description")
+    ids = user.access.agent_ids
+    return agents if ids is None else agents.filter(pk__in=ids)
+
+
+def sidebar_agents(user: User, current: str = "") -> list[Agent]:
+    """The current agent, if it may be seen, then the first others by name: one query for both."""
+    is_current = ExpressionWrapper(Q(pk=current), output_field=BooleanField())
+    return list(visible_agents(user).order_by(is_current.desc(), Lower("name"), "id")[: SIDEBAR + 1])
+
+
+def get_agent(request: HttpRequest, agent_id: str, scope: str = "agents:read") -> Agent:
+    """Return the agent or raise Http404 where it may not be seen, PermissionDenied without `scope`.
+
+    Leaves the sidebar's agents on the request, which come with the same query.
+    """
+    user = user_of(request)
+    agents = sidebar_agents(user, agent_id)
+    if not agents or agents[0].pk != agent_id:
+        raise Http404("no such agent")
+    agent = agents[0]
+    request.agent, request.sidebar = agent, sorted(agents, key=lambda a: (a.name.lower(), a.pk))  # type: ignore[attr-defined]
+    if not user.access.may(scope, agent_id):
+        raise PermissionDenied(scope)
+    return agent
+
+
+def require(request: HttpRequest, scope: str) -> User:
+    """Return the person, or raise PermissionDenied without `scope` for the whole studio."""
+    user = user_of(request)
+    if not user.access.may(scope):
+        raise PermissionDenied(scope)
+    return user
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who acts in this request, for the audit log."""
+    user = user_of(request)
+    return Actor.person(user, ip=request.META.get("REMOTE_ADDR", ""), request_id=getattr(request, "id", ""))

@@ -1,0 +1,117 @@
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Any, NoReturn
+
+import environ
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from studio import embedded
+from studio.embedded import Failure
+from studio.serving import address, database, first, upkeep, web
+
+WATCH_SECONDS = 2
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop(BaseException):
+    """Somebody asked the studio to end."""
+
+
+class Command(BaseCommand):
+    help = "Start the studio: its database, its tables, the web. Ctrl-C stops it."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for number in SIGNALS:
+            # nohup has it ignored, so that a closed terminal ends nothing.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, _on_signal)
+        try:
+            self.serve(settings.DATA_DIR, bundled=not os.environ.get("DATABASE_URL"))
+        except Stop:
+            self.say("Stopped.")
+
+    def serve(self, data_dir: Path, *, bundled: bool) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(address.alone(data_dir))
+            listener = stack.enter_context(address.listen(settings.HOST, settings.PORT))
+            if bundled:
+                stack.enter_context(self.postgres(data_dir))
+            self.prepare(data_dir)
+            stopping = Event()
+            stack.callback(stopping.set)
+            upkeep.start(stopping)
+            url = address.base_url(listener)
+            server = web.start(listener)
+            stack.callback(web.stop, server)
+            listener.close()
+            web.wait_ready(server, url)
+            self.greet(url)
+            self.watch(server, data_dir if bundled else None)
+
+    @contextmanager
+    def postgres(self, data_dir: Path) -> Iterator[None]:
+        home = embedded.locate(data_dir)
+        if data_dir.resolve() not in home.parents:
+            self.say(f"The database is in {home}, because its user may not enter {data_dir}.")
+        try:
+            embedded.start(data_dir)
+            yield
+        finally:
+            _ignore_signals()
+            embedded.stop(data_dir)
+
+    def prepare(self, data_dir: Path) -> None:
+        database.check()
+        migrated = database.migrate()
+        if migrated.schemas:
+            self.say("The tables are up to date.")
+        for agent, why in migrated.failed.items():
+            self.say(f"The tables of agent {agent} are not up to date: {why}. manage.py migrate_agents tries again.")
+        if first.collect_static(data_dir):
+            self.say("Static files are collected.")
+        if first.add_demo(data_dir, wanted=environ.Env().bool("DEMO", default=True)):
+            self.say("Demo agents are there; DEMO=0 at the first start leaves them out.")
+
+    def greet(self, url: str) -> None:
+        from studio.services.sign_in import new_link
+
+        self.say(f"Open {os.environ.get('PUBLIC_URL') or url}{new_link()}")
+        self.say("The link works once, for one hour; manage.py sign_in_link prints another. Ctrl-C stops the studio.")
+
+    def watch(self, server: subprocess.Popen[bytes], data_dir: Path | None) -> NoReturn:
+        """Wait for the end, and start the bundled database again should it die."""
+        while True:
+            try:
+                server.wait(WATCH_SECONDS)
+            except subprocess.TimeoutExpired:
+                pass
+            else:
+                raise Failure(f"The web server ended with code {server.returncode}, so the studio stops.")
+            if data_dir and not embedded.answers(data_dir):
+                self.say("The database is gone; starting it again.")
+                try:
+                    embedded.start(data_dir)
+                except Failure as failure:
+                    self.say(str(failure))
+
+    def say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _on_signal(number: int, frame: FrameType | None) -> NoReturn:
+    _ignore_signals()
+    raise Stop
+
+
+def _ignore_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

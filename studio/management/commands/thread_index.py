@@ -1,0 +1,85 @@
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django_tenants.utils import schema_context
+from tqdm import tqdm
+
+from memory.store import index
+from studio.models import Agent
+
+# a thread that an agent held locked is tried again
+ROUNDS = 3
+
+
+class Command(BaseCommand):
+    help = (
+        "Compare the thread index with the threads (check), count marked threads again (mend), or count all of them "
+        "again (rebuild). Safe while agents write; a rebuild that was stopped goes on with mend."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("what", choices=("check", "mend", "rebuild"))
+        parser.add_argument("--agent", default="", help="one agent's id; without it, every agent")
+        parser.add_argument("--batch", type=int, default=index.BATCH, help="threads per transaction")
+
+    def handle(self, *args: Any, what: str, agent: str, batch: int, **options: Any) -> None:
+        agents = Agent.objects.filter(pk=agent) if agent else Agent.objects.all()
+        if agent and not agents:
+            raise CommandError(f"There is no agent {agent}. `manage.py thread_index {what}` goes over all of them.")
+        bad = 0
+        for one in agents:
+            with schema_context(one.schema_name):
+                bad += getattr(self, f"_{what}")(one, batch)
+        if bad:
+            raise CommandError(f"{bad} rows differ or failed." + (" Run mend or rebuild." if what == "check" else ""))
+
+    def _mend(self, agent: Agent, batch: int) -> int:
+        mended = failed = 0
+        with tqdm(total=index.dirty_count(), desc=f"{agent.pk} mend", unit=" threads", disable=None) as bar:
+            for _ in range(ROUNDS):
+                failed = 0
+                for done in index.mend(batch):
+                    mended, failed = mended + done.mended, failed + done.failed
+                    bar.update(done.mended)
+                if not failed:
+                    break
+        self.stdout.write(f"{agent.pk}: {mended} threads counted again" + (f", {failed} failed" if failed else ""))
+        return failed
+
+    def _rebuild(self, agent: Agent, batch: int) -> int:
+        index.mark_all()
+        failed = self._mend(agent, batch)
+        for keys in self._pages(index.user_keys, batch, f"{agent.pk} users"):
+            index.recount_users(keys)
+        return failed
+
+    def _check(self, agent: Agent, batch: int) -> int:
+        threads = (index.differences(ids) for ids in self._pages(index.thread_ids, batch, f"{agent.pk} threads"))
+        users = (index.user_differences(keys) for keys in self._pages(index.user_keys, batch, f"{agent.pk} users"))
+        bad = self._report(threads) + self._report(users)
+        self.stdout.write(f"{agent.pk}: " + (f"{bad} rows differ" if bad else "the index is exact"))
+        return bad
+
+    def _report(self, batches: Iterable[list[index.Difference]]) -> int:
+        bad = 0
+        for found in batches:
+            for difference in found:
+                self.stdout.write(f"{difference.table} {difference.id!r}: {_changes(difference)}")
+            bad += len(found)
+        return bad
+
+    def _pages(self, read: Any, size: int, label: str) -> Iterator[list[Any]]:
+        last = None
+        with tqdm(desc=label, unit=" rows", disable=None) as bar:
+            while rows := read(last, size):
+                yield rows
+                last = rows[-1]
+                bar.update(len(rows))
+
+
+def _changes(difference: index.Difference) -> str:
+    kept, counted = difference.kept, difference.counted
+    if kept is None or counted is None:
+        return "missing" if kept is None else "left over"
+    return ", ".join(f"{key} {kept[key]!r}, counted {counted[key]!r}" for key in kept if kept[key] != counted[key])

@@ -1,0 +1,126 @@
+"""Requests: an id for each, the agent in the path, and a plain answer while the database is away."""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_cache_control
+
+from studio.ids import schema_name
+from studio.sessions import SessionStore
+from studio.views import errors
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+log = logging.getLogger("studio")
+
+
+def request_id(get_response: GetResponse) -> GetResponse:
+    """Give each request an id (a proxy's, or ours), for the audit log and the answer."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get("X-Request-ID", "")
+        request.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        response = get_response(request)
+        response["X-Request-ID"] = request.id  # type: ignore[attr-defined]
+        return response
+
+    return middleware
+
+
+def headers(get_response: GetResponse) -> GetResponse:
+    """Set what keeps browsers strict on every answer, also on those that other middleware makes by itself."""
+    always = {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": settings.PERMISSIONS_POLICY,
+        "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+    hsts = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        for name, value in always.items():
+            response.headers.setdefault(name, value)
+        if settings.SECURE_HSTS_SECONDS and request.is_secure():
+            response.headers.setdefault("Strict-Transport-Security", hsts)
+        # static files may be kept; all else may show what only its reader may see
+        if not request.path_info.startswith(settings.STATIC_URL):
+            patch_cache_control(response, no_store=True)
+        return response
+
+    return middleware
+
+
+def client_address(get_response: GetResponse) -> GetResponse:
+    """Behind so many proxies as are trusted, take the address that the first of them saw."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        proxies = settings.TRUSTED_PROXIES
+        seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        if proxies and len(seen) >= proxies:
+            with suppress(ValueError):
+                request.META["REMOTE_ADDR"] = str(ip_address(seen[-proxies]))
+        return get_response(request)
+
+    return middleware
+
+
+def database_down(get_response: GetResponse) -> GetResponse:
+    """Answer 503 while Postgres is away, slow or full; it heals by itself."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        try:
+            return get_response(request)
+        except (OperationalError, InterfaceError) as error:
+            return errors.unavailable(request, error)
+
+    return middleware
+
+
+def keep_session(get_response: GetResponse) -> GetResponse:
+    """Count a request that used its session as use of it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        session = cast(SessionStore, request.session)
+        if session.accessed and not session.modified and session.session_key:
+            session.keep()
+        return response
+
+    return middleware
+
+
+class AgentMiddleware:
+    """Set the search_path to the agent named in the path, and back to public afterwards.
+
+    The schema's name follows from the id alone, so this asks the database nothing; whether the agent
+    exists and may be seen is for the view's first call, `get_agent`.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        self._to_public()
+        try:
+            return self.get_response(request)
+        finally:
+            self._to_public()
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        if "agent_id" in kwargs:
+            connection.set_schema(schema_name(kwargs["agent_id"]))  # type: ignore[attr-defined]
+
+    def _to_public(self) -> None:
+        if connection.schema_name != "public":  # type: ignore[attr-defined]
+            connection.set_schema_to_public()  # type: ignore[attr-defined]

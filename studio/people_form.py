@@ -1,0 +1,62 @@
+"""Forms about people: inviting one, and giving a role."""
+
+from typing import Any, Final
+
+from django import forms
+
+from studio.models import Agent, Grant
+
+REACH: Final = (("all", "All agents, also those made later"), ("some", "Only these:"))
+ROLE_WORDS: Final = {
+    "viewer": "sees settings and the lists of threads, no content",
+    "support": "sees what a viewer sees, and reads transcripts",
+    "operator": "sees what a viewer sees, and changes memory settings",
+    "privacy": "reads, downloads and deletes threads",
+    "admin": "all of it, and agents, people, keys and the audit log",
+}
+
+
+class InviteForm(forms.Form):
+    """Who is invited, and what they may do where."""
+
+    email = forms.EmailField(max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(
+        max_length=120,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="As pages and the audit log call them. Left empty, that is the email.",
+    )
+    role = forms.ChoiceField(choices=Grant.Role.choices, widget=forms.RadioSelect, initial="viewer")
+    reach = forms.ChoiceField(choices=REACH, widget=forms.RadioSelect, initial="all", label="On")
+    agents = forms.ModelMultipleChoiceField(
+        Agent.objects.only("id", "name", "icon"), widget=forms.CheckboxSelectMultiple, required=False
+    )
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        if values.get("reach") == "some" and not values.get("agents") and "agents" not in self.errors:
+            self.add_error("agents", "Choose at least one agent, or all of them.")
+        return values
+
+    def values(self) -> dict[str, Any]:
+        """Return the arguments of people.invite."""
+        chosen = self.cleaned_data
+        return {
+            "email": chosen["email"],
+            "name": " ".join(chosen["name"].split()),
+            "role": chosen["role"],
+            "agents": list(chosen["agents"]) if chosen["reach"] == "some" else None,
+        }
+
+    def role_choices(self) -> list[tuple[Any, str]]:
+        """Each role's radio button beside what the role may do."""
+        return [(box, ROLE_WORDS[role]) for box, role in zip(self["role"].subwidgets, Grant.Role.values, strict=True)]
+
+
+class RoleForm(forms.Form):
+    """One role more, on one agent or all of them."""
+
+    role = forms.ChoiceField(choices=Grant.Role.choices, initial="viewer")
+    agent = forms.ModelChoiceField(
+        Agent.objects.only("id", "name", "icon"), required=False, empty_label="All agents", label="On"
+    )

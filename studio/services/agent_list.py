@@ -1,0 +1,148 @@
+"""The list of agents: a page of them by name, and what each holds, in two statements however many there are."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from django.db import ProgrammingError, connection, transaction
+from django.db.models import BigIntegerField, BooleanField, Func, Q, QuerySet, TextField, Value
+from django.db.models.functions import Lower
+from psycopg import errors, sql
+
+from studio import ids
+from studio.models import Agent
+
+PAGE: Final = 50
+COUNT_TO: Final = 1000  # threads of one agent that are counted; above, Postgres' own estimate is shown
+
+_FIGURES: Final = """
+    select {id}, (select last_at from {table} order by last_at desc, session_id desc limit 1),
+        {count}"""
+_HOLDINGS: Final = """
+    select count(*), coalesce(sum(runs), 0)::bigint, coalesce(sum(messages), 0)::bigint,
+        (select count(*) from {users})
+    from {threads}"""
+_COUNT: Final = "(select count(*) from (select 1 from {table} limit {limit}) as seen)"
+MISSING: Final = (errors.UndefinedTable, errors.InvalidSchemaName)
+
+
+class Estimate(Func):
+    """Rows in an agent's thread index as Postgres last estimated them; null where there is no index."""
+
+    template = """(
+        select c.reltuples::bigint from pg_catalog.pg_namespace n
+        join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = 'memory_thread'
+        where n.nspname = %(expressions)s)"""
+    output_field = BigIntegerField()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What an agent holds: threads, in the words of `how` ("", "about" or "over"), and its last activity.
+
+    `last_at` is in epoch seconds, None without any thread.
+    """
+
+    threads: int
+    how: str
+    last_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Agents of one page, with tokens of the pages before and after it, "" where there is none."""
+
+    agents: list[Agent]
+    before: str
+    after: str
+
+
+def page(agents: QuerySet[Agent], *, q: str = "", after: str = "", before: str = "", limit: int = PAGE) -> Page:
+    """Return a page of `agents` by name; `q` is looked for in names and ids.
+
+    An unknown token is the first page. Each agent carries `estimate`: rows in its thread index, -1
+    when never counted, None when the agent has no schema.
+    """
+    if q:
+        agents = agents.filter(Q(name__icontains=q) | Q(pk__contains=q.lower()))
+    agents = agents.annotate(low=Lower("name"), estimate=Estimate("schema_name"))
+    at = _read(before or after)
+    back = bool(before and at)
+    if at:
+        agents = agents.filter(_beyond(at, "<" if back else ">"))
+    rows: list[Agent] = list(agents.order_by(*(("-low", "-pk") if back else ("low", "pk")))[: limit + 1])
+    more = len(rows) > limit
+    rows = rows[:limit][::-1] if back else rows[:limit]
+    return Page(
+        rows,
+        _write(rows[0]) if rows and (more if back else at) else "",
+        _write(rows[-1]) if rows and (back or more) else "",
+    )
+
+
+def figures(agents: list[Agent]) -> dict[str, Figures]:
+    """Count the threads of agents that `page` returned, by agent id, in one statement.
+
+    An agent without a schema is left out; so are all of them when one loses its schema meanwhile.
+    """
+    known = {agent.pk: agent.estimate for agent in agents if agent.estimate is not None}  # type: ignore[attr-defined]
+    parts = [_branch(agent, known[agent.pk]) for agent in agents if agent.pk in known]
+    if not parts:
+        return {}
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL(" union all ").join(parts))
+            rows = cursor.fetchall()
+    except ProgrammingError as error:
+        if isinstance(error.__cause__, MISSING):
+            return {}
+        raise
+    return {agent_id: _figures(last_at, count, known[agent_id]) for agent_id, last_at, count in rows}
+
+
+def holdings(agent: Agent) -> dict[str, int] | None:
+    """Count all that goes when the agent is removed; None when it has no schema."""
+    table = partial(sql.Identifier, agent.schema_name)
+    query = sql.SQL(_HOLDINGS).format(threads=table("memory_thread"), users=table("memory_user"))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(query)
+            return dict(zip(("threads", "runs", "messages", "users"), cursor.fetchone(), strict=True))
+    except ProgrammingError as error:
+        if isinstance(error.__cause__, MISSING):
+            return None
+        raise
+
+
+def _branch(agent: Agent, estimate: int) -> sql.Composed:
+    table = sql.Identifier(agent.schema_name, "memory_thread")
+    count = sql.SQL(_COUNT).format(table=table, limit=sql.Literal(COUNT_TO + 1))
+    return sql.SQL(_FIGURES).format(
+        id=sql.Literal(agent.pk), table=table, count=count if estimate < COUNT_TO else sql.SQL("null::bigint")
+    )
+
+
+def _figures(last_at: int | None, count: int | None, estimate: int) -> Figures:
+    if count is not None and count <= COUNT_TO:
+        return Figures(count, "", last_at)
+    # counted as far as it goes, where Postgres has no estimate yet
+    return Figures(estimate, "about", last_at) if count is None else Figures(COUNT_TO, "over", last_at)
+
+
+def _beyond(at: tuple[str, str], sign: str) -> Func:
+    """Compare the row (name, id) as Postgres compares rows, which an index can answer."""
+    here = Func("low", "pk", function="row", output_field=TextField())
+    there = Func(*map(Value, at), function="row", output_field=TextField())
+    return Func(here, there, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField())
+
+
+def _write(agent: Agent) -> str:
+    return ids.encode(f"{agent.low}\n{agent.pk}")  # type: ignore[attr-defined]
+
+
+def _read(token: str) -> tuple[str, str] | None:
+    try:
+        name, newline, agent_id = ids.decode(token).rpartition("\n")
+    except ValueError:
+        return None
+    return (name, agent_id) if newline else None

@@ -1,0 +1,20 @@
+"""For load balancers and monitors: is the studio able to serve."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import Error, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+@never_cache
+@login_not_required
+def health(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when the database answers, else 503; nothing more is told to strangers."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    except Error:
+        return JsonResponse({"status": "unavailable", "database": "down"}, status=503, headers={"Retry-After": "5"})
+    return JsonResponse({"status": "ok", "database": "up"})

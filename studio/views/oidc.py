@@ -1,0 +1,36 @@
+"""Signing in through an OpenID Connect provider, where one is set up."""
+
+import logging
+from collections.abc import Callable
+
+from allauth.socialaccount.providers.openid_connect import views
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from requests import RequestException
+
+log = logging.getLogger("studio")
+
+View = Callable[[HttpRequest, str], HttpResponseBase]
+
+
+def _answering(view: View) -> View:
+    """Say plainly when the provider does not answer."""
+
+    @require_safe
+    @never_cache
+    @login_not_required
+    def wrapped(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+        try:
+            return view(request, provider_id)
+        except RequestException as error:
+            log.warning("OpenID Connect: the provider does not answer: %s", type(error).__name__)
+            return render(request, "account/oidc_failed.html", {"away": True}, status=503)
+
+    return wrapped
+
+
+login = _answering(views.login)
+callback = _answering(views.callback)

@@ -1,0 +1,106 @@
+"""Delete threads as the studio does, as bare SQL does on Agno's own tables, and as AgentOS does."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench.measure import ROUNDS, Taken, in_turns
+from tests.bench.peers import PEERS
+from tests.bench.stage import Stage, agent_id, peer_schema
+from tests.bench.targets import Verdict, below
+
+MOST: Final = 10_000
+REPEATS: Final = 3
+
+# Runs in one process of the studio; ours and bare SQL in turns, each on ids that are there.
+_DELETE: Final = """
+import json, time
+from pathlib import Path
+import psycopg
+from memory.services import deletion
+from studio.models import Agent
+from studio.services.audit import Actor
+task = json.loads({task!r})
+agent = Agent.objects.get(pk=task["agent"])
+raw = psycopg.connect(task["dsn"], autocommit=True)
+raw.execute("select set_config('search_path', %s, false)", [task["schema"]])
+deletion.matching(agent, deletion.Filter(), content=True)
+taken = []
+for ids in json.loads(Path(task["ids"]).read_text()):
+    start = time.perf_counter()
+    done = deletion.delete_threads(Actor.system(), agent, ids)
+    middle = time.perf_counter()
+    with raw.transaction():
+        raw.execute("delete from agno_sessions where session_id = any(%s)", [ids])
+    end = time.perf_counter()
+    assert done.threads == len(ids), done
+    taken.append([1000 * (middle - start), 1000 * (end - middle)])
+print(json.dumps(taken))
+"""
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """Milliseconds to delete `threads` at once, by contender, in one layout."""
+
+    layout: str
+    threads: int
+    ms: dict[str, float]
+
+
+def sizes(threads: int) -> list[int]:
+    return [1, min(threads // 100, MOST // 10), min(threads // 10, MOST)]
+
+
+def measure(stage: Stage) -> list[Deleted]:
+    """Delete the oldest threads, a few times over, in both layouts."""
+    found = []
+    for peer in PEERS:
+        last = stage.shape.threads
+        for size in sizes(last):
+            repeats = ROUNDS if size == 1 else REPEATS
+            ids = [
+                [stage.shape.session_id(last - 1 - number) for number in range(start, start + size)]
+                for start in range(_offset(stage.shape.threads, size), _offset(last, size) + size * repeats, size)
+            ]
+            task = {
+                "agent": agent_id(peer.layout, last),
+                "dsn": stage.dsn,
+                "schema": peer_schema(peer.layout),
+                "ids": str(stage.home / "delete.json"),
+            }
+            Path(task["ids"]).write_text(json.dumps(ids))
+            taken = json.loads(stage.server.python(_DELETE, task=task).splitlines()[-1])
+            ms = {"ours": Taken([one[0] for one in taken]).median, "raw": Taken([one[1] for one in taken]).median}
+            if size == 1:
+                ms[peer.version] = _peer(stage, peer.version)
+            found.append(Deleted(peer.layout, size, ms))
+    return found
+
+
+def verdicts(found: list[Deleted]) -> list[Verdict]:
+    largest = max(one.threads for one in found)
+    return [
+        Verdict(f"Delete {one.threads:,} threads, runs in the {one.layout}: against raw", ratio, below("raw", 2))
+        for one in found
+        if one.threads == largest and (ratio := one.ms["ours"] / one.ms["raw"])
+    ]
+
+
+def _peer(stage: Stage, version: str) -> float:
+    """Delete single threads through AgentOS, others than those above."""
+    browser, number = stage.peers[version], iter(range(_offset(stage.shape.threads, -1), stage.shape.threads))
+
+    def delete() -> None:
+        session_id = stage.shape.session_id(stage.shape.threads - 1 - next(number))
+        browser.get(f"/sessions/{session_id}?type=agent", "DELETE")
+
+    return in_turns({version: delete})[version].median
+
+
+def _offset(threads: int, size: int) -> int:
+    """Where the ids of a size begin, counted from the oldest thread, so that none is deleted twice."""
+    small, middle, large = sizes(threads)
+    starts = {small: 0, middle: ROUNDS, large: ROUNDS + REPEATS * middle}
+    return starts.get(size, ROUNDS + REPEATS * (middle + large))

@@ -1,0 +1,138 @@
+"""Fill a schema with the benchmark's threads, by COPY, and its thread index in one pass over them."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+from tqdm import tqdm
+
+from tests.bench.shape import Layout, Shape, Thread
+
+PART: Final = 2_000  # threads of one COPY
+BATCH: Final = 2_000  # threads of one statement of the index
+WORKERS: Final = 2
+INDEX: Final = (Path(__file__).parent / "index.sql").read_text()
+
+_SESSIONS: Final = "session_id, session_type, agent_id, user_id, session_data, agent_data, created_at, updated_at"
+_RUNS: Final = "run_id, session_id, run_type, agent_id, user_id, status, run_index, run_data, created_at"
+_TABLES: Final = ("agno_sessions", "agno_runs")
+_AGENT_DATA: Final = '{"name": "Bench", "agent_id": "bench", "model": {"id": "gpt-4o-mini", "provider": "OpenAI"}}'
+
+
+def fill(dsn: str, schema: str, shape: Shape, layout: Layout, first: int = 0) -> None:
+    """Add threads from number `first` on to an agent's schema, then their index rows and statistics."""
+    with _connection(dsn, schema) as connection, _without_triggers(connection):
+        label = f"{schema}: threads in the {layout}"
+        _spread(_copy, [(dsn, schema, shape, layout, *part) for part in _parts(first, shape.threads)], PART, label)
+        ids = sorted(shape.session_id(number) for number in range(first, shape.threads))
+        bounds = ["", *ids[BATCH - 1 :: BATCH]]
+        bounds += [ids[-1]] if bounds[-1] != ids[-1] else []
+        pairs = list(pairwise(bounds))
+        connection.execute("analyze agno_sessions, agno_runs")
+        _spread(_index, [(dsn, schema, *pair) for pair in pairs], BATCH, f"{schema}: thread index")
+        settle(connection)
+
+
+def copy_schema(dsn: str, source: str, target: str, *, runs: Layout) -> None:
+    """Copy threads into tables that Agno made; what is compressed stays as it is."""
+    with _connection(dsn, source) as connection:
+        for table in _TABLES if runs == "table" else _TABLES[:1]:
+            columns = [
+                name
+                for (name,) in connection.execute(
+                    "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
+                    [target, table],
+                )
+            ]
+            names = SQL(", ").join(map(Identifier, columns))
+            copy = SQL("insert into {} ({names}) select {names} from {}").format(
+                Identifier(target, table), Identifier(source, table), names=names
+            )
+            connection.execute(copy)
+            connection.execute(SQL("vacuum analyze {}").format(Identifier(target, table)))
+
+
+def settle(connection: psycopg.Connection[Any]) -> None:
+    """Leave the tables as autovacuum would in a quiet hour."""
+    for table in (*_TABLES, "memory_thread", "memory_participant", "memory_user"):
+        connection.execute(SQL("vacuum analyze {}").format(Identifier(table)))
+
+
+@contextmanager
+def _connection(dsn: str, schema: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("set synchronous_commit = off")
+        connection.execute("select set_config('search_path', %s, false)", [f"{schema}, public"])
+        yield connection
+
+
+@contextmanager
+def _without_triggers(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Only for the owner of the tables, before anybody uses them."""
+    for table in _TABLES:
+        connection.execute(SQL("alter table {} disable trigger user").format(Identifier(table)))
+    try:
+        yield
+    finally:
+        for table in _TABLES:
+            connection.execute(SQL("alter table {} enable trigger user").format(Identifier(table)))
+
+
+def _parts(first: int, last: int) -> list[tuple[int, int]]:
+    return [(start, min(start + PART, last)) for start in range(first, last, PART)]
+
+
+def _spread(work: Callable[..., int], tasks: list[tuple[Any, ...]], size: int, label: str) -> None:
+    """Do tasks in processes of their own, with a bar that says how long the rest will take."""
+    if len(tasks) == 1:
+        work(*tasks[0])
+        return
+    with (
+        ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool,
+        tqdm(total=len(tasks) * size, desc=label, unit=" threads", disable=None, smoothing=0.1) as bar,
+    ):
+        for done in pool.map(work, *zip(*tasks, strict=True)):
+            bar.total -= size - done
+            bar.update(done)
+
+
+def _copy(dsn: str, schema: str, shape: Shape, layout: Layout, first: int, last: int) -> int:
+    threads = list(shape.threads_made(first, last))
+    with _connection(dsn, schema) as connection, connection.transaction(), connection.cursor() as cursor:
+        columns = _SESSIONS + (", runs" if layout != "table" else "")
+        with cursor.copy(f"copy agno_sessions ({columns}) from stdin") as copy:
+            for thread in threads:
+                copy.write_row(_session(thread, layout))
+        if layout != "column":
+            with cursor.copy(f"copy agno_runs ({_RUNS}) from stdin") as copy:
+                for thread in threads:
+                    for row in _runs(thread):
+                        copy.write_row(row)
+    return len(threads)
+
+
+def _session(thread: Thread, layout: Layout) -> tuple[Any, ...]:
+    row = (
+        *(thread.session_id, "agent", "bench", thread.user_id, thread.session_data, _AGENT_DATA),
+        *(thread.created_at, thread.updated_at),
+    )
+    return row if layout == "table" else (*row, f"[{','.join(thread.runs)}]")
+
+
+def _runs(thread: Thread) -> Iterator[tuple[Any, ...]]:
+    for index, run in enumerate(thread.runs):
+        yield (
+            *(thread.run_id(index), thread.session_id, "agent", "bench", thread.people[index]),
+            *(thread.statuses[index], index, run, thread.times[index]),
+        )
+
+
+def _index(dsn: str, schema: str, first: str, last: str) -> int:
+    with _connection(dsn, schema) as connection:
+        return connection.execute(INDEX, {"first": first, "last": last}).rowcount

@@ -1,0 +1,34 @@
+"""Where the benchmark runs: the studio's own Postgres, set as `make run` sets it, and the studio on it."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from studio import embedded
+
+# Loading a million threads would otherwise stop for a checkpoint at every gigabyte.
+SETTINGS: Final = {"max_wal_size": "8GB", "autovacuum_naptime": "5min"}
+
+
+@contextmanager
+def database(kept: Path | None = None) -> Iterator[tuple[Path, str]]:
+    """Run a bundled server, yield its directory and the studio's DSN; it is deleted unless `kept`."""
+    home = kept or Path(tempfile.mkdtemp(prefix="studio-bench-"))
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o711)
+    try:
+        embedded.start(home, SETTINGS)
+        with psycopg.connect(embedded.url(embedded.superuser_parts(home)), autocommit=True) as connection:
+            connection.execute("grant pg_monitor to studio")
+        where = {**embedded.dsn_parts(home), "host": "127.0.0.1", "port": embedded.tcp_port(home)}
+        yield home, "postgresql://{user}:{password}@{host}:{port}/{name}".format(**where)
+    finally:
+        embedded.stop(home)
+        if kept is None:
+            shutil.rmtree(embedded.locate(home), ignore_errors=True)
+            shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,46 @@
+"""What a library reports of a thread, beside what the thread index holds of it."""
+
+from typing import Any
+
+from tests.server import StudioServer
+
+COLUMNS = (
+    "user_id",
+    "name",
+    "has_summary",
+    "session_type",
+    "runs",
+    "messages",
+    "tool_calls",
+    "input_tokens",
+    "output_tokens",
+    "last_status",
+    "users",
+)
+
+
+def indexed(server: StudioServer, schema: str, session_id: str) -> dict[str, Any] | None:
+    """Return a thread's row of the index; None when there is none."""
+    query = f"select {', '.join(COLUMNS)} from memory_thread where session_id = %s"
+    rows = server.sql(query, session_id, schema=schema)
+    return dict(zip(COLUMNS, rows[0], strict=True)) if rows else None
+
+
+def counted(report: dict[str, Any]) -> dict[str, Any]:
+    """Count what a library has read back, as the index has to."""
+    runs, owner = report["runs"], report["user_id"]
+    if report["session_type"] == "agent":
+        assert sum(len(run["messages"]) for run in runs) == len(report["messages"])
+    return {
+        "user_id": owner,
+        "name": report["name"],
+        "has_summary": report["summary"] is not None,
+        "session_type": report["session_type"],
+        "runs": len(runs),
+        "messages": sum(len(run["messages"]) for run in runs),
+        "tool_calls": sum(run["tool_calls"] for run in runs),
+        "input_tokens": report["tokens"][0],
+        "output_tokens": report["tokens"][1],
+        "last_status": "COMPLETED",
+        "users": len({owner, *(run["user_id"] or owner for run in runs)} - {None}),
+    }

@@ -1,0 +1,30 @@
+import os
+from subprocess import Popen
+
+import environ
+import pytest
+from django.conf import settings
+
+from tests.postgres import start_guarded, stop_guarded
+
+pytest_plugins = ["tests.world", "tests.server", "tests.browser_fixtures"]
+
+_guards: list[Popen[str]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Workers of pytest-xdist inherit the variables of the process that started them.
+    if not hasattr(config, "workerinput"):
+        _guards.append(start_guarded())
+    if settings.configured:
+        # pytest-django has read the settings already, but has not connected yet.
+        place = environ.Env.db_url_config(os.environ["DATABASE_URL"])
+        settings.DATABASES["default"].update({key: place[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
+        # No collectstatic has run: the manifest of hashed names does not exist.
+        settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studio.settings")
+
+
+def pytest_unconfigure() -> None:
+    while _guards:
+        stop_guarded(_guards.pop())

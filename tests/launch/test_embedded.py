@@ -1,0 +1,196 @@
+"""The bundled server: who may do what, crashes, ports."""
+
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Literal
+
+from studio import embedded
+from studio.embedded import server
+from studio.embedded.keep import replace
+from studio.scram import scram_verifier
+from tests.launch.running import ask, postmaster
+
+
+@pytest.fixture(scope="module")
+def data_dir() -> Iterator[Path]:
+    """A running server, as a first start leaves it."""
+    path = Path(tempfile.mkdtemp(prefix="studio-launch-"))
+    path.chmod(0o711)
+    embedded.start(path)
+    yield path
+    embedded.stop(path)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def superuser(data_dir: Path) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(embedded.url(embedded.superuser_parts(data_dir)), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def stranger(superuser: psycopg.Connection, data_dir: Path) -> Iterator[str]:
+    """The DSN of a role that was granted nothing."""
+    superuser.execute(SQL("create role stranger login password {}").format(Literal(scram_verifier("word"))))
+    yield f"postgresql://stranger:word@127.0.0.1:{embedded.tcp_port(data_dir)}"
+    superuser.execute("drop owned by stranger")
+    superuser.execute("revoke connect on database studio from stranger")
+    superuser.execute("drop role stranger")
+
+
+def one(connection: psycopg.Connection, query: str) -> object:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row[0] if len(row) == 1 else row
+
+
+def test_the_studio_is_no_superuser_but_may_make_roles_and_schemas(data_dir: Path) -> None:
+    with psycopg.connect(embedded.dsn(data_dir)) as studio:
+        role = "select rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls from pg_roles"
+        assert one(studio, f"{role} where rolname = current_user") == (False, True, False, False, False)
+        assert one(studio, "select pg_get_userbyid(datdba) from pg_database where datname = 'studio'") == "studio"
+        studio.execute("create schema ag_x")
+        studio.execute("create table public.mine (n int)")
+        studio.execute("create role ag_x login nosuperuser noinherit")
+        studio.execute("grant connect on database studio to ag_x")
+        studio.rollback()
+
+
+@pytest.mark.parametrize("name", ["studio", "postgres", "template1"])
+def test_a_role_may_not_even_connect_unless_granted(stranger: str, name: str) -> None:
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(f"{stranger}/{name}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create table public.mine (n int)",
+        "select * from public.theirs",
+        "create temp table mine (n int)",
+        "create schema mine",
+        "select lo_create(0)",
+        "select lo_from_bytea(0, 'x')",
+    ],
+)
+def test_a_role_that_may_connect_may_do_nothing_else(
+    data_dir: Path, superuser: psycopg.Connection, stranger: str, statement: str
+) -> None:
+    ask(data_dir, "create table if not exists public.theirs (n int)")
+    superuser.execute("grant connect on database studio to stranger")
+    with psycopg.connect(f"{stranger}/studio") as client, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        client.execute(statement)
+
+
+def test_the_superuser_comes_by_the_socket_only(data_dir: Path) -> None:
+    parts = embedded.superuser_parts(data_dir)
+    with pytest.raises(psycopg.OperationalError, match="rejects connection"):
+        psycopg.connect(
+            host="127.0.0.1",
+            port=embedded.tcp_port(data_dir),
+            user="postgres",
+            password=parts["password"],
+            dbname="postgres",
+        )
+
+
+def test_nobody_comes_without_a_password(data_dir: Path) -> None:
+    parts = embedded.dsn_parts(data_dir)
+    for host, port in ((parts["host"], parts["port"]), ("127.0.0.1", embedded.tcp_port(data_dir))):
+        with pytest.raises(psycopg.OperationalError, match=r"password"):
+            psycopg.connect(host=host, port=port, user="studio", dbname="studio", password="")
+
+
+def test_it_listens_on_this_machine_only_and_loses_nothing(superuser: psycopg.Connection) -> None:
+    shown = {
+        name: one(superuser, f"show {name}")
+        for name in ("listen_addresses", "max_connections", "fsync", "synchronous_commit", "full_page_writes", "jit")
+    }
+    assert shown == {
+        "listen_addresses": "127.0.0.1",
+        "max_connections": "200",
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "jit": "off",
+    }
+
+
+def test_files_are_closed_to_others_and_the_log_holds_no_secret(data_dir: Path) -> None:
+    home = embedded.locate(data_dir)
+    for name in ("data", "run", "log"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o700
+    secrets = [embedded.dsn_parts(data_dir)["password"], embedded.superuser_parts(data_dir)["password"]]
+    with psycopg.connect(embedded.dsn(data_dir), autocommit=True) as client, pytest.raises(psycopg.Error):
+        client.execute("select 'a transcript with a canary-word' from nowhere")
+    for path in home.rglob("*"):
+        if path.name in ("password", "superuser"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        elif path.is_file() and path.suffix in (".log", ".conf", ".opts", ".pid"):
+            text = path.read_text(errors="replace")
+            assert not [secret for secret in [*secrets, "canary-word"] if secret in text], path
+
+
+def test_a_start_of_a_running_server_attaches(data_dir: Path) -> None:
+    before = postmaster(data_dir)
+    embedded.start(data_dir)
+    assert postmaster(data_dir) == before
+
+
+def test_a_lost_port_and_socket_are_found_again(data_dir: Path) -> None:
+    port = embedded.tcp_port(data_dir)
+    replace(embedded.locate(data_dir) / "port", "1")
+    (Path(embedded.dsn_parts(data_dir)["host"]) / server.SOCKET).unlink()
+    assert not embedded.answers(data_dir)
+    embedded.start(data_dir)
+    assert embedded.tcp_port(data_dir) == port
+    assert ask(data_dir, "select 1") == 1
+
+
+@pytest.mark.parametrize("whole_family", [True, False])
+def test_a_server_that_was_killed_starts_again_with_everything(data_dir: Path, whole_family: bool) -> None:
+    """Also when its children outlive it for a moment, which keep the next one waiting."""
+    ask(data_dir, "drop table if exists kept")
+    ask(data_dir, "create table kept as select generate_series(1, 1000) as n")
+    first = postmaster(data_dir)
+    family = [first, *first.children()] if whole_family else [first]
+    for process in family:
+        process.kill()
+    embedded.start(data_dir)
+    assert postmaster(data_dir) != first
+    assert ask(data_dir, "select count(*) from kept") == 1000
+
+
+def test_another_port_is_taken_when_its_own_is_gone(data_dir: Path) -> None:
+    port, dsn = embedded.tcp_port(data_dir), embedded.dsn(data_dir)
+    embedded.stop(data_dir)
+    with socket.create_server(("127.0.0.1", port)):
+        embedded.start(data_dir)
+        assert embedded.tcp_port(data_dir) != port
+        # Who started before this does not notice.
+        assert embedded.dsn(data_dir) == dsn
+        assert ask(data_dir, "select 1") == 1
+        assert ask(data_dir, "select current_setting('port')") == str(embedded.tcp_port(data_dir))
+
+
+def test_a_first_start_that_was_cut_off_begins_again(place: Path) -> None:
+    home = embedded.locate(place)
+    (home / "data.new" / "base").mkdir(parents=True)
+    try:
+        embedded.start(place)
+        assert ask(place, "select 1") == 1
+    finally:
+        embedded.stop(place)
+
+
+def test_a_server_that_cannot_start_says_why(place: Path) -> None:
+    with pytest.raises(embedded.Failure, match=r"The database did not start: .*max_connections.*; more in"):
+        embedded.start(place, {"max_connections": "none"})
+    assert not embedded.answers(place)

@@ -1,0 +1,189 @@
+"""Second factors: enforced at each way of signing in, changed only after confirming, encrypted at rest."""
+
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from django.core.cache import cache
+from django.test import Client
+
+from studio.models import AuditEvent, User
+from studio.services.sign_in import new_link
+from tests.markup import Page
+from tests.world import signed_in
+
+PASSWORD = "correct horse battery"
+ADD = "/account/factors/app/add/"
+FACTOR = "/sign-in/factor/"
+
+
+def text(response: Any) -> str:
+    return " ".join(" ".join(Page(response.content.decode()).texts).split())
+
+
+def code_of(secret: str) -> str:
+    """What an app shows now."""
+    counters = list(yield_hotp_counters_from_time())
+    return str(format_hotp_value(hotp_value(secret, counters[len(counters) // 2])))
+
+
+def is_in(client: Client) -> bool:
+    return client.get("/agents/").status_code == 200
+
+
+def again() -> None:
+    """Forget which codes were used, as 30 seconds later."""
+    cache.clear()
+
+
+@pytest.fixture
+def secret(page: Client, admin: User) -> str:
+    """The admin's app, added through the pages."""
+    secret: str = page.get(ADD).context["form"].secret
+    assert page.post(ADD, {"code": code_of(secret)}).status_code == 302
+    again()
+    return secret
+
+
+def password(client: Client) -> Any:
+    return client.post("/sign-in/", {"login": "admin@example.com", "password": PASSWORD})
+
+
+class TestSigningIn:
+    def test_a_password_alone_is_not_enough(self, secret: str) -> None:
+        client = Client()
+        assert password(client).headers["location"] == FACTOR
+        assert not is_in(client)
+        assert client.post(FACTOR, {"code": "000000"}).status_code == 200
+        assert not is_in(client)
+        assert client.post(FACTOR, {"code": code_of(secret)}).status_code == 302
+        assert is_in(client)
+        event = AuditEvent.objects.filter(action="person.sign_in").latest("id")
+        assert event.data == {"how": "password, second factor"}
+
+    def test_a_link_alone_is_not_enough(self, secret: str) -> None:
+        client = Client()
+        assert client.post(new_link("admin@example.com")).headers["location"] == FACTOR
+        assert not is_in(client)
+        assert client.get("/account/password/").status_code == 302
+        client.post(FACTOR, {"code": code_of(secret)})
+        assert is_in(client)
+        event = AuditEvent.objects.filter(action="person.sign_in").latest("id")
+        assert event.data == {"how": "link, second factor"}
+
+    def test_a_code_works_once(self, secret: str) -> None:
+        code, first, second = code_of(secret), Client(), Client()
+        password(first)
+        first.post(FACTOR, {"code": code})
+        password(second)
+        second.post(FACTOR, {"code": code})
+        assert is_in(first)
+        assert not is_in(second)
+
+    def test_guessing_is_slowed_down(self, secret: str) -> None:
+        client = Client()
+        password(client)
+        for _ in range(6):
+            answer = client.post(FACTOR, {"code": "000000"})
+        assert "Too many" in text(answer)
+        client.post(FACTOR, {"code": code_of(secret)})
+        assert not is_in(client)
+
+    def test_a_recovery_code_works_once(self, page: Client, secret: str) -> None:
+        codes = page.get("/account/factors/codes/").context["unused_codes"]
+        assert len(codes) == 10
+        for expected in (True, False):
+            client = Client()
+            password(client)
+            client.post(FACTOR, {"code": codes[0]})
+            assert is_in(client) is expected
+
+    def test_the_factors_page_needs_a_first_step(self, db: None) -> None:
+        assert Client().get(FACTOR).headers["location"] == "/sign-in/"
+
+    def test_deactivating_meanwhile_keeps_them_out(self, secret: str, admin: User) -> None:
+        client = Client()
+        password(client)
+        User.objects.filter(pk=admin.pk).update(is_active=False)
+        client.post(FACTOR, {"code": code_of(secret)})
+        assert not is_in(client)
+
+
+class TestChanging:
+    def test_adding_is_confirmed_and_audited(self, admin: User) -> None:
+        assert "Confirm it is you" in text(signed_in(admin, minutes_ago=60).get(ADD))
+        client = signed_in(admin)
+        client.post(ADD, {"code": code_of(client.get(ADD).context["form"].secret)})
+        event = AuditEvent.objects.get(action="person.factor_add")
+        assert (event.object, event.data) == (admin.email, {"factor": "authenticator app"})
+
+    def test_confirming_leads_on_to_the_page(self, admin: User) -> None:
+        client = signed_in(admin, minutes_ago=60)
+        answer = client.post(ADD, {"confirm-method": "get", "confirm-password": PASSWORD})
+        assert (answer.status_code, answer.headers["location"]) == (303, ADD)
+        assert "Scan the picture" in text(client.get(ADD))
+
+    def test_a_wrong_code_adds_nothing(self, page: Client) -> None:
+        page.get(ADD)
+        assert "field-error" in page.post(ADD, {"code": "12"}).content.decode()
+        assert not Authenticator.objects.exists()
+        assert not AuditEvent.objects.filter(action="person.factor_add").exists()
+
+    def test_removing_takes_the_codes_too(self, page: Client, secret: str) -> None:
+        page.post("/account/factors/app/remove/")
+        assert not Authenticator.objects.exists()
+        assert AuditEvent.objects.filter(action="person.factor_remove").count() == 1
+        client = Client()
+        password(client)
+        assert is_in(client)
+
+    def test_an_admin_takes_away_what_somebody_lost(self, secret: str, admin: User) -> None:
+        other = User.objects.create_user("other@example.com", PASSWORD)
+        other.grants.create(role="admin")
+        client = signed_in(other)
+        assert "authenticator app as second factor" in text(client.get(f"/people/{admin.pk}/"))
+        assert client.post(f"/people/{admin.pk}/factors/remove/").status_code == 303
+        assert not Authenticator.objects.filter(user=admin).exists()
+        event = AuditEvent.objects.get(action="person.factor_remove")
+        assert (event.actor, event.object) == ("other@example.com", admin.email)
+
+    @pytest.mark.parametrize("part", ["rename", "remove"])
+    def test_somebody_elses_passkey_is_not_there(self, page: Client, part: str) -> None:
+        owner = User.objects.get(email="viewer@example.com")
+        key = Authenticator.objects.create(user=owner, type="webauthn", data={"name": "k", "credential": {}})
+        assert page.get(f"/account/factors/passkeys/{key.pk}/{part}/").status_code == 404
+        assert page.post(f"/account/factors/passkeys/{key.pk}/{part}/", {"name": "x"}).status_code == 404
+        assert Authenticator.objects.filter(pk=key.pk).exists()
+
+    def test_codes_are_shown_once(self, page: Client, secret: str) -> None:
+        first = page.get("/account/factors/codes/")
+        codes = first.context["unused_codes"]
+        assert codes[0] in text(first)
+        assert not any(code in text(page.get("/account/factors/codes/")) for code in codes)
+        page.post("/account/factors/codes/new/")
+        new = page.get("/account/factors/codes/").context["unused_codes"]
+        assert set(new).isdisjoint(codes)
+        assert AuditEvent.objects.filter(action="person.factor_codes").count() == 1
+
+    def test_a_code_confirms_too(self, secret: str, admin: User) -> None:
+        client = signed_in(admin, minutes_ago=60)
+        viewer = User.objects.get(email="viewer@example.com")
+        url = f"/people/{viewer.pk}/sign-out/"
+        assert client.post(url, {"confirm-method": "post", "confirm-code": "000000"}).status_code == 422
+        assert client.post(url, {"confirm-method": "post", "confirm-code": code_of(secret)}).status_code == 303
+
+
+class TestAtRest:
+    def test_secrets_are_encrypted(self, secret: str) -> None:
+        stored = str(list(Authenticator.objects.values_list("data", flat=True)))
+        assert secret not in stored
+        assert "seed" in stored
+
+    def test_another_secret_key_opens_nothing(self, secret: str, settings: Any) -> None:
+        settings.SECRET_KEY = "another-key-" * 6
+        client = Client()
+        password(client)
+        for code in (code_of(secret), "000000", ""):
+            client.post(FACTOR, {"code": code})
+        assert not is_in(client)

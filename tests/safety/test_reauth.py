@@ -1,0 +1,227 @@
+"""Confirming who one is: what asks for it, and that the form which was sent is kept."""
+
+from typing import Any, ClassVar
+
+import pytest
+from django.test import Client
+
+from memory.views import deletion
+from studio.models import Agent, ApiKey, Grant, User
+from studio.services.sign_in import new_link
+from tests.markup import Page
+from tests.world import signed_in, write_thread
+
+PASSWORD = "correct horse battery"
+HTMX = {"hx-request": "true"}
+
+
+@pytest.fixture
+def stale(admin: User) -> Client:
+    """A browser where an admin signed in an hour ago."""
+    return signed_in(admin, minutes_ago=60)
+
+
+def text(response: Any) -> str:
+    return " ".join(" ".join(Page(response.content.decode()).texts).split())
+
+
+def asks(response: Any) -> bool:
+    return bool(response.status_code in (200, 422) and "Confirm it is you" in text(response))
+
+
+def confirm(client: Client, url: str, response: Any, **given: str) -> Any:
+    """Fill in the page as a browser would: all of its fields, and what is given."""
+    form = next(form for form in Page(response.content.decode()).forms if "confirm-method" in form.fields)
+    return client.post(url, {**form.fields, **{f"confirm-{name}": value for name, value in given.items()}})
+
+
+class TestWhatAsks:
+    @pytest.fixture
+    def viewer(self, db: None) -> User:
+        return User.objects.get(email="viewer@example.com")
+
+    def test_removing_an_agent(self, stale: Client, bruno: Agent) -> None:
+        url = "/agents/agt-bruno/remove/now/"
+        answer = stale.post(url, {"confirm": "agt-bruno"})
+        assert asks(answer)
+        assert Agent.objects.filter(pk="agt-bruno").exists()
+        assert confirm(stale, url, answer, password=PASSWORD).status_code == 303
+        assert not Agent.objects.filter(pk="agt-bruno").exists()
+
+    def test_deleting_more_threads_than_a_hundred(
+        self, stale: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert deletion.CONFIRM_ABOVE == 100
+        monkeypatch.setattr(deletion, "CONFIRM_ABOVE", 2)
+        for number in range(5):
+            write_thread(ada, f"s-{number}")
+        url = "/agents/agt-ada/delete-threads/now/"
+        two = {"id": ["s-0", "s-1"], "expect": "2", "confirm": "2"}
+        assert stale.post(url, two).status_code == 303
+        three = {"id": ["s-2", "s-3", "s-4"], "expect": "3", "confirm": "3"}
+        answer = stale.post(url, three)
+        assert asks(answer)
+        assert confirm(stale, url, answer, password=PASSWORD).status_code == 303
+        assert b"s-2" not in stale.get("/agents/agt-ada/threads/").content
+
+    def test_rotating_and_revealing_the_connection(self, stale: Client, ada: Agent) -> None:
+        for url in ("/agents/agt-ada/connection/", "/agents/agt-ada/connection/password/"):
+            answer = stale.post(url)
+            assert asks(answer)
+            assert b"postgresql://" not in answer.content
+
+    def test_changing_roles(self, stale: Client, viewer: User) -> None:
+        url = f"/people/{viewer.pk}/roles/add/"
+        answer = stale.post(url, {"role": "admin", "agent": ""})
+        assert asks(answer)
+        assert not Grant.objects.filter(user=viewer, role="admin").exists()
+        confirm(stale, url, answer, password=PASSWORD)
+        assert Grant.objects.filter(user=viewer, role="admin").exists()
+
+    @pytest.mark.parametrize("action", ["roles/remove", "deactivate", "reactivate", "sign-out", "link"])
+    def test_every_change_of_a_person(self, stale: Client, viewer: User, action: str) -> None:
+        assert asks(stale.post(f"/people/{viewer.pk}/{action}/"))
+
+    def test_inviting(self, stale: Client) -> None:
+        form = {"email": "n@example.com", "role": "admin", "reach": "all"}
+        assert asks(stale.post("/people/invite/", form))
+        assert not User.objects.filter(email="n@example.com").exists()
+
+    def test_making_a_key(self, stale: Client) -> None:
+        form = {"name": "k", "scopes": ["admin"], "reach": "all", "days": "30"}
+        assert asks(stale.post("/keys/new/", form))
+        assert not ApiKey.objects.exists()
+
+    def test_not_what_is_wrong_or_forbidden_anyway(self, stale: Client, viewer: User) -> None:
+        assert not asks(stale.post("/agents/agt-ada/remove/now/", {"confirm": "wrong"}))
+        assert not asks(signed_in(viewer, minutes_ago=60).post(f"/people/{viewer.pk}/deactivate/"))
+
+    def test_not_somebody_who_signed_in_lately(self, admin: User, viewer: User) -> None:
+        url = f"/people/{viewer.pk}/sign-out/"
+        assert signed_in(admin, minutes_ago=14.9).post(url).status_code == 303
+        assert asks(signed_in(admin, minutes_ago=15.1).post(url))
+
+    def test_not_a_clock_that_went_back(self, admin: User, viewer: User) -> None:
+        assert asks(signed_in(admin, minutes_ago=-60).post(f"/people/{viewer.pk}/sign-out/"))
+
+
+class TestThePage:
+    URL = "/people/invite/"
+    FORM: ClassVar = {
+        "email": "n@example.com",
+        "name": 'a "b" <c> \n é',
+        "role": "viewer",
+        "reach": "some",
+        "agents": ["x", "agt-ada"],
+    }
+
+    def test_it_keeps_every_field_that_was_sent(self, stale: Client, ada: Agent) -> None:
+        form = {**self.FORM, "agents": ["agt-ada", "agt-bruno"]}
+        answer = stale.post(self.URL, form)
+        kept = next(one for one in Page(answer.content.decode()).forms if "confirm-method" in one.fields).fields
+        assert kept["agents"] == ["agt-ada", "agt-bruno"]
+        assert kept["name"] == [form["name"]]
+        done = confirm(stale, self.URL, answer, password=PASSWORD)
+        assert done.status_code == 201
+        assert User.objects.get(email="n@example.com").grants.count() == 2
+
+    def test_a_wrong_password_asks_again_and_keeps_the_form(self, stale: Client, ada: Agent) -> None:
+        url = "/agents/agt-ada/remove/now/"
+        answer = confirm(stale, url, stale.post(url, {"confirm": "agt-ada"}), password="wrong")
+        assert (answer.status_code, asks(answer)) == (422, True)
+        assert Agent.objects.filter(pk="agt-ada").exists()
+        assert confirm(stale, url, answer, password=PASSWORD).status_code == 303
+
+    def test_the_password_is_not_in_the_page(self, stale: Client, ada: Agent) -> None:
+        url = "/agents/agt-ada/remove/now/"
+        answer = confirm(stale, url, stale.post(url, {"confirm": "agt-ada"}), password="a wrong one 123")
+        assert b"a wrong one 123" not in answer.content
+
+    def test_many_wrong_ones_are_slowed_down(self, stale: Client, ada: Agent) -> None:
+        url = "/agents/agt-ada/remove/now/"
+        answer = stale.post(url, {"confirm": "agt-ada"})
+        for _ in range(10):
+            answer = confirm(stale, url, answer, password="wrong")
+        assert "Too many tries." in text(confirm(stale, url, answer, password=PASSWORD))
+        assert Agent.objects.filter(pk="agt-ada").exists()
+
+    def test_it_is_good_for_what_comes_next_too(self, stale: Client, ada: Agent, bruno: Agent) -> None:
+        url = "/agents/agt-ada/remove/now/"
+        confirm(stale, url, stale.post(url, {"confirm": "agt-ada"}), password=PASSWORD)
+        assert stale.post("/agents/agt-bruno/remove/now/", {"confirm": "agt-bruno"}).status_code == 303
+
+    def test_somebody_elses_password_is_wrong(self, stale: Client, ada: Agent) -> None:
+        User.objects.create_user("o@example.com", "another password 9")
+        url = "/agents/agt-ada/remove/now/"
+        answer = confirm(stale, url, stale.post(url, {"confirm": "agt-ada"}), password="another password 9")
+        assert answer.status_code == 422
+
+    def test_proof_of_somebody_else_in_this_session_does_not_count(self, admin: User, ada: Agent) -> None:
+        client = signed_in(admin)
+        session = client.session
+        session["account_authentication_methods_user"] = "999999"
+        session.save()
+        assert asks(client.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"}))
+
+    def test_htmx_is_told_to_send_the_form_as_a_page(self, stale: Client, ada: Agent) -> None:
+        answer = stale.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"}, headers=HTMX)
+        assert (answer.headers["hx-retarget"], answer.headers["hx-reswap"]) == ("body", "beforeend")
+        form = Page(answer.content.decode()).form("/remove/")
+        assert form.fields["confirm"] == ["agt-ada"]
+        assert b"data-submit-now" in answer.content
+
+    def test_it_is_not_kept_by_the_browser(self, stale: Client, ada: Agent) -> None:
+        answer = stale.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"})
+        assert "no-store" in answer.headers["cache-control"]
+
+    def test_cancel_leads_back_to_a_page_of_ours_only(self, stale: Client, ada: Agent) -> None:
+        for page, back in (
+            ("http://testserver/agents/agt-ada/edit/", "http://testserver/agents/agt-ada/edit/"),
+            ("https://evil.example/", "/agents/"),
+            ("javascript:alert(1)", "/agents/"),
+        ):
+            answer = stale.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"}, headers={"referer": page})
+            assert back in Page(answer.content.decode()).links
+            assert page == back or page not in answer.content.decode()
+
+
+class TestWithoutAPassword:
+    """Whoever comes by link has 15 minutes, then needs a new link."""
+
+    @pytest.fixture
+    def linked(self, db: None) -> Client:
+        user = User.objects.create_user("linked@example.com")
+        Grant.objects.create(user=user, role="admin")
+        client = Client()
+        client.post(new_link(user.email))
+        return client
+
+    def age(self, client: Client, minutes: float) -> None:
+        session = client.session
+        for record in session["account_authentication_methods"]:
+            record["at"] -= 60 * minutes
+        session["signed_in_by_link_at"] -= 60 * minutes
+        session.save()
+
+    def test_a_fresh_link_counts(self, linked: Client, ada: Agent) -> None:
+        assert linked.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"}).status_code == 303
+
+    def test_later_they_are_told_to_sign_in_again(self, linked: Client, ada: Agent) -> None:
+        self.age(linked, 16)
+        answer = linked.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"})
+        assert asks(answer)
+        assert "manage.py sign_in_link --email linked@example.com" in text(answer)
+        assert Agent.objects.filter(pk="agt-ada").exists()
+
+    @pytest.mark.parametrize("password", ["", "!", "anything"])
+    def test_no_password_is_right(self, linked: Client, ada: Agent, password: str) -> None:
+        self.age(linked, 16)
+        form = {"confirm": "agt-ada", "confirm-method": "post", "confirm-password": password}
+        assert asks(linked.post("/agents/agt-ada/remove/now/", form))
+        assert Agent.objects.filter(pk="agt-ada").exists()
+
+    def test_a_session_left_open_cannot_set_one(self, linked: Client) -> None:
+        self.age(linked, 61)
+        new = {"new_password1": "a brand new secret", "new_password2": "a brand new secret"}
+        assert "Sign in by a fresh link" in text(linked.post("/account/password/", new))
+        assert not User.objects.get(email="linked@example.com").has_usable_password()

@@ -1,0 +1,12 @@
+from typing import Any
+
+from tests.markup import Page
+
+
+def text(response: Any) -> str:
+    """What a person reads on a page, on one line."""
+    return " ".join(" ".join(Page(response.content.decode()).texts).split())
+
+
+def links(response: Any) -> list[str]:
+    return Page(response.content.decode()).links

@@ -1,0 +1,153 @@
+"""The world every test starts in: two agents, Ada's and Bruno's, and people. Made once per database."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.internal.userkit import user_id_to_str
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django_tenants.utils import schema_context
+
+from studio.models import Agent, Grant, User
+from studio.services import provision
+from studio.services.audit import Actor
+
+NOW = int(time.time())
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    with django_db_blocker.unblock():
+        if Agent.objects.filter(pk="agt-ada").exists():
+            return
+        provision.create_agent(
+            Actor.system(), agent_id="agt-ada", name="Ada's agent", icon="🅰️", model_name="gpt-4o-mini"
+        )
+        provision.create_agent(Actor.system(), agent_id="agt-bruno", name="Bruno's agent", icon="🅱️")
+        for role in Grant.Role.values:
+            user = User.objects.create_user(f"{role}@example.com", "correct horse battery", name=role.title())
+            Grant.objects.create(user=user, role=role)
+
+
+@pytest.fixture
+def ada(db: None) -> Agent:
+    return Agent.objects.get(pk="agt-ada")
+
+
+@pytest.fixture
+def bruno(db: None) -> Agent:
+    return Agent.objects.get(pk="agt-bruno")
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return User.objects.get(email="admin@example.com")
+
+
+@pytest.fixture
+def page(admin: User) -> Client:
+    """A browser where an admin is signed in, without JavaScript."""
+    return signed_in(admin)
+
+
+def signed_in(user: User, *, minutes_ago: float = 0) -> Client:
+    """A browser where somebody signed in by password a while ago; within 15 minutes nothing is asked again."""
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time() - 60 * minutes_ago}]
+    session["account_authentication_methods_user"] = user_id_to_str(user)
+    session.save()
+    return client
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _head_beside_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The file with the audit log's head belongs to one database, so not to the one of this checkout."""
+    settings.AUDIT_HEAD_FILE = tmp_path_factory.mktemp("audit") / "audit-head"
+
+
+@pytest.fixture(autouse=True)
+def _public_again() -> Iterator[None]:
+    yield
+    connection.set_schema_to_public()
+
+
+def message(role: str, content: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"m-{time.monotonic_ns()}",
+        "role": role,
+        "content": content,
+        "from_history": False,
+        "created_at": NOW,
+        **more,
+    }
+
+
+def run(run_id: str, text: str = "Hello", answer: str = "Hi there", *, at: int = NOW, **more: Any) -> dict[str, Any]:
+    """One run as Agno stores it: a user message and an answer."""
+    return {
+        "run_id": run_id,
+        "status": "COMPLETED",
+        "created_at": at,
+        "model": "gpt-4o-mini",
+        "content": answer,
+        "input": {"input_content": text},
+        "messages": [message("user", text), message("assistant", answer)],
+        "metrics": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15, "duration": 1.5},
+        **more,
+    }
+
+
+def write_thread(
+    agent: Agent,
+    session_id: str,
+    runs: list[Any] | None = None,
+    *,
+    layout: str = "column",
+    user_id: str | None = "alice@example.com",
+    at: int = NOW,
+    **session: Any,
+) -> None:
+    """Write a thread as an agent does; layout is column (agno 2.5), table (3.1) or both."""
+    runs = [run(f"{session_id}-1")] if runs is None else runs
+    row = {
+        "session_id": session_id,
+        "session_type": "agent",
+        "user_id": user_id,
+        "runs": json.dumps(runs) if layout in ("column", "both") else None,
+        "created_at": at,
+        "updated_at": at,
+        **{key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in session.items()},
+    }
+    with schema_context(agent.schema_name), connection.cursor() as cursor:
+        names = ", ".join(row)
+        cursor.execute(
+            f"insert into agno_sessions ({names}) values ({', '.join(['%s'] * len(row))})", list(row.values())
+        )
+        if layout in ("table", "both"):
+            for index, item in enumerate(runs):
+                write_run(agent, session_id, item, index)
+
+
+def write_run(agent: Agent, session_id: str, item: dict[str, Any], index: int = 0) -> None:
+    with schema_context(agent.schema_name), connection.cursor() as cursor:
+        cursor.execute(
+            "insert into agno_runs (run_id, session_id, run_type, user_id, parent_run_id, status, run_index, run_data,"
+            " created_at) values (%s, %s, 'agent', %s, %s, %s, %s, %s, %s)",
+            [
+                item["run_id"],
+                session_id,
+                item.get("user_id"),
+                item.get("parent_run_id"),
+                item.get("status"),
+                index,
+                json.dumps(item),
+                item.get("created_at") or NOW,
+            ],
+        )
