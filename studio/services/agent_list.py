@@ -17,12 +17,11 @@ COUNT_TO: Final = 1000  # threads of one agent that are counted; above, Postgres
 
 _FIGURES: Final = """
     select {id}, (select last_at from {table} order by last_at desc, session_id desc limit 1),
-        {count}"""
+        (select count(*) from (select 1 from {table} limit {limit}) as seen)"""
 _HOLDINGS: Final = """
     select count(*), coalesce(sum(runs), 0)::bigint, coalesce(sum(messages), 0)::bigint,
         (select count(*) from {users})
     from {threads}"""
-_COUNT: Final = "(select count(*) from (select 1 from {table} limit {limit}) as seen)"
 MISSING: Final = (errors.UndefinedTable, errors.InvalidSchemaName)
 
 
@@ -86,7 +85,7 @@ def figures(agents: list[Agent]) -> dict[str, Figures]:
     An agent without a schema is left out; so are all of them when one loses its schema meanwhile.
     """
     known = {agent.pk: agent.estimate for agent in agents if agent.estimate is not None}  # type: ignore[attr-defined]
-    parts = [_branch(agent, known[agent.pk]) for agent in agents if agent.pk in known]
+    parts = [_branch(agent) for agent in agents if agent.pk in known]
     if not parts:
         return {}
     try:
@@ -114,19 +113,16 @@ def holdings(agent: Agent) -> dict[str, int] | None:
         raise
 
 
-def _branch(agent: Agent, estimate: int) -> sql.Composed:
+def _branch(agent: Agent) -> sql.Composed:
     table = sql.Identifier(agent.schema_name, "memory_thread")
-    count = sql.SQL(_COUNT).format(table=table, limit=sql.Literal(COUNT_TO + 1))
-    return sql.SQL(_FIGURES).format(
-        id=sql.Literal(agent.pk), table=table, count=count if estimate < COUNT_TO else sql.SQL("null::bigint")
-    )
+    return sql.SQL(_FIGURES).format(id=sql.Literal(agent.pk), table=table, limit=sql.Literal(COUNT_TO + 1))
 
 
-def _figures(last_at: int | None, count: int | None, estimate: int) -> Figures:
-    if count is not None and count <= COUNT_TO:
+def _figures(last_at: int | None, count: int, estimate: int) -> Figures:
+    if count <= COUNT_TO:
         return Figures(count, "", last_at)
-    # counted as far as it goes, where Postgres has no estimate yet
-    return Figures(estimate, "about", last_at) if count is None else Figures(COUNT_TO, "over", last_at)
+    # an estimate may be missing, or older than what was counted
+    return Figures(estimate, "about", last_at) if estimate > COUNT_TO else Figures(COUNT_TO, "over", last_at)
 
 
 def _beyond(at: tuple[str, str], sign: str) -> Func:

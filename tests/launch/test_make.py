@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.launch.running import ROOT
 
 MAKE = shutil.which("make") or "make"
+OUTER = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # of the make that runs the tests
 
 
 def make(place: Path, target: str, path: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +19,7 @@ def make(place: Path, target: str, path: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         [MAKE, target],
         cwd=place,
-        env={**os.environ, "PATH": path},
+        env={**{name: value for name, value in os.environ.items() if name not in OUTER}, "PATH": path},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
