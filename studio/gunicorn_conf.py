@@ -7,7 +7,7 @@ import sys
 
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
-worker_class = "gthread"
+worker_class = "studio.serving.worker.Worker"
 # Imported once, before the workers are made: a start takes half the time.
 preload_app = True
 

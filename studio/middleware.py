@@ -1,6 +1,5 @@
-"""Requests: an id for each, the agent in the path, and a plain answer while the database is away."""
+"""Requests: an id for each, strict headers on each answer, and the agent in the path."""
 
-import logging
 import re
 import uuid
 from collections.abc import Callable
@@ -9,17 +8,15 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 
 from studio.ids import schema_name
 from studio.sessions import SessionStore
-from studio.views import errors
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-log = logging.getLogger("studio")
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
@@ -71,18 +68,6 @@ def client_address(get_response: GetResponse) -> GetResponse:
             with suppress(ValueError):
                 request.META["REMOTE_ADDR"] = str(ip_address(seen[-proxies]))
         return get_response(request)
-
-    return middleware
-
-
-def database_down(get_response: GetResponse) -> GetResponse:
-    """Answer 503 while Postgres is away, slow or full; it heals by itself."""
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        try:
-            return get_response(request)
-        except (OperationalError, InterfaceError) as error:
-            return errors.unavailable(request, error)
 
     return middleware
 

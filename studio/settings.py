@@ -78,7 +78,6 @@ MIDDLEWARE = [
     "studio.compress.compress",
     "studio.middleware.client_address",
     "studio.middleware.request_id",
-    "studio.middleware.database_down",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "studio.middleware.keep_session",
     "django.middleware.common.CommonMiddleware",
@@ -218,6 +217,8 @@ CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "studio.views.errors.csrf_failed"
 SECURE_SSL_REDIRECT = HTTPS
+# A monitor beside the studio asks without TLS, and takes a redirect for health.
+SECURE_REDIRECT_EXEMPT = [r"^health$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -286,7 +287,13 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "ma
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "studio.logs.Formatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
 }

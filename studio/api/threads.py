@@ -107,11 +107,14 @@ def list_threads(
     **answers(200, Thread, *STORED, scope="agents:read"),
 )
 def get_thread(request: HttpRequest, agent_id: Id, session_id: SessionId) -> dict[str, Any]:
-    """What the head of a transcript says: counts, users, times, summary."""
+    """Counts, users, times; with threads:read the summary too, which is content and so logged as read."""
     agent = auth.get_store(request, agent_id, "agents:read")
     content = auth.access_of(request).may(READ, agent_id)
+    thread = _find(session_id, content)
     summary = get_summary(session_id) if content else None
-    return {**_thread(agent, _find(session_id, content)), "summary": summary}
+    if summary:
+        _log_reading(request, agent, session_id)
+    return {**_thread(agent, thread), "summary": summary}
 
 
 @router.get(

@@ -246,8 +246,11 @@ class TestThread:
 
     def test_its_summary_is_content(self, ada: Agent) -> None:
         write_thread(ada, "t-1", summary={"summary": "In short", "topics": []})
+        read = AuditEvent.objects.filter(action="thread.read", object="t-1")
         assert Api.with_key("agents:read").get(path("t-1"))["summary"] is None
+        assert not read.exists()
         assert Api.with_key("agents:read", "threads:read").get(path("t-1"))["summary"] == "In short"
+        assert read.count() == 1
 
     @pytest.mark.parametrize("summary", [{}, {"summary": 7}, {"summary": None}, ["x"], "text"])
     def test_an_odd_summary_is_none(self, api: Api, ada: Agent, summary: Any) -> None:

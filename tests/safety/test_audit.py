@@ -17,7 +17,8 @@ from memory.services import settings as memory_settings
 from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
 from studio.services import audit, audit_head, audit_verify, keys
 from studio.services.audit import Actor
-from tests.world import signed_in, write_thread
+from tests.safety.routes import Route, routes, sample
+from tests.world import message, run, signed_in, write_thread
 
 SYSTEM = Actor.system()
 
@@ -89,6 +90,21 @@ class TestWhatIsLogged:
         assert answer.status_code == 200
         event = AuditEvent.objects.get(action=action)
         assert (event.agent_id, event.object, event.actor) == ("agt-ada", "s-1", "Admin")
+
+    @pytest.mark.parametrize("route", [route for route in routes() if route.is_of_an_agent], ids=lambda it: it.route)
+    def test_no_content_leaves_without_an_event(self, page: Client, ada: Agent, route: Route) -> None:
+        """What a tool answered, and the summary, at every address that may hold them, by page and by key."""
+        secret = "canary-content"
+        result = message("tool", secret, tool_call_id="c-1", tool_name="look")
+        write_thread(ada, "s-1", [run("s-1-1", messages=[result])], summary={"summary": secret})
+        _, key = keys.create(SYSTEM, name="k", scopes=["admin"])
+        headers = {"x-api-key": key} if route.route.startswith("api/") else {}
+        for query in ("", "?include=runs", "?format=ndjson", "?raw=1"):
+            answer = page.get(route.path(**sample()) + query, headers=headers)
+            told = secret in answer.getvalue().decode()
+            events = AuditEvent.objects.filter(action__in=["thread.read", "thread.export"])
+            assert events.exists() or not told
+            assert told or not route.route.endswith(("<any:session_id>/", "/runs", "/messages", "/export/")) or query
 
     def test_revealing_the_connection(self, page: Client, ada: Agent) -> None:
         page.post("/agents/agt-ada/connection/")

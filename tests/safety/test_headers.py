@@ -5,18 +5,21 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import OperationalError
+from django.http import HttpResponse
 from django.test import Client, override_settings
 
 from studio.models import Agent, User
 from studio.notices import StrictCookieStorage
 from studio.services import agent_list, keys
 from studio.services.audit import Actor
+from studio.serving.worker import refusal
 from tests.safety.observatory import points
 from tests.safety.routes import Route, routes, sample
 from tests.world import signed_in, write_thread
@@ -141,12 +144,29 @@ class TestErrors:
         assert answer.status_code == 429
         enough(answer)
 
+    @pytest.mark.parametrize("status", [400, 414, 431, 500])
+    def test_what_never_becomes_a_request(self, status: int) -> None:
+        """The web server's own answer, which no view and no middleware has seen."""
+        first, _, rest = refusal(HTTPStatus(status)).partition(b"\r\n")
+        head, _, text = rest.partition(b"\r\n\r\n")
+        assert first == f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        assert headers["Content-Length"] == str(len(text))
+        enough(HttpResponse(text, status=status, headers=headers))
+
 
 class TestHttps:
     def test_plain_http_is_sent_to_https(self, db: None) -> None:
         answer = Client().get("/agents/?q=x")
         assert (answer.status_code, answer.headers["location"]) == (301, "https://testserver/agents/?q=x")
         assert "Strict-Transport-Security" not in answer.headers
+
+    def test_health_is_answered_without_it(self, db: None) -> None:
+        """A monitor beside the studio speaks no TLS; nothing else is told to it."""
+        answer = Client().get("/health")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok", "database": "up"})
+        for path in ("/health/", "/healthy", "/agents/health", "/sign-in/"):
+            assert Client().get(path).status_code == 301
 
     def test_cookies_belong_to_this_host_alone(self, admin: User) -> None:
         client = Client()

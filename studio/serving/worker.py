@@ -1,0 +1,53 @@
+"""The worker of the web server, and its answer to what never becomes a request."""
+
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final
+
+from gunicorn import util
+from gunicorn.http import errors
+from gunicorn.workers.gthread import ThreadWorker
+
+STATUSES: Final = {
+    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+    errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+}
+
+
+class Worker(ThreadWorker):
+    """Refuses in plain text with the headers of every other answer, and repeats nothing of what was sent."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        if isinstance(exc, errors.ParseException):
+            status = STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
+            self.log.warning("Refused a request: %s", type(exc).__name__)
+        else:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            self.log.error("Error handling a request", exc_info=exc)
+        # whoever sent it may be gone
+        with suppress(OSError):
+            util.write_nonblock(client, refusal(status))
+
+
+def refusal(status: HTTPStatus) -> bytes:
+    """Write an answer with the headers that the same middleware sets on a page."""
+    # gunicorn imports this module before Django is ready
+    from csp.middleware import CSPMiddleware
+    from django.conf import settings
+    from django.http import HttpRequest, HttpResponse
+
+    from studio.middleware import headers
+
+    request = HttpRequest()
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, value = settings.SECURE_PROXY_SSL_HEADER
+        request.META[name] = value
+    response = HttpResponse(f"{status.phrase}\n", status=status, content_type="text/plain; charset=utf-8")
+    response.headers["Content-Length"] = str(len(response.content))
+    response.headers["Connection"] = "close"
+    CSPMiddleware(lambda request: response)(request)
+    headers(lambda request: response)(request)
+    first = f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
+    return first + response.serialize_headers() + b"\r\n\r\n" + response.content
