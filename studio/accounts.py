@@ -10,16 +10,13 @@ from allauth.account.models import Login
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.contrib.auth import login, logout
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
-from django.db.models import F, OuterRef
-from django.db.models.functions import JSONObject
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
 from studio import guard
-from studio.models import Grant, User
-from studio.services import audit
+from studio.models import User
+from studio.services import audit, frame
 from studio.sessions import SessionStore
 
 LINK_USED_AT: Final = "signed_in_by_link_at"
@@ -90,6 +87,5 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 class Backend(AuthenticationBackend):
     def get_user(self, user_id: Any) -> User | None:
         """Load a person and their grants in one query, as every request needs both."""
-        grants = Grant.objects.filter(user=OuterRef("pk")).values(pair=JSONObject(role=F("role"), agent=F("agent_id")))
-        user = User.objects.filter(pk=user_id, is_active=True).annotate(grant_pairs=ArraySubquery(grants)).first()
+        user = frame.person(user_id)
         return user if user and self.user_can_authenticate(user) else None

@@ -3,11 +3,11 @@
 from typing import cast
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
-from django.db.models.functions import Lower
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from studio.models import Agent, User
+from studio.services import frame
 from studio.services.audit import Actor
 
 SIDEBAR = 40
@@ -20,15 +20,14 @@ def user_of(request: HttpRequest) -> User:
 
 def visible_agents(user: User) -> QuerySet[Agent]:
     """Agents that the person may see, with their memory settings, by name."""
-    agents = Agent.objects.select_related("memory").defer("instructions", "description")
+    agents = Agent.objects.select_related("memory").defer(*frame.NOT_IN_LISTS)
     ids = user.access.agent_ids
     return agents if ids is None else agents.filter(pk__in=ids)
 
 
 def sidebar_agents(user: User, current: str = "") -> list[Agent]:
     """The current agent, if it may be seen, then the first others by name: one query for both."""
-    is_current = ExpressionWrapper(Q(pk=current), output_field=BooleanField())
-    return list(visible_agents(user).order_by(is_current.desc(), Lower("name"), "id")[: SIDEBAR + 1])
+    return frame.agents(user.access.agent_ids, current, SIDEBAR)
 
 
 def get_agent(request: HttpRequest, agent_id: str, scope: str = "agents:read") -> Agent:

@@ -4,6 +4,7 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django_tenants.models import TenantMixin
@@ -32,6 +33,8 @@ class User(AbstractBaseUser):
     created_at = models.DateTimeField(auto_now_add=True)
     # part of what each session is checked against: counting it up ends all of them
     session_epoch = models.PositiveIntegerField(default=0)
+    # (role, agent id or None) of each grant, where they came with the person
+    grant_pairs: "list[tuple[str, str | None]] | None" = None
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -45,9 +48,8 @@ class User(AbstractBaseUser):
     @cached_property
     def access(self) -> Access:
         """What this person may do; the sign-in backend has loaded the grants with the person."""
-        loaded = getattr(self, "grant_pairs", None)
-        if loaded is not None:
-            return Access.of_grants((pair["role"], pair["agent"]) for pair in loaded)
+        if self.grant_pairs is not None:
+            return Access.of_grants(self.grant_pairs)
         return Access.of_grants(self.grants.values_list("role", "agent_id"))
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
@@ -88,7 +90,10 @@ class Agent(TenantMixin):
 
     class Meta:
         ordering = ("name", "id")
-        indexes: ClassVar = [models.Index(fields=["name", "id"])]
+        indexes: ClassVar = [
+            models.Index(fields=["name", "id"]),
+            models.Index(Lower("name"), "id", name="studio_agent_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
 
+from studio.services import frame
+
 BEGAN: Final = "began_at"
 # how much of the idle time passes before its end is put off again: a page view costs no write
 THROTTLE: Final = 24
@@ -53,7 +55,9 @@ class SessionStore(DatabaseStore):
         return data
 
     def _get_session_from_db(self) -> Session | None:
-        row: Session | None = super()._get_session_from_db()  # type: ignore[misc]
+        row = frame.session(self.session_key, datetime.now(UTC)) if self.session_key else None
+        if row is None:
+            self._session_key = None
         self.row_ends_at = row.expire_date if row else None
         return row
 

@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 # Counting stops one above the cap; a whole table above EXACT_UP_TO is told by the planner's estimate.
 COUNT_CAP: Final = 1_000
-EXACT_UP_TO: Final = 10_000
+EXACT_UP_TO: Final = 2_000
 LIMIT: Final = 200
 
 # A count is three columns: `matching` rows, the `cap` above which counting stopped, and `estimate`,

@@ -19,9 +19,10 @@ _COLUMNS = """
     t.session_id, coalesce(t.name, {first_text}, memory_line(t.session_id), '(blank id)') as title, t.name,
     t.session_type, t.user_id, t.users as users_count, t.users > 1 as shared, t.runs, t.messages, t.tool_calls,
     t.errors, t.tokens, t.input_tokens, t.output_tokens, t.last_status, {last_text} as last_text, t.created_at,
-    t.updated_at, t.last_at, array(
+    t.updated_at, t.last_at,
+    case when t.users = 1 and t.user_id is not null then array[t.user_id] when t.users > 0 then array(
         select s.user_id from memory_participant s where s.session_id = t.session_id
-        order by s.is_owner desc, s.first_at, s.user_key limit {people}) as users"""
+        order by s.is_owner desc, s.first_at, s.user_key limit {people}) else '{{}}' end as users"""
 
 # A page that holds all there is needs no count, so none is made before the page is known.
 _LIST = """

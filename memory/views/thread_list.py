@@ -8,15 +8,13 @@ from urllib.parse import urlencode
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import escape
 from psycopg.errors import QueryCanceled
 
 from memory.services import reading
 from memory.store import sessions
 from memory.store.cursor import Page
-from memory.store.query import Row
-from memory.views.thread_query import PERIODS, STATUSES, ThreadQuery, name_of_user
+from memory.views.rows import thread_rows
+from memory.views.thread_query import PERIODS, STATUSES, ThreadQuery
 from studio import guard, ids
 from studio.models import Agent
 
@@ -33,15 +31,17 @@ def thread_list(request: HttpRequest, agent: Agent, url: str, user: str | None =
         query = replace(query, user=None)
     asked = query.filter(int(time.time()))
     cursor = request.GET.get("cursor", "")
-    if query.q and not cursor and may_read(request, agent):
+    content, deletable = may_read(request, agent), guard.user_of(request).access.may("threads:delete", agent.pk)
+    if query.q and not cursor and content:
         reading.record_search(guard.actor_of(request), agent, query.q)
     scope = query.fields() | ({"user": ids.encode(user)} if user is not None else {})
-    page = _page(asked if user is None else replace(asked, user_id=user), query.sort, cursor, may_read(request, agent))
+    page = _page(asked if user is None else replace(asked, user_id=user), query.sort, cursor, content)
+    rows = page.rows if page else []
     return {
         "url": url,
         "query": query,
         "page": page,
-        "rows": _dressed(page.rows, agent, may_read(request, agent)) if page else [],
+        "rows": thread_rows(rows, agent, content=content, deletable=deletable, previews=bool(query.q)),
         "counted": counted(page, "thread") if page else "",
         "matching": matching(page) if page else "",
         "sorts": [(name, words, url + query.encoded(sort=name)) for name, words in _SORTED.items()],
@@ -55,7 +55,7 @@ def thread_list(request: HttpRequest, agent: Agent, url: str, user: str | None =
         "scope": scope,
         "all_matching": "?" + urlencode({"all": "1", **scope}),
         "of_user": user is not None,
-        "deletable": guard.user_of(request).access.may("threads:delete", agent.pk),
+        "deletable": deletable,
     }
 
 
@@ -117,21 +117,3 @@ def _statuses(chosen: str) -> list[tuple[str, str]]:
     """What can be chosen, and what is chosen though no list of ours knows it."""
     known = [(status, word) for status, (_, word) in STATUSES.items()]
     return known if not chosen or chosen in STATUSES else [*known, (chosen, chosen)]
-
-
-def _dressed(rows: list[Row], agent: Agent, content: bool) -> list[Row]:
-    """Add to each row what its cells show. Addresses are put together here: `reverse` costs per cell."""
-    threads, users, delete = (reverse(name, args=[agent.pk]) for name in ("threads", "users", "threads-delete"))
-    dressed = []
-    for row in rows:
-        key, status = ids.encode(row["session_id"]), row["last_status"] or ""
-        tone, word = STATUSES.get(status, ("", status[:40]))
-        people = [(f"{users}{ids.encode(user)}/", name_of_user(user)) for user in row["users"]]
-        more = row["users_count"] - len(people)
-        dressed.append(
-            row
-            | {"key": key, "href": f"{threads}{key}/" if content else "", "delete": f"{delete}?id={key}"}
-            | {"title": escape(row["title"]), "tone": tone, "status": word}
-            | {"people": people, "more_people": more}
-        )
-    return dressed

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from memory.store import users as store
+from memory.views.rows import user_rows
 from memory.views.sessions import list_response
 from memory.views.thread_list import counted, thread_list
 from memory.views.thread_query import name_of_user
@@ -40,10 +41,7 @@ def users(request: HttpRequest, agent_id: str) -> HttpResponse:
         "q": q,
         "sort": sort,
         "page": page,
-        "rows": [
-            row | {"name": name_of_user(row["user_id"]), "href": f"{url}{ids.encode(row['user_id'])}/"}
-            for row in page.rows
-        ],
+        "rows": user_rows(page.rows, url),
         "counted": counted(page, "user"),
         "sorts": {name: (words, _address(url, q, name)) for name, words in _SORTED.items()},
         "older": _address(url, q, sort, page.older) if page.older else "",
