@@ -6,14 +6,15 @@ fetched: first as it is stored, which costs nothing, then unpacked, then as text
 
 from typing import Final
 
-# One page of runs of the column, whose order is the transcript's: one slice, unpacked once.
+# One page of runs of the column, whose order is the transcript's: one slice, unpacked once. A slice is
+# an array already; memory_list around it would be inlined, and the column unpacked twice.
 COLUMN: Final = """
     select e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent_run_id, e.run ->> 'user_id' as user_id,
         e.run ->> 'status' as status, coalesce(memory_int(e.run -> 'created_at'), s.created_at) as created_at,
         %(first)s + e.n - 1 as run_index, %(first)s + e.n - 1 as position, e.run as data
     from agno_sessions s
-    cross join lateral jsonb_array_elements(memory_list(
-        jsonb_path_query_array(s.runs, %(slice)s::jsonpath))) with ordinality as e (run, n)
+    cross join lateral jsonb_array_elements(
+        jsonb_path_query_array(s.runs, %(slice)s::jsonpath)) with ordinality as e (run, n)
     where s.session_id = %(session_id)s"""
 
 # One page of runs of the table, along the index memory_agno_runs_order.

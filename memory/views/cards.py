@@ -1,6 +1,7 @@
 """What a page of runs is made of, ready for its templates."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -8,7 +9,7 @@ from django.utils.http import urlencode
 from memory.store.shapes import Message, Run, Step, ToolCall
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """How somebody reads a thread: where from, in which order, raw or rendered, and their ticket."""
 
@@ -18,7 +19,7 @@ class Reading:
     raw: bool = False
     ticket: str = ""
 
-    @property
+    @cached_property
     def address(self) -> str:
         return reverse("thread", args=[self.agent_id, self.session_id])
 

@@ -62,10 +62,10 @@ class Deck:
         return top
 
     def _card(self, row: StoredRun, sent: bool) -> Card:
-        run = row.run
-        card = self._show(run, self._run_address(row))
+        run, address = row.run, self._run_address(row)
+        card = self._show(run, address)
         card.href = self._link(run.run_id) if run.run_id else ""
-        card.json_href = self._run_address(row)
+        card.json_href = address
         card.too_large, card.sent = row.too_large, sent
         card.left_out = not run.is_sub_run and run.status in SKIPPED
         return card
@@ -112,7 +112,8 @@ class Deck:
 
     def _link(self, run_id: str) -> str:
         """The address of the page that begins with a run, and its anchor there."""
-        return f"{self.reading.link(run=ids.encode(run_id))}#run-{ids.encode(run_id)}"
+        key = ids.encode(run_id)
+        return f"{self.reading.link(run=key)}#run-{key}"
 
     def _run_address(self, row: StoredRun) -> str:
         address = reverse("thread-run", args=[self.reading.agent_id, self.reading.session_id, row.run_id or ""])
