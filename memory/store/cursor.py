@@ -52,7 +52,8 @@ class Page:
     """One page of a list; `older` and `newer` are tokens of its neighbours, None where there is none.
 
     `count` is of all rows that match. When it is not exact it is a lower bound where
-    `count_is_floor`, else an estimate. `start` is the number of the first row.
+    `count_is_floor`, else an estimate. `start` is the number of the first row. `user` is what get_user
+    says of the user whose threads they are, where that was asked for and there is a row.
     """
 
     rows: list[Row]
@@ -62,6 +63,7 @@ class Page:
     count_is_exact: bool
     count_is_floor: bool = False
     start: int = 1
+    user: Row | None = None
 
 
 def after(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:

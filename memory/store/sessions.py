@@ -1,5 +1,7 @@
 """Threads of the current schema, read from the thread index: lists never touch a transcript."""
 
+import json
+from dataclasses import replace
 from typing import Final
 
 from psycopg import sql
@@ -29,8 +31,11 @@ _LIST = """
     with page as materialized (
         select {columns} from {source} where {condition} and {after} order by {order} limit %(limit)s
     )
-    select page.*, total.* from page
+    select page.*, total.*, {of_user} as of_user from page
     left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
+
+# The row of the rollup comes with the user's threads, so that their page asks once.
+_OF_USER = "(select to_jsonb(u) - 'user_key' from memory_user u where u.user_key = %(user_key)s)"
 
 _IDS = "select t.session_id from {source} where {condition} limit %(limit)s"
 
@@ -59,7 +64,7 @@ _UNINDEXED = """
 def list_threads(
     filter: Filter, sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50, content: bool = True
 ) -> ThreadPage:
-    """Read one page of threads, and how many there are, in one statement.
+    """Read one page of threads, and how many there are, in one statement; a user's with their row of the rollup.
 
     Without `content`, titles are session names or ids, and the search leaves texts alone. Raises
     ValueError for a cursor that this list did not make.
@@ -77,13 +82,16 @@ def list_threads(
         after=after(here, value, key),
         order=order(here, value, key),
         counted=sql.Literal(here is not None),
+        of_user=sql.SQL(_OF_USER if where.by_user else "null"),
     )
     place = {"value": here.value, "key": here.key} if here else {}
     rows = fetch(statement, {"limit": limit + 1, **where.values, **place})
     if here and here.newer and len(rows) < limit:
         # Fewer are newer than a page holds: the first page has them all.
         return list_threads(filter, sort, "", limit, content)
-    return cut(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["session_id"]))
+    of_user = [row.pop("of_user") for row in rows]
+    page = cut(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["session_id"]))
+    return replace(page, user=json.loads(of_user[0])) if of_user and of_user[0] else page
 
 
 def matching_ids(filter: Filter, limit: int, content: bool = True) -> list[str]:

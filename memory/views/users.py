@@ -56,10 +56,13 @@ def users(request: HttpRequest, agent_id: str) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def user(request: HttpRequest, agent_id: str, user_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id)
-    found = store.get_user(user_id) if agent.is_agno else None
+    if not agent.is_agno:
+        raise Http404("no threads here")
+    ctx = thread_list(request, agent, reverse("user", args=[agent_id, user_id]), user_id)
+    # a page without rows does not say who the user is
+    found = (ctx["page"] and ctx["page"].user) or store.get_user(user_id)
     if found is None:
         raise Http404("no such user")
-    ctx = thread_list(request, agent, reverse("user", args=[agent_id, user_id]), user_id)
     name = name_of_user(user_id)
     ctx |= {"found": found, "name": name, "is_cut": len(user_id) > len(name), "user_key": ids.encode(user_id)}
     htmx = request.htmx  # type: ignore[attr-defined]
