@@ -18,6 +18,7 @@ from memory.store import header, runs
 from memory.store.place import Place
 from memory.store.query import Row
 from memory.store.sessions import get_thread
+from memory.views import run_html
 from memory.views.cards import Reading
 from memory.views.deck import Deck
 from memory.views.opening import open_thread, threads_agent
@@ -105,7 +106,7 @@ def _runs(
     return {
         "thread": thread,
         "reading": how,
-        "cards": Deck(how, thread["user_id"]).deal(page),
+        "runs": run_html.runs(Deck(how, thread["user_id"]).deal(page), focus=lazy),
         "lazy": lazy,
         "back": how.page(back) if back and (backwards or not lazy) else None,
         "on": how.page(on) if on and not (backwards and lazy) else None,
