@@ -39,6 +39,8 @@ PUBLIC_DATABASE_HOST = env.str("PUBLIC_DATABASE_HOST", default="")
 PUBLIC_DATABASE_PORT = env.str("PUBLIC_DATABASE_PORT", default="")
 AGENT_CONNECTION_LIMIT = env.int("AGENT_CONNECTION_LIMIT", default=20)
 AGENT_STATEMENT_TIMEOUT = env.str("AGENT_STATEMENT_TIMEOUT", default="60s")
+# After so long the studio gives up on a statement of its own, and answers 503.
+STATEMENT_TIMEOUT = env.str("STATEMENT_TIMEOUT", default="20s")
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
 # What xpander-sdk reads as the owner of every agent; it is only passed on.
 ORGANIZATION_ID = env.str("ORGANIZATION_ID", default="agent-studio")
@@ -129,7 +131,8 @@ def _database() -> dict[str, Any]:
     options = {
         **settings.get("OPTIONS", {}),
         "connect_timeout": 2,
-        "options": "-c statement_timeout=20000 -c lock_timeout=2500 -c idle_in_transaction_session_timeout=60000",
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT} -c lock_timeout=2500"
+        " -c idle_in_transaction_session_timeout=60000",
         "application_name": "agent-studio",
     }
     return {

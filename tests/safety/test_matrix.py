@@ -6,6 +6,7 @@ or a method that is not listed and yet answers, fails the test.
 
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from django.db import transaction
@@ -14,6 +15,7 @@ from django.test import Client
 from studio.models import Agent, ApiKey, Grant, User
 from studio.services import keys
 from studio.services.audit import Actor
+from tests.markup import Page
 from tests.safety.routes import Route, routes, sample
 from tests.world import signed_in, write_thread
 
@@ -255,6 +257,27 @@ def test_methods_that_are_not_in_the_table_are_refused(name: str, world: dict[st
     for method in set(METHODS) - set(TABLE[name]):
         status, _ = send(signed_in(admin), method, path(ROUTES[name], world), **{"x-api-key": key})
         assert status == 405 or (status == 404 and name in ("api/", "api")), (method, status)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("everywhere", [True, False], ids=["all agents", "one agent"])
+def test_no_page_offers_what_its_reader_may_not_do(
+    role: str, everywhere: bool, world: dict[str, Any], ada: Agent
+) -> None:
+    """Every link and every form on every page that a role can open leads to something it may do."""
+    client = signed_in(person(role, None if everywhere else ada))
+    offered = set()
+    for name in [name for name, rules in TABLE.items() if "get" in rules and not name.startswith("api")]:
+        answer = client.get(here := path(ROUTES[name], world))
+        if answer.status_code != 200 or "text/html" not in answer.headers["content-type"]:
+            continue
+        shown = Page(answer.getvalue().decode())
+        offered |= {("get", urljoin(here, link)) for link in shown.links}
+        offered |= {(form.method, urljoin(here, form.action)) for form in shown.forms}
+    ours = {(method, address) for method, address in offered if urlsplit(address).path.startswith("/")}
+    assert len(ours) > 10
+    refused = [(method, address) for method, address in sorted(ours) if send(client, method, address)[0] in (403, 404)]
+    assert refused == []
 
 
 def test_keys_cannot_be_used_as_people_are_nor_people_as_keys(world: dict[str, Any]) -> None:

@@ -1,10 +1,23 @@
+"""Passwords of database roles: asked for everywhere, stored as verifiers, and in no log."""
+
 import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier, Literal
 
+from studio import embedded
 from studio.scram import scram_verifier
+from tests.safety.faults import Breakable, breakable
+
+ROTATE = """
+from studio.models import Agent
+from studio.services import roles
+from studio.services.audit import Actor
+roles.rotate(Actor.system(), Agent.objects.get(pk="guarded"))
+"""
 
 
 def test_a_role_made_with_a_verifier_logs_in_with_its_password_only() -> None:
@@ -37,3 +50,61 @@ def test_two_verifiers_of_one_password_differ() -> None:
 def test_it_refuses_a_password_that_would_need_preparation() -> None:
     with pytest.raises(ValueError, match="ASCII"):
         scram_verifier("pässword")
+
+
+def superuser(thing: Breakable) -> psycopg.Connection:
+    return psycopg.connect(embedded.url(embedded.superuser_parts(thing.data_dir)), autocommit=True)
+
+
+def dsn(thing: Breakable) -> str:
+    return str(thing.api("GET", "agents/guarded/db").json()["connection_uri"]["uri"])
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
+    """A studio of its own, whose Postgres logs every statement."""
+    with breakable(tmp_path_factory.mktemp("scram")) as thing:
+        with superuser(thing) as connection:
+            connection.execute("alter database studio set log_statement = 'all'")
+        yield thing
+
+
+@pytest.fixture(scope="module")
+def passwords(bundled: Breakable) -> list[str]:
+    """Of an agent that is made, handed out, given a new password and handed out again."""
+    bundled.create_agent("guarded")
+    first = dsn(bundled)
+    bundled.manage("shell", "--no-imports", "--command", ROTATE)
+    return [urlsplit(one).password or "" for one in (first, dsn(bundled))]
+
+
+class TestTheBundledServer:
+    def test_a_log_of_every_statement_has_verifiers_and_no_password(
+        self, bundled: Breakable, passwords: list[str]
+    ) -> None:
+        logs = (embedded.locate(bundled.data_dir) / "log").iterdir()
+        text = "\n".join(path.read_text(errors="replace") for path in logs)
+        assert len(set(passwords)) == 2
+        assert text.count("SCRAM-SHA-256$") >= 2
+        assert [password for password in passwords if password in text] == []
+
+    def test_every_role_that_may_log_in_has_a_verifier(self, bundled: Breakable, passwords: list[str]) -> None:
+        with superuser(bundled) as connection:
+            roles = connection.execute("select rolname, rolpassword from pg_authid where rolcanlogin").fetchall()
+        assert {"studio", "postgres", "ag_guarded"} <= {name for name, _ in roles}
+        assert all((password or "").startswith("SCRAM-SHA-256$") for _, password in roles)
+
+    def test_no_rule_trusts_anybody(self, bundled: Breakable) -> None:
+        with superuser(bundled) as connection:
+            methods = {one for (one,) in connection.execute("select auth_method from pg_hba_file_rules")}
+        assert methods <= {"scram-sha-256", "reject"}
+
+    @pytest.mark.parametrize("user", ["studio", "postgres", "ag_guarded", "nobody"])
+    @pytest.mark.parametrize("password", ["", "x", "studio", "postgres"])
+    def test_nobody_is_let_in_without_it(
+        self, bundled: Breakable, passwords: list[str], user: str, password: str
+    ) -> None:
+        parts = embedded.dsn_parts(bundled.data_dir)
+        for host, port in ((parts["host"], parts["port"]), ("127.0.0.1", embedded.tcp_port(bundled.data_dir))):
+            with pytest.raises(psycopg.OperationalError, match=r"password|pg_hba|rejects"):
+                psycopg.connect(host=host, port=port, user=user, dbname="studio", password=password)
