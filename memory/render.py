@@ -21,6 +21,8 @@ PAGE_STEPS: Final = 600_000
 # The parser fills up short rows, and makes 65,000 cells of 4 KB in one step.
 MOST_CELLS: Final = 10_000
 _BLANK_LINE: Final = re.compile(r"\n[ \t]*\n")
+# one line that begins with a letter and has no character that Markdown reads: it needs no parser
+_PROSE: Final = re.compile(r"[^\W\d_](?:[^\W_]|[ ,.;:?%$/()'\"-])*")
 
 # headings begin below those of the page, at h4
 TAGS: Final = frozenset(
@@ -76,6 +78,8 @@ def markdown(text: str, budget: Budget | None = None) -> SafeString:
     try:
         if len(text) > MAX_BYTES or len(text.encode()) > MAX_BYTES:
             return plain(text)
+        if _PROSE.fullmatch(text):
+            return plain(text.rstrip())
         html = nh3.clean(
             _html(text, env),
             tags=set(TAGS),

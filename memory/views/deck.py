@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from django.urls import reverse
-
 from memory.render import Budget, markdown
 from memory.store.reindent import resolved
 from memory.store.runs import RunPage
@@ -116,7 +114,8 @@ class Deck:
         return f"{self.reading.link(run=key)}#run-{key}"
 
     def _run_address(self, row: StoredRun) -> str:
-        address = reverse("thread-run", args=[self.reading.agent_id, self.reading.session_id, row.run_id or ""])
+        # a page of many runs would spend its time in `reverse`
+        address = f"{self.reading.address}runs/{ids.encode(row.run_id or '')}/"
         return address if row.run_id or row.position is None else f"{address}?at={row.position}"
 
     def _anchor(self, kind: str, stored_id: str) -> str:

@@ -1,8 +1,10 @@
 """Markdown of strangers: nothing but text, and a bounded amount of work."""
 
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+import nh3
 import pytest
 from django.utils.html import escape
 from django.utils.safestring import SafeString
@@ -148,6 +150,14 @@ def test_an_attack_can_still_be_read() -> None:
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_harmless(text: str) -> None:
     check(markdown(text))
+
+
+@given(st.from_regex(render._PROSE, fullmatch=True))
+@example('Done. See https://example.com/a-b (page 2): 50% off, isn\'t it? "Yes" ')
+@settings(max_examples=300, deadline=None)
+def test_plain_prose_is_what_the_parser_makes_of_it(text: str) -> None:
+    parsed = nh3.clean(render._html(text, {"left": MESSAGE_STEPS}), tags=set(TAGS)).strip()
+    assert unescape(markdown(text)) == unescape(parsed)
 
 
 def test_it_renders_what_an_answer_needs() -> None:
