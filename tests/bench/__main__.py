@@ -13,10 +13,9 @@ from tests.bench.cases import Case, cases
 from tests.bench.compare import page_of
 from tests.bench.machine import facts
 from tests.bench.measure import in_turns
-from tests.bench.peers import PEERS
 from tests.bench.place import database
-from tests.bench.shape import Shape
-from tests.bench.stage import Stage, on_stage, prepare, sizes
+from tests.bench.shape import MESSAGE_BYTES, Shape
+from tests.bench.stage import LAYOUTS, Stage, on_stage, peers_of, prepare, sizes
 from tests.bench.targets import Verdict, above, below
 from tests.server import StudioServer, serving
 
@@ -33,7 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     with database(asked.data) as (home, dsn), serving(dsn, home / "studio", WEB_WORKERS="2") as server:
-        prepare(server, asked.threads)
+        prepare(server, Shape(asked.threads, asked.length), asked.layouts)
         prepared = time.monotonic() - started
         text, picture, bad = _measure(asked, server, home, prepared)
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -49,21 +48,25 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     number = int(os.environ.get("BENCH_THREADS", "100000"))
     parser.add_argument("--threads", type=int, default=number, help="threads in one agent (BENCH_THREADS)")
+    parser.add_argument("--layout", choices=LAYOUTS, help="where runs are kept, unless both are to be measured")
+    parser.add_argument("--length", type=float, default=1.0, help="of texts, e.g. 0.1 where the disk is small")
     parser.add_argument("--agents", type=int, default=1_000, help="agents in the studio")
     parser.add_argument("--rounds", type=int, default=15, help="times that each page is asked for")
     parser.add_argument("--requests", type=int, default=10_000, help="mixed requests before memory is compared")
     parser.add_argument("--data", type=Path, help="keep the database here, and use it again")
     parser.add_argument("--out", type=Path, default=HERE, help="where RESULTS.md and its chart go")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    asked.layouts = (asked.layout,) if asked.layout else LAYOUTS
+    return asked
 
 
 def _measure(
     asked: argparse.Namespace, server: StudioServer, home: Path, prepared: float
 ) -> tuple[str, str, list[str]]:
-    shape = Shape(asked.threads)
+    shape = Shape(asked.threads, asked.length)
     began = time.monotonic()
-    with on_stage(server, home, shape) as stage:
-        pages = cases(shape, stage.place)
+    with on_stage(server, home, shape, asked.layouts) as stage:
+        pages = [case for case in cases(shape, stage.place) if case.layout in asked.layouts]
         lines = scale.measure(stage, sizes(asked.threads))
         results = compare.compare(stage, pages, asked.rounds)
         counts = trips.count(stage, home, pages)
@@ -89,7 +92,7 @@ def _measure(
     ]
     parts = [
         report.verdicts(found),
-        report.pages(results, [peer.version for peer in PEERS]),
+        report.pages(results, [peer.version for peer in peers_of(asked.layouts)]),
         sections.tax(taxes),
         sections.delete(deleted),
         sections.load(rate, asker, before, after, asked.requests),
@@ -99,7 +102,8 @@ def _measure(
     ]
     told = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "size": f"{asked.threads:,} threads, of about 7 runs each; {shape.users:,} users",
+        "size": f"{asked.threads:,} threads, of about 7 runs each; {shape.users:,} users; runs in the"
+        f" {' and the '.join(asked.layouts)}; messages of about {MESSAGE_BYTES * asked.length:,.0f} bytes",
         **facts(server.dsn),
         "time": f"{prepared / 60:.1f} min to fill, {(time.monotonic() - began) / 60:.1f} min to measure",
     }

@@ -44,6 +44,8 @@ def _compare(stage: Stage, case: Case, rounds: int) -> PageResult:
     if raw:
         ways["raw"] = raw
     for version, path in case.peer.items():
+        if version not in stage.peers:
+            continue
         ways[version] = page_of(stage.peers[version], path)
     with query.connection:
         taken = in_turns(ways, rounds)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.measure import ROUNDS, Taken, in_turns
-from tests.bench.peers import PEERS
-from tests.bench.stage import Stage, agent_id, peer_schema
+from tests.bench.stage import Stage, agent_id, peer_schema, peers_of
 from tests.bench.targets import Verdict, below
 
 MOST: Final = 10_000
@@ -56,7 +55,7 @@ def sizes(threads: int) -> list[int]:
 def measure(stage: Stage) -> list[Deleted]:
     """Delete the oldest threads, a few times over, in both layouts."""
     found = []
-    for peer in PEERS:
+    for peer in peers_of(stage.layouts):
         last = stage.shape.threads
         for size in sizes(last):
             repeats = ROUNDS if size == 1 else REPEATS

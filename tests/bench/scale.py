@@ -1,12 +1,12 @@
 """Cost against size: the same pages of agents of 10,000, 100,000 and 1,000,000 threads, in turns."""
 
+from dataclasses import replace
 from typing import Final
 
 from tests.bench.cases import cases
 from tests.bench.compare import page_of
 from tests.bench.measure import in_turns
 from tests.bench.report import Section, ms
-from tests.bench.shape import Shape
 from tests.bench.stage import Stage, agent_id
 
 KEYS: Final = ("newest", "user", "middle", "filter", "users", "small")
@@ -16,9 +16,9 @@ def measure(stage: Stage, sizes: list[int]) -> dict[str, list[float]]:
     """ms of each page by its title, for each size."""
     asked: dict[str, dict[str, str]] = {}
     for size in sizes:
-        at_size = Stage(stage.server, stage.home, Shape(size), stage.browser, {})
+        at_size = Stage(stage.server, stage.home, replace(stage.shape, threads=size), stage.browser, {})
         for case in cases(at_size.shape, at_size.place):
-            if case.key in KEYS:
+            if case.key in KEYS and case.layout in stage.layouts:
                 path = f"/agents/{agent_id(case.layout, size)}/{case.ours}"
                 asked.setdefault(case.key, {})[str(size)] = path
     lines = {}

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from random import Random
 from typing import Any, Final, Literal
 
@@ -46,9 +46,13 @@ class Thread:
 
 @dataclass(frozen=True)
 class Shape:
-    """How many threads, and what follows from that number; a small one has smaller giants."""
+    """How many threads, and what follows from that number; a small one has smaller giants.
+
+    Texts are of their usual length times `length`: lists do not read them, and a disk may be small.
+    """
 
     threads: int
+    length: float = 1.0
 
     @property
     def users(self) -> int:
@@ -67,6 +71,10 @@ class Shape:
     def giants(self) -> list[int]:
         """Numbers of the long threads: the first is on the list's second page, none is among the oldest half."""
         return [70, *(70 + self.threads * part // 10 for part in range(1, GIANTS))]
+
+    @cached_property
+    def texts(self) -> "Texts":
+        return _texts(self.length)
 
     @property
     def heavy_user(self) -> str:
@@ -102,9 +110,10 @@ class Shape:
             # one thread in fifty is shared
             user = "guest@example.com" if number % 50 == 3 and index % 2 else owner
             status = random.choice(_STATUSES)
-            text, used = _run(f"{session_id}-{index:05}", session_id, user, status, created_at + index * pace, random)
+            at = created_at + index * pace
+            text, used = _run(self.texts, f"{session_id}-{index:05}", session_id, user, status, at, random)
             people.append(user)
-            times.append(created_at + index * pace)
+            times.append(at)
             statuses.append(status)
             runs.append(text)
             tokens += used
@@ -116,7 +125,7 @@ class Shape:
             }
         }
         if number % 10 == 0:
-            metrics["session_name"] = _TEXTS.line(random)
+            metrics["session_name"] = self.texts.line(random)
         data = json.dumps(metrics)
         return Thread(number, session_id, owner, created_at, updated_at, data, runs, people, times, statuses)
 
@@ -124,8 +133,8 @@ class Shape:
 class Texts:
     """Pools of texts, so that making a message costs a choice; kept as JSON strings."""
 
-    def __init__(self) -> None:
-        random = Random(1)
+    def __init__(self, length: float) -> None:
+        random, self._length = Random(1), length
         words = ["".join(random.choices(_SYLLABLES, k=random.randint(1, 4))) for _ in range(4_000)]
         weights = [1 / (rank + 3) for rank in range(len(words))]
         self._words = random.choices(words, weights, k=200_000)
@@ -140,11 +149,14 @@ class Texts:
 
     def _text(self, random: Random, size: float) -> str:
         at = random.randrange(len(self._words) - 2_500)
-        text = " ".join(self._words[at : at + 2_500])[: int(size)]
+        text = " ".join(self._words[at : at + 2_500])[: max(int(size * self._length), 20)]
         return json.dumps(text.capitalize() + ".")
 
 
-_TEXTS: Final = Texts()
+@lru_cache
+def _texts(length: float) -> Texts:
+    return Texts(length)
+
 
 _RUN: Final = (
     '{{"run_id":"{id}","agent_id":"bench","agent_name":"Bench","session_id":"{session}","user_id":"{user}",'
@@ -167,9 +179,11 @@ _TOOL: Final = (
 )
 
 
-def _run(run_id: str, session_id: str, user: str, status: str, at: int, random: Random) -> tuple[str, int]:
+def _run(
+    texts: Texts, run_id: str, session_id: str, user: str, status: str, at: int, random: Random
+) -> tuple[str, int]:
     """Write one run as JSON; also returns its input tokens."""
-    question, answer, tokens = random.choice(_TEXTS.questions), random.choice(_TEXTS.answers), random.randrange(50, 900)
+    question, answer, tokens = random.choice(texts.questions), random.choice(texts.answers), random.randrange(50, 900)
     calls = tools = ""
     if random.random() < 0.2:
         values = {
@@ -177,7 +191,7 @@ def _run(run_id: str, session_id: str, user: str, status: str, at: int, random: 
             "at": at,
             "name": random.choice(_TOOLS),
             "number": random.randrange(10_000),
-            "result": random.choice(_TEXTS.results),
+            "result": random.choice(texts.results),
         }
         calls, tools = _CALLS.format(**values), _TOOL.format(**values)
     text = _RUN.format(

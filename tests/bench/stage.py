@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ import psycopg
 from studio.ids import schema_name
 from tests.bench.fill import copy_schema, fill
 from tests.bench.measure import Browser
-from tests.bench.peers import PEERS
+from tests.bench.peers import PEERS, Peer
 from tests.bench.shape import Layout, Shape
 from tests.server import StudioServer
 
@@ -29,13 +29,14 @@ def peer_schema(layout: str) -> str:
 
 @dataclass
 class Stage:
-    """Everything that is measured. `peers` are AgentOS' addresses by version."""
+    """Everything that is measured. `peers` are AgentOS' addresses by version; `layouts` are where runs are kept."""
 
     server: StudioServer
     home: Path
     shape: Shape
     browser: Browser
     peers: dict[str, Browser]
+    layouts: tuple[Layout, ...] = LAYOUTS
 
     @property
     def dsn(self) -> str:
@@ -59,12 +60,13 @@ def sizes(threads: int) -> list[int]:
     return [*(size for size in SIZES if size < threads), threads]
 
 
-def prepare(server: StudioServer, threads: int) -> None:
+def prepare(server: StudioServer, shape: Shape, layouts: tuple[Layout, ...]) -> None:
     """Make the agents and AgentOS' tables, and fill what is not filled yet."""
+    threads = shape.threads
     for size in sizes(threads):
-        for layout in LAYOUTS:
-            _agent(server, layout, size)
-    for peer in PEERS:
+        for layout in layouts:
+            _agent(server, layout, replace(shape, threads=size))
+    for peer in peers_of(layouts):
         schema = peer_schema(peer.layout)
         if not server.sql("select 1 from pg_namespace where nspname = %s", schema):
             peer.tables(server.dsn, schema)
@@ -75,7 +77,8 @@ def prepare(server: StudioServer, threads: int) -> None:
             copy_schema(server.dsn, schema_name(agent_id(peer.layout, threads)), schema, runs=peer.layout)
 
 
-def _agent(server: StudioServer, layout: Layout, size: int) -> None:
+def _agent(server: StudioServer, layout: Layout, shape: Shape) -> None:
+    size = shape.threads
     name = agent_id(layout, size)
     schema = schema_name(name)
     if not server.sql("select 1 from pg_namespace where nspname = %s", schema):
@@ -83,18 +86,23 @@ def _agent(server: StudioServer, layout: Layout, size: int) -> None:
     # a kept database lacks the oldest, which were deleted to measure that
     stored = server.sql("select count(*) from agno_sessions", schema=schema)[0][0]
     if stored < size:
-        fill(server.dsn, schema, Shape(size), layout, first=stored)
+        fill(server.dsn, schema, shape, layout, first=stored)
+
+
+def peers_of(layouts: tuple[Layout, ...]) -> list[Peer]:
+    """The versions of Agno that keep runs there."""
+    return [peer for peer in PEERS if peer.layout in layouts]
 
 
 @contextmanager
-def on_stage(server: StudioServer, home: Path, shape: Shape) -> Iterator[Stage]:
+def on_stage(server: StudioServer, home: Path, shape: Shape, layouts: tuple[Layout, ...] = LAYOUTS) -> Iterator[Stage]:
     """Sign in to the studio and serve AgentOS over its tables, until the block ends."""
     with ExitStack() as stack:
         addresses = {
             peer.version: Browser(stack.enter_context(peer.serving(server.dsn, peer_schema(peer.layout))))
-            for peer in PEERS
+            for peer in peers_of(layouts)
         }
-        yield Stage(server, home, shape, signed_in(server), addresses)
+        yield Stage(server, home, shape, signed_in(server), addresses, layouts)
 
 
 def signed_in(server: StudioServer) -> Browser:
