@@ -1,6 +1,19 @@
 // All behaviour of the studio's pages that is not htmx. Each page works without it.
-// Listeners sit on the document, so that fragments which htmx brings in need no set-up.
+// Listeners sit on the document, so that fragments which htmx brings in need no set-up. It runs before
+// the first paint, so that a chosen theme does not flash.
 "use strict";
+
+/* ---- The chosen theme; without scripts the system's shows ---- */
+
+document.documentElement.dataset.js = "";
+try {
+  const theme = localStorage.getItem("theme");
+  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+} catch {
+  // storage may be forbidden; the system's theme it is
+}
+
+/* ---- What all parts below use ---- */
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const on = (event, selector, handle) =>
@@ -68,7 +81,6 @@ ready.push(showTheme);
 const said = document.createElement("div");
 said.className = "unseen";
 said.setAttribute("role", "status");
-document.body.append(said);
 document.addEventListener("htmx:load", ({ detail: { elt } }) => {
   const words = elt !== document.body && elt.querySelector("[data-announce]");
   if (words) said.textContent = words.textContent;
@@ -126,8 +138,6 @@ document.addEventListener("keydown", (e) => {
     field.select();
   }
 });
-// in a long list of agents, the one of this page
-document.querySelector("#side-agents [aria-current=true]")?.scrollIntoView({ block: "nearest" });
 document.addEventListener("click", (e) => {
   for (const menu of all("details[data-menu][open]")) if (!menu.contains(e.target)) menu.open = false;
 });
@@ -418,4 +428,9 @@ setInterval(() => {
 ready.push((root) => all("form[data-submit-now]", root).forEach((form) => HTMLFormElement.prototype.submit.call(form)));
 
 document.addEventListener("htmx:afterSwap", (e) => prepare(e.detail.target?.isConnected ? e.detail.target : document));
-prepare(document);
+document.addEventListener("DOMContentLoaded", () => {
+  document.body.append(said);
+  // in a long list of agents, the one of this page
+  document.querySelector("#side-agents [aria-current=true]")?.scrollIntoView({ block: "nearest" });
+  prepare(document);
+});

@@ -20,7 +20,6 @@ def test_a_first_visit_with_its_styles_and_scripts_is_under_60_kb(studio_server:
     assert [re.sub(r"\.[0-9a-f]{12}\.", ".", address) for address in scripts] == [
         "/static/django_htmx/htmx-2.min.js",
         "/static/js/studio.js",
-        "/static/js/theme.js",
     ]
 
 
