@@ -25,18 +25,19 @@ def statements(name: str, schema: str) -> list[str]:
     return text.replace("{schema}", sql.Identifier(schema).as_string(None)).split("\n-- next\n")
 
 
-def run(name: str, *, online: bool = False) -> Callable[[Any, Any], None]:
+def run(name: str, *, online: bool = False, again: bool = False) -> Callable[[Any, Any], None]:
     """Return a RunPython function for a file.
 
-    In a new agent's transaction the statements are part of it. Otherwise each one commits by
-    itself and can be run again, and with `online` indexes are built without blocking writers.
+    In a new agent's transaction the statements are part of it, unless they run `again`: then an
+    earlier migration has just run them. Otherwise each one commits by itself and can be run again,
+    and with `online` indexes are built without blocking writers.
     """
 
     def forwards(apps: Any, schema_editor: Any) -> None:
         connection = schema_editor.connection
         with connection.cursor() as cursor:
             if connection.in_atomic_block:
-                for statement in statements(name, connection.schema_name):
+                for statement in [] if again else statements(name, connection.schema_name):
                     cursor.execute(statement)
                 return
             cursor.execute(

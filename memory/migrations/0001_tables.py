@@ -20,4 +20,5 @@ class Migration(migrations.Migration):
         migrations.RunPython(run("tables.sql"), migrations.RunPython.noop),
         migrations.RunPython(run("functions.sql"), migrations.RunPython.noop),
         migrations.RunPython(run("triggers.sql"), migrations.RunPython.noop),
+        migrations.RunPython(run("backlog.sql"), migrations.RunPython.noop),
     ]

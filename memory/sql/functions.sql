@@ -19,58 +19,71 @@ $$
 -- next
 create or replace function {schema}.memory_line(v text) returns text
 language sql immutable parallel safe as $$
-    select nullif(left(regexp_replace(left(btrim(left(v, 1000), E' \n\r\t'), 300), '\s+', ' ', 'g'), 160), '')
+    select nullif(left(regexp_replace(left(btrim(left(v, 1000), E' \n\r\t'), 300), '\s\s+|[^\S ]', ' ', 'g'), 160), '')
 $$
 -- next
 -- The first 160 characters of a message's content: a string, or a list of parts.
 create or replace function {schema}.memory_text(v jsonb) returns text
-language sql immutable parallel safe as $$
-    select {schema}.memory_line(case jsonb_typeof(v)
-        when 'string' then v #>> '{}'
-        when 'array' then (
+language plpgsql immutable parallel safe as $$
+begin
+    if jsonb_typeof(v) = 'string' then
+        return {schema}.memory_line(v #>> '{}');
+    elsif jsonb_typeof(v) = 'array' then
+        return {schema}.memory_line((
             select string_agg(case jsonb_typeof(p) when 'string' then p #>> '{}' else p ->> 'text' end, ' ' order by n)
-            from jsonb_array_elements(v) with ordinality as e (p, n))
-    end)
-$$
+            from jsonb_array_elements(v) with ordinality as e (p, n)));
+    end if;
+    return null;
+end $$
 -- next
 create or replace function {schema}.memory_title(run jsonb) returns text
-language sql immutable parallel safe as $$
+language plpgsql immutable parallel safe as $$
+declare
     -- a workflow's input is the text itself
-    select coalesce({schema}.memory_text(run #> '{input,input_content}'), {schema}.memory_text(run -> 'input'), (
-        select {schema}.memory_text(m -> 'content')
+    line text := coalesce({schema}.memory_text(run #> '{input,input_content}'), {schema}.memory_text(run -> 'input'));
+begin
+    if line is null then
+        select {schema}.memory_text(m -> 'content') into line
         from jsonb_array_elements({schema}.memory_list(run -> 'messages')) with ordinality as e (m, n)
         where m ->> 'role' = 'user' and m -> 'from_history' is distinct from 'true'::jsonb
-        order by n limit 1))
-$$
+        order by n limit 1;
+    end if;
+    return line;
+end $$
 -- next
 create or replace function {schema}.memory_preview(run jsonb) returns text
-language sql immutable parallel safe as $$
-    select coalesce({schema}.memory_text(run -> 'content'), (
-        select {schema}.memory_text(m -> 'content')
+language plpgsql immutable parallel safe as $$
+declare
+    line text := {schema}.memory_text(run -> 'content');
+begin
+    if line is null then
+        select {schema}.memory_text(m -> 'content') into line
         from jsonb_array_elements({schema}.memory_list(run -> 'messages')) with ordinality as e (m, n)
         where m ->> 'role' = 'assistant' and m -> 'from_history' is distinct from 'true'::jsonb
-        order by n desc limit 1))
-$$
+        order by n desc limit 1;
+    end if;
+    return line;
+end $$
 -- next
 -- What one run adds to its thread. Copies of earlier turns and the system message are not counted;
--- text_bytes is the size of the messages as jsonb. Paths walk the run in place: unnesting it would
--- copy every message, which an agent would wait for at each turn.
+-- text_bytes is the size of the messages as jsonb. Paths walk the messages in place: unnesting them would
+-- copy every one, which an agent would wait for at each turn.
 create or replace function {schema}.memory_run_facts(run jsonb)
 returns table (messages integer, tool_calls integer, tool_errors integer, text_bytes bigint,
                input_tokens bigint, output_tokens bigint)
 language sql immutable parallel safe as $$
-    select coalesce(jsonb_array_length(jsonb_path_query_array(r.run, '$ ? (@.messages.type() == "array").messages[*]
-            ? (@.type() == "object" && !(@.role == "system") && !(@.from_history == true)).type()')), 0),
-        greatest(jsonb_array_length(jsonb_path_query_array(r.run, '$ ? (@.messages.type() == "array").messages[*]
-            ? (@.type() == "object" && @.role == "tool" && !(@.from_history == true)).type()')),
-            case when jsonb_typeof(r.run -> 'tools') = 'array' then jsonb_array_length(r.run -> 'tools') end, 0),
-        coalesce(jsonb_array_length(jsonb_path_query_array(r.run, '$ ? (@.messages.type() == "array").messages[*]
-            ? (@.type() == "object" && @.tool_call_error == true && !(@.role == "system")
-               && !(@.from_history == true)).type()')), 0),
-        coalesce(pg_column_size(r.run -> 'messages'), 0)::bigint,
-        coalesce({schema}.memory_count(r.run #> '{metrics,input_tokens}'), 0),
-        coalesce({schema}.memory_count(r.run #> '{metrics,output_tokens}'), 0)
-    from (select case when jsonb_typeof(run) = 'object' then run end as run) r
+    select case when jsonb_typeof(m.stored) = 'array' then jsonb_array_length(jsonb_path_query_array(m.stored,
+            '$[*] ? (@.type() == "object" && !(@.role == "system") && !(@.from_history == true)).type()')) else 0 end,
+        greatest(case when m.stored @> '[{"role": "tool"}]' then jsonb_array_length(jsonb_path_query_array(m.stored,
+                '$[*] ? (@.type() == "object" && @.role == "tool" && !(@.from_history == true)).type()')) end,
+            case when jsonb_typeof(run -> 'tools') = 'array' then jsonb_array_length(run -> 'tools') end, 0),
+        case when m.stored @> '[{"tool_call_error": true}]' then jsonb_array_length(jsonb_path_query_array(m.stored,
+            '$[*] ? (@.type() == "object" && @.tool_call_error == true && !(@.role == "system")
+                && !(@.from_history == true)).type()')) else 0 end,
+        coalesce(pg_column_size(m.stored), 0)::bigint,
+        coalesce({schema}.memory_count(run #> '{metrics,input_tokens}'), 0),
+        coalesce({schema}.memory_count(run #> '{metrics,output_tokens}'), 0)
+    from (select run -> 'messages' as stored offset 0) m
 $$
 -- next
 create or replace function {schema}.memory_session_facts(s {schema}.agno_sessions)
@@ -83,87 +96,88 @@ language sql immutable parallel safe as $$
 $$
 -- next
 create or replace function {schema}.memory_user_key(user_id text) returns uuid
-language sql immutable parallel safe as $$
+language sql stable parallel safe as $$
     select encode(substr(sha256(convert_to(user_id, 'UTF8')), 1, 16), 'hex')::uuid
 $$
 -- next
--- Count one thread from its stored rows and write its index row and participants. The session row
--- is passed in, so that a BEFORE UPDATE trigger hands over the runs that are still in memory.
-create or replace function {schema}.memory_write(s {schema}.agno_sessions) returns void
+-- Count one thread and write its index row and participants; says whether it did. The session row is
+-- passed in, so that a BEFORE UPDATE trigger hands over the runs that are still in memory.
+--
+-- `sure`: the index row is locked by the caller, and both places are counted. Otherwise the column
+-- alone is, and it counts only where the index row says that there is nothing else to look at. That
+-- is an agent's usual turn; each statement here costs it some 30 microseconds.
+create or replace function {schema}.memory_put(s {schema}.agno_sessions, sure boolean) returns boolean
 language plpgsql as $$
 declare
+    active bigint := coalesce(s.updated_at, s.created_at);
+    people {schema}.memory_participant[];
+    p {schema}.memory_participant;
     w record;
+    last integer;
     title text;
     preview text;
+    joined boolean := false;
 begin
-    -- what commits before this lock is granted is seen by the next statement; what comes later waits
-    -- for it and then adds itself
-    perform 1 from {schema}.memory_thread t where t.session_id = s.session_id for update;
-    if not found then
-        insert into {schema}.memory_thread (session_id, created_at) values (s.session_id, s.created_at)
-            on conflict (session_id) do nothing;
-        perform 1 from {schema}.memory_thread t where t.session_id = s.session_id for update;
-    end if;
-
-    with element as materialized (
-        select coalesce(e.run ->> 'run_id', '') as run_id, e.run ->> 'user_id' as user_id, e.run ->> 'status' as status,
-            e.run ->> 'parent_run_id' as parent, e.position - 1 as position,
-            coalesce({schema}.memory_int(e.run -> 'created_at'), s.created_at) as created_at, f.*
-        from jsonb_array_elements({schema}.memory_list(s.runs)) with ordinality as e (run, position)
-        cross join lateral {schema}.memory_run_facts(e.run) f
-    ), run as materialized (
-        select element.*, element.position as run_index from element
-        where not exists (select 1 from {schema}.agno_runs r
-                          where r.run_id = element.run_id and r.session_id = s.session_id)
+    select count(*) filter (where not r.twice) as runs, count(*) filter (where r.position is null) as table_runs,
+        count(r.position) as column_runs, coalesce(bool_and(r.sorted), true) as column_sorted,
+        coalesce(sum(f.messages), 0) as messages, coalesce(sum(f.tool_calls), 0) as tool_calls,
+        coalesce(sum(f.tool_errors), 0) + count(*) filter (where r.status = 'ERROR' and not r.twice) as errors,
+        coalesce(sum(f.text_bytes), 0) as text_bytes, coalesce(sum(f.input_tokens), 0) as input_tokens,
+        coalesce(sum(f.output_tokens), 0) as output_tokens,
+        array_agg(r.user_id) filter (where not r.twice) as users, array_agg(r.at) filter (where not r.twice) as times,
+        bool_and(r.user_id = s.user_id) filter (where not r.twice) as alone,
+        min(r.at) filter (where not r.twice) as first_at, max(r.at) filter (where not r.twice) as seen_at,
+        array_agg(r.position order by r.at, r.run_index, r.run_id) filter (where r.is_root) as positions,
+        array_agg(r.at order by r.at, r.run_index, r.run_id) filter (where r.is_root) as ats,
+        array_agg(r.run_index order by r.at, r.run_index, r.run_id) filter (where r.is_root) as indexes,
+        array_agg(r.run_id order by r.at, r.run_index, r.run_id) filter (where r.is_root) as ids,
+        array_agg(r.status order by r.at, r.run_index, r.run_id) filter (where r.is_root) as statuses
+    into w
+    from (
+        select e.*, e.at >= coalesce(lag(e.at) over (), e.at) as sorted, not e.twice and e.parent is null as is_root
+        from (
+            select e.run, coalesce(e.run ->> 'run_id', '') as run_id,
+                coalesce(e.run ->> 'user_id', s.user_id) as user_id, e.run ->> 'status' as status,
+                e.run ->> 'parent_run_id' as parent, e.n - 1 as position, e.n - 1 as run_index,
+                coalesce({schema}.memory_int(e.run -> 'created_at'), s.created_at) as at,
+                sure and exists (select 1 from {schema}.agno_runs r
+                    where r.run_id = coalesce(e.run ->> 'run_id', '') and r.session_id = s.session_id) as twice
+            from jsonb_array_elements({schema}.memory_list(s.runs)) with ordinality as e (run, n)
+            offset 0
+        ) e
         union all
-        select r.run_id, r.user_id, r.status, r.parent_run_id, null, r.created_at, f.*, coalesce(r.run_index, 0)
-        from {schema}.agno_runs r cross join lateral {schema}.memory_run_facts(r.run_data) f
-        where r.session_id = s.session_id
-    ), who as materialized (
-        select u.user_id, {schema}.memory_user_key(u.user_id) as user_key, bool_or(u.is_owner) as is_owner,
-            count(u.at) as runs, coalesce(min(u.at), s.created_at) as first_at, coalesce(max(u.at), s.created_at) as seen_at
-        from (select coalesce(run.user_id, s.user_id) as user_id, false as is_owner, run.created_at as at from run
-              union all select s.user_id, true, null) u
-        where u.user_id is not null group by u.user_id
-    ), kept as (
-        insert into {schema}.memory_participant as p
-            (session_id, user_key, user_id, is_owner, runs, first_at, seen_at, last_at)
-        select s.session_id, user_key, user_id, is_owner, runs, first_at, seen_at, coalesce(s.updated_at, s.created_at)
-        from who order by user_key
-        on conflict (session_id, user_key) do update set is_owner = excluded.is_owner, runs = excluded.runs,
-            first_at = excluded.first_at, seen_at = excluded.seen_at, last_at = excluded.last_at
-        where (p.is_owner, p.runs, p.first_at, p.seen_at, p.last_at)
-            is distinct from (excluded.is_owner, excluded.runs, excluded.first_at, excluded.seen_at, excluded.last_at)
-    ), total as (
-        select count(*) as runs, count(*) filter (where position is null) as table_runs,
-            coalesce(sum(messages), 0) as messages, coalesce(sum(tool_calls), 0) as tool_calls,
-            coalesce(sum(tool_errors), 0) + count(*) filter (where status = 'ERROR') as errors,
-            coalesce(sum(text_bytes), 0) as text_bytes,
-            coalesce(sum(input_tokens), 0) as input_tokens, coalesce(sum(output_tokens), 0) as output_tokens
-        from run
-    ), earliest as (
-        select * from run where parent is null order by created_at, run_index, run_id limit 1
-    ), latest as (
-        select * from run where parent is null order by created_at desc, run_index desc, run_id desc limit 1
-    )
-    select total.*, (select count(*) from who) as users, (select array_agg(user_key) from who) as user_keys, (select count(*) from element) as column_runs,
-        coalesce((select bool_and(o.sorted) from (
-            select created_at >= coalesce(lag(created_at) over (order by position), created_at) as sorted
-            from element) o), true) as column_sorted,
-        earliest.position as first_position, earliest.created_at as first_at, earliest.run_index as first_index,
-        earliest.run_id as first_id, latest.position as last_position, latest.created_at as last_run_at,
-        latest.run_index as last_index, latest.run_id as last_id, latest.status as last_status
-    into w from total left join earliest on true left join latest on true;
+        -- #> '{}' unpacks a run once, instead of at every look into it
+        select r.run_data #> '{}', r.run_id, coalesce(r.user_id, s.user_id), r.status, r.parent_run_id, null,
+            coalesce(r.run_index, 0), r.created_at, false, true, r.parent_run_id is null
+        from {schema}.agno_runs r where sure and r.session_id = s.session_id
+        offset 0
+    ) r
+    left join lateral {schema}.memory_run_facts(r.run) f on not r.twice;
 
-    if w.users < (select count(*) from {schema}.memory_participant p where p.session_id = s.session_id) then
-        delete from {schema}.memory_participant p
-        where p.session_id = s.session_id and p.user_key <> all (coalesce(w.user_keys, '{}'));
+    if w.alone then
+        people := array[row(s.session_id, {schema}.memory_user_key(s.user_id), s.user_id, true, w.runs, w.first_at,
+            w.seen_at, active)::{schema}.memory_participant];
+    else
+        people := array(
+            select row(s.session_id, {schema}.memory_user_key(u.user_id), u.user_id, bool_or(u.at is null),
+                count(u.at), coalesce(min(u.at), s.created_at), coalesce(max(u.at), s.created_at),
+                active)::{schema}.memory_participant
+            from (select * from unnest(w.users, w.times) as x (user_id, at) union all select s.user_id, null) u
+            where u.user_id is not null group by u.user_id order by 1);
     end if;
-    if w.first_at is not null then
-        title := {schema}.memory_title(case when w.first_position is not null then s.runs -> w.first_position::integer
-            else (select r.run_data from {schema}.agno_runs r where r.run_id = w.first_id) end);
-        preview := {schema}.memory_preview(case when w.last_position is not null then s.runs -> w.last_position::integer
-            else (select r.run_data from {schema}.agno_runs r where r.run_id = w.last_id) end);
+    if w.ats is not null then
+        last := cardinality(w.ats);
+        if w.positions[1] is not null then
+            title := {schema}.memory_title(s.runs -> w.positions[1]::integer);
+        else
+            title := (select {schema}.memory_title(r.run_data) from {schema}.agno_runs r where r.run_id = w.ids[1]);
+        end if;
+        if w.positions[last] is not null then
+            preview := {schema}.memory_preview(s.runs -> w.positions[last]::integer);
+        else
+            preview := (select {schema}.memory_preview(r.run_data)
+                        from {schema}.agno_runs r where r.run_id = w.ids[last]);
+        end if;
     end if;
 
     update {schema}.memory_thread t set
@@ -171,13 +185,44 @@ begin
         last_text = preview, has_summary = f.has_summary, runs = w.runs, table_runs = w.table_runs,
         messages = w.messages, tool_calls = w.tool_calls, errors = w.errors, text_bytes = w.text_bytes,
         run_input_tokens = w.input_tokens, run_output_tokens = w.output_tokens,
-        session_input_tokens = f.input_tokens, session_output_tokens = f.output_tokens, users = w.users,
+        session_input_tokens = f.input_tokens, session_output_tokens = f.output_tokens, users = cardinality(people),
         column_runs = w.column_runs, column_sorted = w.column_sorted,
-        first_run_at = w.first_at, first_run_index = w.first_index, first_run_id = w.first_id,
-        last_run_at = w.last_run_at, last_run_index = w.last_index, last_run_id = w.last_id,
-        last_status = w.last_status, created_at = s.created_at, updated_at = s.updated_at
+        first_run_at = w.ats[1], first_run_index = w.indexes[1], first_run_id = w.ids[1],
+        last_run_at = w.ats[last], last_run_index = w.indexes[last], last_run_id = w.ids[last],
+        last_status = w.statuses[last], created_at = s.created_at, updated_at = s.updated_at
     from {schema}.memory_session_facts(s) f
-    where t.session_id = s.session_id;
+    where t.session_id = s.session_id and (sure or (t.table_runs = 0 and t.users = cardinality(people)));
+    if not found then
+        return false;
+    end if;
+
+    foreach p in array people loop
+        update {schema}.memory_participant x set is_owner = p.is_owner, runs = p.runs, first_at = p.first_at,
+            seen_at = p.seen_at, last_at = p.last_at
+        where x.session_id = p.session_id and x.user_key = p.user_key;
+        if not found then
+            insert into {schema}.memory_participant select p.*;
+            joined := true;
+        end if;
+    end loop;
+    if sure or joined then
+        delete from {schema}.memory_participant x
+        where x.session_id = s.session_id and x.user_key not in (select u.user_key from unnest(people) u);
+    end if;
+    return true;
+end $$
+-- next
+-- Count one thread whatever its index row says.
+create or replace function {schema}.memory_write(s {schema}.agno_sessions) returns void
+language plpgsql as $$
+begin
+    -- what commits before this lock is granted is seen by the next statement; what comes later waits
+    -- for it and then adds itself
+    insert into {schema}.memory_thread (session_id, created_at) values (s.session_id, s.created_at)
+        on conflict (session_id) do nothing;
+    perform 1 from {schema}.memory_thread t where t.session_id = s.session_id for update;
+    s.runs := s.runs #> '{}';
+    perform {schema}.memory_put(s, true);
 end $$
 -- next
 create or replace function {schema}.memory_forget(ids text[]) returns void
@@ -199,7 +244,8 @@ begin
         perform 1 from {schema}.memory_thread t where t.session_id = one for update;
         select * into s from {schema}.agno_sessions where session_id = one;
         if found then
-            perform {schema}.memory_write(s);
+            s.runs := s.runs #> '{}';
+            perform {schema}.memory_put(s, true);
         else
             perform {schema}.memory_forget(array[one]);
         end if;
@@ -216,35 +262,37 @@ exception when others then
     null;
 end $$
 -- next
-create or replace function {schema}.memory_tombstone_hash(session_id text) returns bytea
-language sql stable as $$
-    select sha256(k.key || sha256(k.key || convert_to(session_id, 'UTF8')))
-    from {schema}.memory_tombstone_key k
-$$
--- next
--- Take up to `batch` dirty threads and count them again; one that fails goes to the end of the
--- queue with its error. Rows that another mender holds are left to it.
+-- Take up to `batch` dirty threads and count them again, at once or, where one of them fails, one by
+-- one: it goes to the end of the queue with its error. Rows that another mender holds are left to it.
 create or replace function {schema}.memory_mend(batch integer, up_to bigint, out mended integer, out failed integer)
-language plpgsql set lock_timeout = '1s' as $$
+language plpgsql
+set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '1s' as $$
 declare
-    one record;
+    ids text[];
+    one text;
 begin
     mended := 0;
     failed := 0;
-    for one in
-        with taken as (
-            select d.no, d.session_id from {schema}.memory_dirty d
-            where d.no <= up_to order by d.no limit batch for update skip locked
-        ), gone as (
-            delete from {schema}.memory_dirty d using taken where d.no = taken.no
-        )
-        select session_id from taken group by session_id order by session_id
-    loop
+    with taken as (
+        select d.no, d.session_id from {schema}.memory_dirty d
+        where d.no <= up_to order by d.no limit batch for update skip locked
+    ), gone as (
+        delete from {schema}.memory_dirty d using taken where d.no = taken.no
+    )
+    select array_agg(distinct session_id) into ids from taken;
+    begin
+        perform {schema}.memory_recount(ids);
+        mended := coalesce(cardinality(ids), 0);
+        return;
+    exception when others then
+        null;
+    end;
+    foreach one in array ids loop
         begin
-            perform {schema}.memory_recount(array[one.session_id]);
+            perform {schema}.memory_recount(array[one]);
             mended := mended + 1;
         exception when others then
-            perform {schema}.memory_mark_dirty(array[one.session_id], sqlerrm);
+            perform {schema}.memory_mark_dirty(array[one], sqlerrm);
             failed := failed + 1;
         end;
     end loop;

@@ -1,12 +1,13 @@
 -- Triggers keep the index in the transaction of the write. They run as the studio's role with a
 -- fixed search_path, wait no longer than 50 ms for a lock, and never raise: on any error the
 -- thread goes to memory_dirty, and the agent's write commits. No sequential scans, because a plan
--- that was kept from when the index was empty would read all of it at each write.
+-- that was kept from when the index was empty would read all of it at each write; generic plans,
+-- because planning costs more than the statement.
 --
 -- First the rollup of users, which follows the participants, whoever writes them: it must be there
 -- before the first trigger that writes any. Rows are locked in one order.
 create or replace function {schema}.memory_users_added() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql as $$
 begin
     if not exists (select 1 from fresh) then
         return null;
@@ -32,38 +33,23 @@ language sql as $$
 $$
 -- next
 create or replace function {schema}.memory_users_changed() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-    lost uuid[];
+language plpgsql as $$
 begin
-    if not exists (select 1 from fresh join stale using (session_id, user_key)
-        where (fresh.runs, fresh.first_at, fresh.seen_at) is distinct from (stale.runs, stale.first_at, stale.seen_at)) then
-        return null;
-    end if;
-    perform 1 from {schema}.memory_user u where u.user_key in (select user_key from fresh)
-        order by u.user_key for update;
-    lost := array(select fresh.user_key from fresh join stale using (session_id, user_key)
-        join {schema}.memory_user u using (user_key)
-        where fresh.first_at > stale.first_at and stale.first_at <= u.first_at
-            or fresh.seen_at < stale.seen_at and stale.seen_at >= u.seen_at);
-    update {schema}.memory_user u set runs = u.runs + d.runs, first_at = least(u.first_at, d.first_at),
-        seen_at = greatest(u.seen_at, d.seen_at)
-    from (select user_key, sum(fresh.runs - stale.runs) as runs, min(fresh.first_at) as first_at,
-              max(fresh.seen_at) as seen_at
-          from fresh join stale using (session_id, user_key) group by user_key) d
-    where u.user_key = d.user_key;
-    if cardinality(lost) > 0 then
-        perform {schema}.memory_users_extremes(lost);
+    update {schema}.memory_user u set runs = u.runs + new.runs - old.runs,
+        first_at = least(u.first_at, new.first_at), seen_at = greatest(u.seen_at, new.seen_at)
+    where u.user_key = new.user_key;
+    if new.first_at > old.first_at or new.seen_at < old.seen_at then
+        perform {schema}.memory_users_extremes(array[new.user_key]);
     end if;
     return null;
 end $$
 -- next
 create or replace trigger memory_users_changed after update on {schema}.memory_participant
-    referencing old table as stale new table as fresh
-    for each statement execute function {schema}.memory_users_changed()
+    for each row when ((new.runs, new.first_at, new.seen_at) is distinct from (old.runs, old.first_at, old.seen_at))
+    execute function {schema}.memory_users_changed()
 -- next
 create or replace function {schema}.memory_users_removed() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql as $$
 declare
     lost uuid[];
 begin
@@ -72,15 +58,17 @@ begin
     end if;
     perform 1 from {schema}.memory_user u where u.user_key in (select user_key from gone)
         order by u.user_key for update;
+    delete from {schema}.memory_user u using (select user_key, count(*) as threads from gone group by user_key) d
+    where u.user_key = d.user_key and u.threads <= d.threads;
+    -- an extreme that went is looked for again among the user's other threads
     lost := array(select distinct gone.user_key from gone join {schema}.memory_user u using (user_key)
         where gone.first_at <= u.first_at or gone.seen_at >= u.seen_at);
-    update {schema}.memory_user u set threads = u.threads - d.threads, runs = u.runs - d.runs
+    update {schema}.memory_user u set threads = u.threads - d.threads, runs = u.runs - d.runs,
+        first_at = coalesce(p.first_at, u.first_at), seen_at = coalesce(p.seen_at, u.seen_at)
     from (select user_key, count(*) as threads, sum(runs) as runs from gone group by user_key) d
+    left join (select user_key, min(first_at) as first_at, max(seen_at) as seen_at
+               from {schema}.memory_participant where user_key = any (lost) group by user_key) p using (user_key)
     where u.user_key = d.user_key;
-    delete from {schema}.memory_user u where u.threads <= 0 and u.user_key in (select user_key from gone);
-    if cardinality(lost) > 0 then
-        perform {schema}.memory_users_extremes(lost);
-    end if;
     return null;
 end $$
 -- next
@@ -88,9 +76,12 @@ create or replace trigger memory_users_removed after delete on {schema}.memory_p
     referencing old table as gone for each statement execute function {schema}.memory_users_removed()
 -- next
 create or replace function {schema}.memory_session_runs() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set lock_timeout = '50ms' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '50ms' as $$
 begin
-    perform {schema}.memory_write(new);
+    if tg_op = 'INSERT' or not {schema}.memory_put(new, false) then
+        perform {schema}.memory_write(new);
+    end if;
     return new;
 exception when others then
     perform {schema}.memory_mark_dirty(array[new.session_id], sqlerrm);
@@ -104,9 +95,11 @@ create or replace trigger memory_session_inserted after insert on {schema}.agno_
 create or replace trigger memory_session_runs before update of runs on {schema}.agno_sessions
     for each row execute function {schema}.memory_session_runs()
 -- next
--- All of a session row but its runs. After the trigger above there is nothing left to write.
+-- All of a session row but its runs, where the trigger above did not run: agno 3 leaves the column as
+-- it is, and so its size.
 create or replace function {schema}.memory_session_fields() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set lock_timeout = '50ms' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '50ms' as $$
 declare
     f record;
     t {schema}.memory_thread;
@@ -140,7 +133,9 @@ exception when others then
 end $$
 -- next
 create or replace trigger memory_session_updated after update on {schema}.agno_sessions
-    for each row execute function {schema}.memory_session_fields()
+    for each row when (new.session_id is distinct from old.session_id
+        or pg_column_size(new.runs) is not distinct from pg_column_size(old.runs))
+    execute function {schema}.memory_session_fields()
 -- next
 create or replace function {schema}.memory_sessions_deleted() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '50ms' as $$
@@ -161,7 +156,8 @@ begin
     if tg_table_name = 'agno_sessions' then
         truncate {schema}.memory_thread, {schema}.memory_participant, {schema}.memory_user;
     else
-        perform {schema}.memory_recount(array(select t.session_id from {schema}.memory_thread t where t.table_runs > 0));
+        perform {schema}.memory_recount(
+            array(select t.session_id from {schema}.memory_thread t where t.table_runs > 0));
     end if;
     return null;
 exception when others then
@@ -177,72 +173,75 @@ create or replace trigger memory_runs_truncated after truncate on {schema}.agno_
 -- next
 -- New runs of one thread are added to its row; anything less plain is counted from the tables.
 create or replace function {schema}.memory_runs_inserted() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set lock_timeout = '50ms' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '50ms' as $$
 declare
     ids text[];
+    n record;
+    f record;
     t {schema}.memory_thread;
-    d record;
-    earliest record;
-    latest record;
+    who text;
+    joined integer := 0;
 begin
-    ids := array(select distinct session_id::text from fresh);
-    if cardinality(ids) = 0 then
+    select fresh.*, (select count(*) from fresh) as rows into n from fresh limit 1;
+    if not found then
         return null;
     end if;
-    select * into t from {schema}.memory_thread where session_id = ids[1] for update;
-    if cardinality(ids) > 1 or not found or (t.column_runs > 0 and exists (
+    ids := array[n.session_id];
+    if n.rows > 1 then
+        ids := array(select distinct session_id::text from fresh);
+        perform {schema}.memory_recount(ids);
+        return null;
+    end if;
+    select * into t from {schema}.memory_thread where session_id = n.session_id for update;
+    if not found or (t.column_runs > 0 and exists (
         -- a run of the column moves into the table: it must not be counted twice
-        select 1 from {schema}.agno_sessions s join fresh on s.session_id = fresh.session_id
-        where s.session_id = ids[1]
-            and s.runs @> jsonb_build_array(jsonb_build_object('run_id', fresh.run_id))))
+        select 1 from {schema}.agno_sessions s
+        where s.session_id = n.session_id and s.runs @> jsonb_build_array(jsonb_build_object('run_id', n.run_id))))
     then
         perform {schema}.memory_recount(ids);
         return null;
     end if;
 
-    with run as materialized (
-        select coalesce(fresh.user_id, t.user_id) as user_id, fresh.status, fresh.created_at, f.*
-        from fresh cross join lateral {schema}.memory_run_facts(fresh.run_data) f
-    ), who as (
-        insert into {schema}.memory_participant as p
-            (session_id, user_key, user_id, is_owner, runs, first_at, seen_at, last_at)
-        select t.session_id, {schema}.memory_user_key(user_id), user_id, user_id is not distinct from t.user_id,
-            count(*), min(created_at), max(created_at), t.last_at
-        from run where user_id is not null group by user_id order by 2
-        on conflict (session_id, user_key) do update set runs = p.runs + excluded.runs,
-            first_at = case p.runs when 0 then excluded.first_at else least(p.first_at, excluded.first_at) end,
-            seen_at = case p.runs when 0 then excluded.seen_at else greatest(p.seen_at, excluded.seen_at) end
-    )
-    select count(*) as runs, sum(messages) as messages, sum(tool_calls) as tool_calls,
-        sum(tool_errors) + count(*) filter (where status = 'ERROR') as errors, sum(text_bytes) as text_bytes,
-        sum(input_tokens) as input_tokens, sum(output_tokens) as output_tokens
-    into d from run;
-
-    update {schema}.memory_thread x set runs = x.runs + d.runs, table_runs = x.table_runs + d.runs,
-        messages = x.messages + d.messages, tool_calls = x.tool_calls + d.tool_calls, errors = x.errors + d.errors,
-        text_bytes = x.text_bytes + d.text_bytes, run_input_tokens = x.run_input_tokens + d.input_tokens,
-        run_output_tokens = x.run_output_tokens + d.output_tokens,
-        users = (select count(*) from {schema}.memory_participant p where p.session_id = x.session_id),
-        first_run_at = coalesce(e.created_at, x.first_run_at), first_run_index = coalesce(e.run_index, x.first_run_index),
-        first_run_id = coalesce(e.run_id, x.first_run_id),
-        first_text = case when e.run_id is null then x.first_text else {schema}.memory_title(e.run_data) end,
-        last_run_at = coalesce(l.created_at, x.last_run_at), last_run_index = coalesce(l.run_index, x.last_run_index),
-        last_run_id = coalesce(l.run_id, x.last_run_id),
-        last_status = case when l.run_id is null then x.last_status else l.status end,
-        last_text = case when l.run_id is null then x.last_text else {schema}.memory_preview(l.run_data) end
-    from (select 1) one
-    left join lateral (
-        select fresh.created_at, coalesce(fresh.run_index, 0) as run_index, fresh.run_id, fresh.run_data from fresh
-        where fresh.parent_run_id is null and (t.first_run_at is null
-            or (fresh.created_at, coalesce(fresh.run_index, 0), fresh.run_id::text)
-                < (t.first_run_at, t.first_run_index, t.first_run_id))
-        order by 1, 2, 3 limit 1) e on true
-    left join lateral (
-        select fresh.created_at, coalesce(fresh.run_index, 0) as run_index, fresh.run_id, fresh.run_data, fresh.status
-        from fresh where fresh.parent_run_id is null and (t.last_run_at is null
-            or (fresh.created_at, coalesce(fresh.run_index, 0), fresh.run_id::text)
-                > (t.last_run_at, t.last_run_index, t.last_run_id))
-        order by 1 desc, 2 desc, 3 desc limit 1) l on true
+    select * into f from {schema}.memory_run_facts(n.run_data);
+    who := coalesce(n.user_id, t.user_id);
+    if who is not null then
+        update {schema}.memory_participant p set runs = p.runs + 1,
+            first_at = case p.runs when 0 then n.created_at else least(p.first_at, n.created_at) end,
+            seen_at = case p.runs when 0 then n.created_at else greatest(p.seen_at, n.created_at) end
+        where p.session_id = n.session_id and p.user_key = {schema}.memory_user_key(who);
+        if not found then
+            insert into {schema}.memory_participant
+            values (n.session_id, {schema}.memory_user_key(who), who, false, 1, n.created_at, n.created_at, t.last_at);
+            t.users := t.users + 1;
+        end if;
+    end if;
+    n.run_index := coalesce(n.run_index, 0);
+    if n.parent_run_id is null and (t.first_run_at is null
+        or (n.created_at, n.run_index, n.run_id) < (t.first_run_at, t.first_run_index, t.first_run_id))
+    then
+        t.first_run_at := n.created_at;
+        t.first_run_index := n.run_index;
+        t.first_run_id := n.run_id;
+        t.first_text := {schema}.memory_title(n.run_data);
+    end if;
+    if n.parent_run_id is null and (t.last_run_at is null
+        or (n.created_at, n.run_index, n.run_id) > (t.last_run_at, t.last_run_index, t.last_run_id))
+    then
+        t.last_run_at := n.created_at;
+        t.last_run_index := n.run_index;
+        t.last_run_id := n.run_id;
+        t.last_status := n.status;
+        t.last_text := {schema}.memory_preview(n.run_data);
+    end if;
+    update {schema}.memory_thread x set runs = t.runs + 1, table_runs = t.table_runs + 1,
+        messages = t.messages + f.messages, tool_calls = t.tool_calls + f.tool_calls,
+        errors = t.errors + f.tool_errors + coalesce((n.status = 'ERROR')::integer, 0),
+        text_bytes = t.text_bytes + f.text_bytes, run_input_tokens = t.run_input_tokens + f.input_tokens,
+        run_output_tokens = t.run_output_tokens + f.output_tokens, users = t.users,
+        first_run_at = t.first_run_at, first_run_index = t.first_run_index, first_run_id = t.first_run_id,
+        first_text = t.first_text, last_run_at = t.last_run_at, last_run_index = t.last_run_index,
+        last_run_id = t.last_run_id, last_status = t.last_status, last_text = t.last_text
     where x.session_id = t.session_id;
     return null;
 exception when others then
@@ -254,22 +253,24 @@ create or replace trigger memory_runs_inserted after insert on {schema}.agno_run
     referencing new table as fresh for each statement execute function {schema}.memory_runs_inserted()
 -- next
 create or replace function {schema}.memory_runs_updated() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set lock_timeout = '50ms' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '50ms' as $$
 declare
     ids text[];
     n record;
     d record;
 begin
-    if not exists (select 1 from fresh) then
-        return null;
-    end if;
-    ids := array(select session_id::text from fresh union select session_id::text from stale);
-    select fresh.*, count(*) over () as rows,
+    select fresh.*, (select count(*) from fresh) as rows,
         (fresh.session_id, fresh.created_at, fresh.run_index, fresh.user_id, fresh.parent_run_id)
         is not distinct from (stale.session_id, stale.created_at, stale.run_index, stale.user_id, stale.parent_run_id)
         as same, stale.run_data as old_data, stale.status as old_status
     into n from fresh left join stale on stale.run_id = fresh.run_id limit 1;
+    if not found then
+        return null;
+    end if;
+    ids := array[n.session_id];
     if n.rows > 1 or not n.same then
+        ids := array(select session_id::text from fresh union select session_id::text from stale);
         perform {schema}.memory_recount(ids);
         return null;
     end if;
@@ -281,7 +282,8 @@ begin
     into d from {schema}.memory_run_facts(n.run_data) a, {schema}.memory_run_facts(n.old_data) b;
     update {schema}.memory_thread x set messages = x.messages + d.messages, tool_calls = x.tool_calls + d.tool_calls,
         errors = x.errors + d.errors, text_bytes = x.text_bytes + d.text_bytes,
-        run_input_tokens = x.run_input_tokens + d.input_tokens, run_output_tokens = x.run_output_tokens + d.output_tokens,
+        run_input_tokens = x.run_input_tokens + d.input_tokens,
+        run_output_tokens = x.run_output_tokens + d.output_tokens,
         first_text = case x.first_run_id when n.run_id then {schema}.memory_title(n.run_data) else x.first_text end,
         last_text = case x.last_run_id when n.run_id then {schema}.memory_preview(n.run_data) else x.last_text end,
         last_status = case x.last_run_id when n.run_id then n.status else x.last_status end
@@ -326,7 +328,7 @@ create or replace function {schema}.memory_bury() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     insert into {schema}.memory_tombstone as x (thread_hash, deleted_at)
-    -- memory_tombstone_hash, written out: its key is read once, not for each thread
+    -- the key is read once, not for each thread
     select sha256(k.key || sha256(k.key || convert_to(gone.session_id, 'UTF8'))),
         floor(extract(epoch from clock_timestamp()))
     from gone cross join {schema}.memory_tombstone_key k order by 1
@@ -343,8 +345,10 @@ create or replace function {schema}.memory_refuse_session() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform 1 from {schema}.agno_sessions where session_id = new.session_id for key share;
-    if exists (select 1 from {schema}.memory_tombstone
-               where thread_hash = {schema}.memory_tombstone_hash(new.session_id) and new.created_at <= deleted_at) then
+    if new.created_at <= (select t.deleted_at from {schema}.memory_tombstone t where t.thread_hash = (
+        -- the hash of memory_bury
+        select sha256(k.key || sha256(k.key || convert_to(new.session_id, 'UTF8')))
+        from {schema}.memory_tombstone_key k)) then
         return null;
     end if;
     return new;
@@ -359,9 +363,11 @@ declare
     buried bigint;
 begin
     perform 1 from {schema}.agno_sessions where session_id = new.session_id for key share;
-    select deleted_at into buried from {schema}.memory_tombstone
-    where thread_hash = {schema}.memory_tombstone_hash(new.session_id);
-    if found and (new.created_at <= buried
+    buried := (select t.deleted_at from {schema}.memory_tombstone t where t.thread_hash = (
+        -- the hash of memory_bury
+        select sha256(k.key || sha256(k.key || convert_to(new.session_id, 'UTF8')))
+        from {schema}.memory_tombstone_key k));
+    if buried is not null and (new.created_at <= buried
         or not exists (select 1 from {schema}.agno_sessions where session_id = new.session_id)) then
         return null;
     end if;
@@ -373,6 +379,3 @@ create or replace trigger memory_refuse_run before insert on {schema}.agno_runs
 -- next
 -- Nothing here is callable by anyone but the owner; triggers need no such right.
 revoke all on all functions in schema {schema} from public
--- next
--- A schema that held threads already: the upkeep counts them in batches.
-insert into {schema}.memory_dirty (session_id) select session_id from {schema}.agno_sessions

@@ -26,24 +26,25 @@ _MEASURE: Final = sql.SQL("""
     from counted""")
 
 # One statement: the triggers of both tables run at its end, when the threads of the runs are gone
-# already, so that none of them is counted again. The foreign key finds nothing left to do.
+# already, so that none of them is counted again. The foreign key finds nothing left to do. The index
+# rows go here, and not by the trigger alone, because they say on their way what the threads held.
 _REMOVE: Final = sql.SQL("""
     with runs as (
         delete from agno_runs where session_id = any (%(ids)s) returning 1
     ), sessions as (
-        delete from agno_sessions where session_id = any (%(ids)s) returning session_id
-    ), counted as (
-        select coalesce(sum(t.runs), 0)::bigint as runs, coalesce(sum(t.messages), 0)::bigint as messages,
-            coalesce(sum(t.text_bytes), 0)::bigint as text_bytes
-        from sessions join memory_thread t using (session_id)
+        delete from agno_sessions where session_id = any (%(ids)s) returning 1
+    ), people as (
+        delete from memory_participant where session_id = any (%(ids)s) returning user_key
+    ), indexed as (
+        delete from memory_thread where session_id = any (%(ids)s) returning runs, messages, text_bytes
     )
-    select (select count(*) from sessions) as threads, counted.*,
-        (select count(distinct p.user_key) from sessions join memory_participant p using (session_id)) as people,
-        (select count(*) from runs) as run_rows
-    from counted""")
+    select (select count(*) from sessions) as threads, coalesce(sum(i.runs), 0)::bigint as runs,
+        coalesce(sum(i.messages), 0)::bigint as messages, coalesce(sum(i.text_bytes), 0)::bigint as text_bytes,
+        (select count(distinct user_key) from people) as people, (select count(*) from runs) as run_rows
+    from indexed i""")
 
-# The triggers have emptied the index, unless one of them gave up: then it left the threads here.
-_LEFT: Final = sql.SQL("select 1 from memory_dirty where session_id = any (%(ids)s) limit 1")
+# A trigger that gave up has left its threads here.
+_LEFT: Final = sql.SQL("select 1 from memory_dirty limit 1")
 _FORGET: Final = sql.SQL("""
     with mended as (delete from memory_dirty where session_id = any (%(ids)s))
     select memory_forget(%(ids)s)""")
@@ -51,7 +52,7 @@ _FORGET: Final = sql.SQL("""
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What some threads hold, by the thread index; text is in bytes of UTF-8.
+    """What some threads hold, by the thread index; text_bytes is the size of their messages as jsonb.
 
     `threads` is also the number of rows in agno_sessions, `run_rows` is that in agno_runs.
     """
@@ -77,7 +78,7 @@ def lock(session_ids: list[str]) -> list[str]:
 def remove(session_ids: list[str]) -> Size:
     """Delete locked threads from both tables and from the index, and say what went; a trigger leaves tombstones."""
     size = _size(fetch(_REMOVE, {"ids": session_ids})[0])
-    if fetch(_LEFT, {"ids": session_ids}):
+    if fetch(_LEFT, {}):
         fetch(_FORGET, {"ids": session_ids})
     return size
 

@@ -1,6 +1,10 @@
-"""Single cases of the thread index: overlap, faults in a trigger, writers side by side, schemas of Agno's own."""
+"""Single cases of the thread index: overlap, faults in a trigger, writers side by side, schemas of Agno's own.
+
+WRITER_SECONDS=60 lets the writers write for a minute instead of 12 turns each.
+"""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -156,14 +160,18 @@ def _where() -> dict[str, object]:
 
 def test_writers_side_by_side_lose_nothing(committed_schema: str) -> None:
     """Thirty-two writers on few threads and users: each write commits, and the index is exact once mended."""
-    written: list[int] = []
+    written: list[tuple[float, str, int]] = []
+    until = time.monotonic() + float(os.environ.get("WRITER_SECONDS", "0"))
     failures: list[Exception] = []
 
     def write(number: int) -> None:
         with psycopg.connect(**_where(), options=f"-c search_path={committed_schema}", autocommit=True) as own:
-            for turn in range(12):
+            turn = 0
+            while turn < 12 or time.monotonic() < until:
+                turn += 1
                 sid, user = f"s{(number + turn) % 5}", f"user{(number * turn) % 3}"
                 item = run(f"{number}-{turn}", user_id=user)
+                began = time.monotonic()
                 try:
                     if number % 2:
                         own.execute(
@@ -178,7 +186,7 @@ def test_writers_side_by_side_lose_nothing(committed_schema: str) -> None:
                             " on conflict (session_id) do update set runs = excluded.runs, updated_at = %s",
                             [sid, json.dumps([item]), NOW + turn],
                         )
-                    written.append(1)
+                    written.append((time.monotonic() - began, item["run_id"], number % 2))
                 except psycopg.Error as error:
                     failures.append(error)
 
@@ -193,8 +201,16 @@ def test_writers_side_by_side_lose_nothing(committed_schema: str) -> None:
     for writer in writers:
         writer.join()
     assert failures == []
-    assert len(written) == 32 * 12
+    assert len(written) >= 32 * 12
     with schema_context(committed_schema):
+        in_table = {run_id for (run_id,) in sql("select run_id from agno_runs")}
+        assert in_table == {run_id for _, run_id, to_table in written if to_table}
+        dirty = index.dirty_count()
         list(index.mend())
+        took = sorted(seconds for seconds, *_ in written)
+        print(
+            f"{len(written)} writes, median {1e3 * took[len(took) // 2]:.1f} ms, slowest {1e3 * took[-1]:.0f} ms,"
+            f" {dirty} times left to mending"
+        )
         assert index.dirty_count() == 0
         oracle.assert_exact()
