@@ -264,9 +264,10 @@ end $$
 -- next
 -- Take up to `batch` dirty threads and count them again, at once or, where one of them fails, one by
 -- one: it goes to the end of the queue with its error. Rows that another mender holds are left to it.
+-- It waits for nobody for long, because others wait for what it has locked.
 create or replace function {schema}.memory_mend(batch integer, up_to bigint, out mended integer, out failed integer)
 language plpgsql
-set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '1s' as $$
+set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '100ms' as $$
 declare
     ids text[];
     one text;

@@ -8,12 +8,14 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.db import connection
 from django_tenants.utils import schema_context
 
+from memory import ddl
 from memory.store import index
 from studio.models import Agent
 from tests.store import oracle
@@ -135,13 +137,11 @@ def test_a_user_id_of_any_length_is_indexed(ada: Agent) -> None:
 @pytest.fixture(scope="module")
 def committed_schema(django_db_setup: None) -> Iterator[str]:
     """A schema that is really there for other connections, made from the migration's own SQL."""
-    from memory.ddl import statements
-
     name = f"ag_side_by_side_{time.monotonic_ns()}"
     with psycopg.connect(**_where(), autocommit=True) as own:
         own.execute(f"create schema {name}")
         for file in ("agno.sql", "tables.sql", "functions.sql", "triggers.sql"):
-            for statement in statements(file, name):
+            for statement in ddl.statements(file, name):
                 own.execute(statement)
         yield name
         own.execute(f"drop schema {name} cascade")
@@ -156,6 +156,18 @@ def _where() -> dict[str, object]:
         "host": place["HOST"],
         "port": place["PORT"],
     }
+
+
+def test_a_schema_made_with_earlier_functions_gets_the_present_ones(committed_schema: str) -> None:
+    """In the transaction that makes a new agent there is nothing to do again."""
+    replace = ddl.run("functions.sql", again=True)
+    with psycopg.connect(**_where(), autocommit=True) as own:
+        own.execute(f"drop function {committed_schema}.memory_put")
+        for in_creation in (True, False):
+            place = SimpleNamespace(schema_name=committed_schema, in_atomic_block=in_creation, cursor=own.cursor)
+            replace(None, SimpleNamespace(connection=place))
+            found = own.execute("select to_regproc(%s) is null", [f"{committed_schema}.memory_put"]).fetchone()
+            assert found == (in_creation,)
 
 
 def test_writers_side_by_side_lose_nothing(committed_schema: str) -> None:
