@@ -1,10 +1,13 @@
 """What every read of the store needs: rows as dicts, and values in the form that the indexes hold."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+from django.conf import settings
+from django.db import DatabaseError, connection
 from psycopg import sql
 
 Row = dict[str, Any]
@@ -31,6 +34,19 @@ def fetch(statement: sql.Composable, values: dict[str, Any]) -> list[Row]:
         cursor.execute(statement, values)
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Let the statements of a block take long, as a search or a download may; a page's own may not."""
+    with connection.cursor() as cursor:
+        cursor.execute("select set_config('statement_timeout', %s, false)", [settings.LONG_STATEMENT_TIMEOUT])
+    try:
+        yield
+    finally:
+        # a transaction that failed takes the setting back by itself
+        with suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("reset statement_timeout")
 
 
 def count_table(table: str) -> sql.Composable:

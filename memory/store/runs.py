@@ -15,7 +15,7 @@ from psycopg import sql
 from memory.store import runs_sql
 from memory.store.history import is_sent
 from memory.store.place import Place
-from memory.store.query import Row, fetch
+from memory.store.query import Row, fetch, patience
 from memory.store.sessions import get_thread
 from memory.store.shapes import SKIPPED
 from memory.store.stored import StoredRun, in_column, in_table, read
@@ -106,7 +106,8 @@ def stream_run(session_id: str, run_id: str, position: int | None = None) -> Ite
     statement = sql.SQL(runs_sql.PIECES).format(source=source, size=sql.Literal(PIECE))
     # a cursor of the server's: the client would fetch all pieces at once
     with connection.chunked_cursor() as cursor:
-        cursor.execute(statement, {"session_id": session_id, "run_id": run_id, "position": position})
+        with patience():
+            cursor.execute(statement, {"session_id": session_id, "run_id": run_id, "position": position})
         decoder = codecs.getincrementaldecoder("utf-8")()
         while piece := cursor.fetchone():
             yield decoder.decode(piece[0])
@@ -120,7 +121,8 @@ def iter_runs(session_id: str) -> Iterator[Iterator[str]]:
     thread = get_thread(session_id)
     cursor = ""
     while thread:
-        page = list_runs(thread, cursor, LIMIT, _OLDEST)
+        with patience():
+            page = list_runs(thread, cursor, LIMIT, _OLDEST)
         for stored in page.runs:
             if stored.text is None:
                 yield stream_run(session_id, stored.run_id or "", stored.position)

@@ -1,6 +1,7 @@
 """Threads of the current schema, read from the thread index: lists never touch a transcript."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -9,7 +10,7 @@ from psycopg import sql
 from memory.store import filters
 from memory.store.cursor import Cursor, Page, after, cut, order
 from memory.store.filters import Filter
-from memory.store.query import LIMIT, Row, fetch
+from memory.store.query import LIMIT, Row, fetch, patience
 
 __all__ = ["DEFAULT_SORT", "SORTS", "Filter", "ThreadPage", "get_thread", "list_threads", "matching_ids"]
 
@@ -85,7 +86,8 @@ def list_threads(
         of_user=sql.SQL(_OF_USER if where.by_user else "null"),
     )
     place = {"value": here.value, "key": here.key} if here else {}
-    rows = fetch(statement, {"limit": limit + 1, **where.values, **place})
+    with patience() if filter.q else nullcontext():
+        rows = fetch(statement, {"limit": limit + 1, **where.values, **place})
     if here and here.newer and len(rows) < limit:
         # Fewer are newer than a page holds: the first page has them all.
         return list_threads(filter, sort, "", limit, content)
@@ -98,7 +100,8 @@ def matching_ids(filter: Filter, limit: int, content: bool = True) -> list[str]:
     """Ids of up to `limit` threads that match, in no order."""
     where = filters.where(filter, content)
     statement = sql.SQL(_IDS).format(source=where.source, condition=where.condition)
-    return [row["session_id"] for row in fetch(statement, {"limit": limit, **where.values})]
+    with patience():
+        return [row["session_id"] for row in fetch(statement, {"limit": limit, **where.values})]
 
 
 def get_thread(session_id: str, content: bool = True) -> Row | None:

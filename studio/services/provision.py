@@ -81,6 +81,7 @@ def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = 
         MemorySettings.objects.select_for_update().filter(agent=agent).first()
         roles.close(agent)
         with connection.cursor() as cursor:
+            cursor.execute("set local statement_timeout = '60s'")
             cursor.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(agent.schema_name)))
         roles.drop(agent)
         # last, as everybody who changes anything waits for the audit log's lock

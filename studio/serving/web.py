@@ -26,7 +26,7 @@ def start(listener: socket.socket) -> subprocess.Popen[bytes]:
             *("--bind", f"fd://{descriptor}", "studio.wsgi:application"),
         ],
         pass_fds=[descriptor],
-        env={**os.environ, "PORT": str(port), "STUDIO_PID": str(os.getpid())},
+        env={"STATEMENT_TIMEOUT": "2500ms", **os.environ, "PORT": str(port), "STUDIO_PID": str(os.getpid())},
         # Ctrl-C in the terminal is for the studio, which lets the requests under way finish.
         start_new_session=True,
     )

@@ -397,5 +397,5 @@ def test_queries_do_not_grow_with_rows(page: Client, ada: Agent) -> None:
     full = cost()
     assert empty == full <= 6
     assert cost(user="bob", sort="runs", errors="", shared="1") == full
-    # a search in what was said is logged
-    assert cost(q="hello", status="COMPLETED") <= 8
+    # a search in what was said is logged, and may take longer than a page
+    assert cost(q="hello", status="COMPLETED") <= 10
