@@ -298,7 +298,7 @@ ATTACKS = [
     "insert into memory_dirty (session_id) values ('x')",
     "update memory_user set threads = 0",
     "select memory_user_key('x')",
-    "select memory_tombstone_hash('secret')",
+    "select memory_put(null::agno_sessions, true)",
     "select memory_write(s) from agno_sessions s",
     "select * from public.studio_agent",
     "select * from public.studio_apikey",
