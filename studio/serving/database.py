@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.core.management import call_command
 from django.db import Error, connection
@@ -14,6 +13,7 @@ from psycopg import sql
 from tqdm import tqdm
 
 from studio.embedded.keep import Failure
+from studio.services import provision
 
 OLDEST_VERSION = 14
 # Any number that no other program on this database uses.
@@ -85,21 +85,17 @@ def migrate() -> Migrated:
     with _patient(), _only_one():
         left, done = behind(), 0
         if left == [PUBLIC]:
-            _migrate(shared=True)
+            call_command("migrate_schemas", shared=True, interactive=False, verbosity=0)
             # agents can be found only after public is there
             left, done = behind(), 1
         agents, failed = _agents_of(left), {}
         for schema in tqdm(left, desc="Updating agents", unit=" agents", disable=None if left else True):
             try:
-                _migrate(tenant=True, schema_name=schema)
+                provision.migrate(schema)
             except Exception as error:
                 failed[agents.get(schema, schema)] = one_line(error)
                 connection.close()
     return Migrated(done + len(left) - len(failed), failed)
-
-
-def _migrate(**which: Any) -> None:
-    call_command("migrate_schemas", **which, interactive=False, verbosity=0)
 
 
 def _agents_of(schemas: list[str]) -> dict[str, str]:
@@ -120,6 +116,7 @@ def behind() -> list[str]:
         cursor.execute(sql.SQL(AGENTS).format(agents=sql.Identifier(get_tenant_model()._meta.db_table)))
         agents = dict(cursor.fetchall())
     known = [schema for schema, has_table in agents.items() if has_table]
+    wanted = [name for name in wanted if name.startswith(f"{provision.TABLES_OF}.")]
     applied: dict[str, int] = {}
     for start in range(0, len(known), SCHEMAS_A_QUERY):
         applied |= _applied(known[start : start + SCHEMAS_A_QUERY], wanted)

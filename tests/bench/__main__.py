@@ -20,6 +20,7 @@ from tests.bench.targets import Verdict, above, below
 from tests.server import StudioServer, serving
 
 HERE = Path(__file__).parent
+LIMITS = (HERE / "limits.md").read_text().strip()
 # two workers of four threads, and the process that starts them and mends
 CONNECTIONS = 9
 LISTS = ("newest", "giant", "user", "middle", "filter", "users", "users-most")
@@ -109,7 +110,7 @@ def _measure(
     }
     bars = [(result.title, result.ms) for result in results]
     picture = chart.draw(bars, sizes(asked.threads), lines)
-    text = report.document("Benchmark", told, "results.svg", parts)
+    text = report.document("Benchmark", told, "results.svg", [*parts, report.Section("Limits", [], [], LIMITS)])
     return text, picture, report.missed([one for one in found if one.target.unit == "×"])
 
 

@@ -77,7 +77,8 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             f"threads/?cursor={second}",
             (f"{_THREADS} where {after} {_BY_ACTIVITY}", dict(zip(("at", "id"), place("column", PAGE), strict=True))),
             sessions("&page=2"),
-            (below("newest", 1),),
+            # another page that is not the first, and has no giant on it
+            (below("middle", 1),),
         ),
         Case(
             "user",

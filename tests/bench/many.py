@@ -88,7 +88,8 @@ def measure(server: StudioServer, home: Path, agents: int, like: str) -> Many:
     """Make agents until there are `agents`, and compare before and after; `like` is a schema to copy."""
     # new ones each time, as a kept database has those of the run before
     taken = _make(server, (0, min(TIMED, agents)), like, timed=True, prefix=f"made-{int(time.time())}")
-    _make(server, (0, 1), like, timed=False)
+    # so many fill a page of the list
+    _make(server, (0, PART), like, timed=False)
     before = _few(server, home)
     with tqdm(total=agents, desc="agents", unit=" agents", disable=None) as bar:
         for start in range(0, agents, PART):

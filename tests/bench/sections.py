@@ -18,7 +18,7 @@ def tax(taxes: list[writes.Tax]) -> Section:
     before = (
         "One turn's write by the real library, in ms: `upsert_session` of 2.5.14, which rewrites all runs, and"
         " `upsert_run` of 3.1.10. In turns on two agents, one with the triggers off; the median of"
-        f" {writes.ROUNDS} pairs."
+        f" {writes.ROUNDS} pairs, of {writes.ROUNDS_OF_LARGE} from {writes.LARGE} runs up."
     )
     return Section("The tax on an agent's write", head, rows, before)
 

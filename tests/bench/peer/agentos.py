@@ -38,13 +38,13 @@ def serve(dsn: str, schema: str, port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
-def writes(targets: dict[str, list[str]], thread: dict[str, Any], runs: str, sizes: list[int], rounds: int) -> None:
+def writes(targets: dict[str, list[str]], thread: dict[str, Any], runs: str, rounds: dict[str, int]) -> None:
     """Print milliseconds of one turn's write, by size of the thread and by target, taken in turns."""
     stored = json.loads(Path(runs).read_text())
     databases = {name: database(*where) for name, where in targets.items()}
     prefix = thread.pop("session_id")
     found: dict[int, dict[str, list[float]]] = {}
-    for size in sizes:
+    for size, times in ((int(size), times) for size, times in rounds.items()):
         taken = found[size] = {name: [] for name in databases}
         session = AgentSession.from_dict({**thread, "session_id": f"{prefix}-{size}", "runs": stored[:size]})
         in_table = hasattr(next(iter(databases.values())), "upsert_run")
@@ -52,7 +52,7 @@ def writes(targets: dict[str, list[str]], thread: dict[str, Any], runs: str, siz
             db.upsert_session(session)
             for index, run in enumerate(session.runs if in_table else []):
                 db.upsert_run(run, session.session_id, user_id=run.user_id, run_index=index)
-        for number in range(rounds + 3):
+        for number in range(times + 3):
             # the first in a pair meets colder caches, so they take turns in that, too
             for name, db in list(databases.items())[:: 1 if number % 2 else -1]:
                 run = RunOutput.from_dict({**stored[size - 1], "run_id": f"{prefix}-{size}-{number}"})
