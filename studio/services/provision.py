@@ -71,8 +71,6 @@ def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]
             setattr(agent, name, after)
         agent.save(update_fields=list(changes))
         if "framework" in changes:
-            roles.ensure(agent)
-        if "framework" in changes:
             roles.ensure(agent) if agent.is_agno else roles.close(agent)
         audit.record(actor, "agent.edit", agent=agent, object=agent.name, data={"changes": changes})
     return changes
