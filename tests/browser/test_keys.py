@@ -34,8 +34,8 @@ def test_the_key_is_shown_once_and_can_be_copied(visit: Visit) -> None:
     expect(page.locator("#toasts")).to_have_text(re.compile("Copied"))
     assert page.title() == shown
     page.get_by_role("link", name="I have it").click()
-    assert shown not in page.content()
     expect(page.get_by_text("laptop", exact=True)).to_be_visible()
+    assert shown not in page.content()
 
 
 def test_a_mistake_is_told_and_what_was_typed_stays(visit: Visit) -> None:

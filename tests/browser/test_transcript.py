@@ -16,7 +16,7 @@ def test_older_runs_join_the_page_and_the_focus_goes_to_them(visit: Visit) -> No
     expect(runs).to_have_count(20)
     page.get_by_role("link", name=re.compile("Older runs")).click()
     expect(runs).to_have_count(40)
-    assert page.evaluate("document.activeElement.id") == runs.nth(20).get_attribute("id")
+    expect(runs.nth(20)).to_be_focused()
     expect(page.get_by_role("link", name=re.compile(r"Older runs \(360\)"))).to_be_visible()
 
 
