@@ -136,7 +136,8 @@ class Html:
     def done(self) -> SafeString:
         values = self._values
         # Postgres stores no NUL, so it can part them; one from elsewhere is shown as what it is, unknown
-        if any("\0" in value for value in values):
-            values = [value.replace("\0", "\ufffd") for value in values]
-        escaped = str(escape("\0".join(values))).split("\0") if values else []
+        whole = "\0".join(values)
+        if whole.count("\0") >= max(len(values), 1):
+            whole = "\0".join(value.replace("\0", "\ufffd") for value in values)
+        escaped = str(escape(whole)).split("\0") if values else []
         return mark_safe("".join(self._markup) % tuple(escaped))  # noqa: S308  # nosec B308 B703  escaped

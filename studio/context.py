@@ -21,7 +21,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         return {"agent": None, "sidebar": [], "may": {}, "oidc": settings.OIDC_NAME}
 
     def agents() -> Any:
-        return getattr(request, "sidebar", None) or guard.sidebar_agents(guard.user_of(request))
+        return getattr(request, "sidebar", None) or guard.sidebar_agents(guard.user_of(request))[1]
 
     scopes = guard.user_of(request).access.scopes(agent.pk if agent else None)
     return {

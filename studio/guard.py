@@ -25,8 +25,8 @@ def visible_agents(user: User) -> QuerySet[Agent]:
     return agents if ids is None else agents.filter(pk__in=ids)
 
 
-def sidebar_agents(user: User, current: str = "") -> list[Agent]:
-    """The current agent, if it may be seen, then the first others by name: one query for both."""
+def sidebar_agents(user: User, current: str = "") -> tuple[Agent | None, list[frame.Neighbour]]:
+    """The current agent, if it may be seen, and the sidebar's by name: one query for both."""
     return frame.agents(user.access.agent_ids, current, SIDEBAR)
 
 
@@ -36,11 +36,10 @@ def get_agent(request: HttpRequest, agent_id: str, scope: str = "agents:read") -
     Leaves the sidebar's agents on the request, which come with the same query.
     """
     user = user_of(request)
-    agents = sidebar_agents(user, agent_id)
-    if not agents or agents[0].pk != agent_id:
+    agent, neighbours = sidebar_agents(user, agent_id)
+    if agent is None:
         raise Http404("no such agent")
-    agent = agents[0]
-    request.agent, request.sidebar = agent, sorted(agents, key=lambda a: (a.name.lower(), a.pk))  # type: ignore[attr-defined]
+    request.agent, request.sidebar = agent, neighbours  # type: ignore[attr-defined]
     if not user.access.may(scope, agent_id):
         raise PermissionDenied(scope)
     return agent

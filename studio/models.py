@@ -104,8 +104,12 @@ class Agent(TenantMixin):
 
     @property
     def initials(self) -> str:
-        """The icon, or the first two letters of the name where none is set."""
-        return self.icon or "".join(word[0] for word in self.name.split()[:2]).upper()
+        return initials(self.icon, self.name)
+
+
+def initials(icon: str, name: str) -> str:
+    """Shorten an agent to its icon, or else the first letters of two words of its name."""
+    return icon or "".join(word[0] for word in name.split()[:2]).upper()
 
 
 class Grant(models.Model):

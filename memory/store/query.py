@@ -17,12 +17,11 @@ COUNT_CAP: Final = 1_000
 EXACT_UP_TO: Final = 2_000
 LIMIT: Final = 200
 
-# A count is three columns: `matching` rows, the `cap` above which counting stopped, and `estimate`,
+# A count is a select list of three columns: `matching` rows, the `cap` above which counting stopped, and `estimate`,
 # the planner's, for a table too large to count.
 _COUNT_TABLE = """
-    (select case when c.reltuples <= {cap} then (select count(*) from (select 1 from {table} limit {cap} + 1) n) end
-     from pg_class c where c.oid = {name}::regclass) as matching, {cap} as cap,
-    (select c.reltuples::bigint from pg_class c where c.oid = {name}::regclass) as estimate"""
+    case when c.reltuples <= {cap} then (select count(*) from (select 1 from {table} limit {cap} + 1) n) end
+        as matching, {cap} as cap, c.reltuples::bigint as estimate from pg_class c where c.oid = {name}::regclass"""
 _COUNT_SOME = """
     (select count(*) from (select 1 from {source} where {condition} limit {cap} + 1) n) as matching, {cap} as cap,
     null::bigint as estimate"""

@@ -3,6 +3,7 @@
 import json
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from psycopg import sql
@@ -127,6 +128,7 @@ def _order_by(sort: str, by_user: bool) -> tuple[sql.Composable, sql.Composable]
     return value, sql.SQL("t.session_id")
 
 
+@lru_cache
 def _columns(content: bool, people: int) -> sql.Composable:
     return sql.SQL(_COLUMNS).format(
         first_text=sql.SQL("t.first_text" if content else "null"),

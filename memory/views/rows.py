@@ -4,7 +4,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,6 +13,7 @@ from memory.store.query import Row
 from memory.views.thread_query import STATUSES, name_of_user
 from studio import ids
 from studio.models import Agent
+from studio.templatetags.addresses import address
 from studio.templatetags.studio import ago, compact, icon, iso, moment, since
 
 _NOTHING = SafeString('<span class="muted">—</span>')
@@ -21,8 +21,7 @@ _NOTHING = SafeString('<span class="muted">—</span>')
 
 def thread_rows(rows: list[Row], agent: Agent, *, content: bool, deletable: bool, previews: bool) -> SafeString:
     """Write the rows of a list of threads; titles are links where `content` may be read."""
-    # put together here: `reverse` costs per cell
-    threads, users, delete = (reverse(name, args=[agent.pk]) for name in ("threads", "users", "threads-delete"))
+    threads, users, delete = (address(name, agent.pk) for name in ("threads", "users", "threads-delete"))
     html, now, trash = Html(), timezone.now(), icon("trash-2", 15)
     for row in rows:
         key, title = ids.encode(row["session_id"]), row["title"]

@@ -43,7 +43,7 @@ def users(request: HttpRequest, agent_id: str) -> HttpResponse:
         "page": page,
         "rows": user_rows(page.rows, url),
         "counted": counted(page, "user"),
-        "sorts": {name: (words, _address(url, q, name)) for name, words in _SORTED.items()},
+        "sorts": [(name, words, _address(url, q, name)) for name, words in _SORTED.items()],
         "older": _address(url, q, sort, page.older) if page.older else "",
         "newer": _address(url, q, sort, page.newer) if page.newer else "",
         "here": _address(url, q, sort, cursor),

@@ -5,7 +5,7 @@ As SQL: the ORM takes several times longer to write these three than Postgres to
 
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -22,17 +22,33 @@ _SESSION: Final = "select {session} from django_session s where s.session_key = 
 _PERSON: Final = """
     select {person}, array(select array[g.role, g.agent_id] from studio_grant g where g.user_id = p.id)
     from studio_user p where p.id = %s and p.is_active"""
-# the names come from an index, however many agents there are
+# all of the current agent, then a few words of others; two halves, as Postgres plans a join of them twice as long
 _AGENTS: Final = """
-    select {agent}, {memory} from studio_agent a left join studio_memorysettings m on m.agent_id = a.id
-    where a.id = any(array(
-        select n.id from studio_agent n order by lower(n.name), n.id limit %(limit)s + 1
-    )) or a.id = %(current)s
-    order by a.id = %(current)s desc, lower(a.name), a.id limit %(limit)s + 1"""
-_SEEN_AGENTS: Final = """
-    select {agent}, {memory} from studio_agent a left join studio_memorysettings m on m.agent_id = a.id
-    where a.id = any(%(seen)s)
-    order by a.id = %(current)s desc, lower(a.name), a.id limit %(limit)s + 1"""
+    select a.id, a.name, a.icon, a.framework, m.session_storage, {agent}, {memory}
+    from studio_agent a left join studio_memorysettings m on m.agent_id = a.id
+    where a.id = %(current)s <seen>
+    union all (
+        select a.id, a.name, a.icon, a.framework,
+            (select m.session_storage from studio_memorysettings m where m.agent_id = a.id), {nothing}
+        from studio_agent a where a.id <> %(current)s <seen>
+        order by lower(a.name), a.id limit %(limit)s)"""
+_ALL_AGENTS: Final = _AGENTS.replace("<seen>", "")
+_SEEN_AGENTS: Final = _AGENTS.replace("<seen>", "and a.id = any(%(seen)s)")
+
+
+class Neighbour(NamedTuple):
+    """An agent as the sidebar names it; `storage` is None where it has no settings."""
+
+    id: str
+    name: str
+    icon: str
+    framework: str
+    storage: bool | None
+
+    @classmethod
+    def of(cls, agent: Agent) -> "Neighbour":
+        settings = getattr(agent, "memory", None)
+        return cls(agent.id, agent.name, agent.icon, agent.framework, settings and settings.session_storage)
 
 
 def session(key: str, now: datetime) -> Session | None:
@@ -51,13 +67,17 @@ def person(user_id: int) -> User | None:
     return user
 
 
-def agents(seen: list[str] | None, current: str, limit: int) -> list[Agent]:
-    """Read the current agent, if it may be seen, then the first others by name, with their memory settings.
+def agents(seen: list[str] | None, current: str, limit: int) -> tuple[Agent | None, list[Neighbour]]:
+    """Read the current agent with its memory settings, if it may be seen, and with it others by name, up to `limit`.
 
     `seen` are the ids of agents that may be seen, None for all of them.
     """
-    query = _written(_AGENTS if seen is None else _SEEN_AGENTS, agent=Agent, memory=MemorySettings)
-    return [_agent(row) for row in _fetch(query, {"seen": seen, "current": current, "limit": limit})]
+    query = _written(_ALL_AGENTS if seen is None else _SEEN_AGENTS, agent=Agent, memory=MemorySettings)
+    rows = _fetch(query, {"seen": seen, "current": current, "limit": limit})
+    width = len(Neighbour._fields)
+    agent = next((_agent(row[width:]) for row in rows if row[0] == current), None)
+    neighbours = [Neighbour(*row[:width]) for row in rows]
+    return agent, sorted(neighbours, key=lambda one: (one.name.lower(), one.id))
 
 
 def _agent(row: tuple[Any, ...]) -> Agent:
@@ -88,9 +108,10 @@ def _names(model: type[Model]) -> list[str]:
 
 @lru_cache
 def _written(query: str, **tables: type[Model]) -> str:
-    """Write the columns of models, whose tables are called by the first letters of their names here."""
+    """Write the columns of models, whose tables are called by their names' first letters here, or as many nulls."""
     columns = {
         name: sql.SQL(", ").join(sql.Identifier(name[0], column) for column in _names(model))
         for name, model in tables.items()
     }
-    return sql.SQL(query).format(**columns).as_string(None)
+    nothing = sql.SQL(", ").join([sql.NULL] * sum(len(_names(model)) for model in tables.values()))
+    return sql.SQL(query).format(**columns, nothing=nothing).as_string(None)

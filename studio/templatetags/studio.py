@@ -1,23 +1,26 @@
 """Filters and tags for every page: times, numbers, icons. All take whatever was stored, and never raise."""
 
 import math
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
 from django import template
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from lucide.templatetags.lucide import lucide
 
-from studio.models import Agent
+from memory.render import Html
+from studio.models import Agent, Framework, initials
+from studio.services.frame import Neighbour
+from studio.templatetags.addresses import address
 
 register = template.Library()
 
 NOTHING: Final = "—"
-_CURRENT: Final = SafeString(' aria-current="true"')
+_MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 # a number this large is not seconds: some writers store milli-, micro- or nanoseconds
 _UNITS: Final = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))
 
@@ -75,7 +78,7 @@ def since(at: datetime, now: datetime) -> str:
         return "yesterday"
     if 1 < days < 7:
         return f"{days} days ago"
-    return f"{at.day} {at:%b}" if at.year == now.year else f"{at.day} {at:%b %Y}"
+    return f"{at.day} {_MONTHS[at.month - 1]}" + ("" if at.year == now.year else f" {at.year}")
 
 
 @register.filter
@@ -188,16 +191,15 @@ def current(context: template.Context, *names: str) -> SafeString:
     return format_html(' aria-current="{}"', "page" if name == names[0] else "true")
 
 
-def _storage(agent: Agent) -> tuple[bool, str]:
-    if not agent.is_agno:
+def _storage(agent: Neighbour) -> tuple[bool, str]:
+    if agent.framework != Framework.AGNO:
         return False, "not available"
-    settings = getattr(agent, "memory", None)
-    on = settings is not None and settings.session_storage
-    return on, "on" if on else "off"
+    return bool(agent.storage), "on" if agent.storage else "off"
 
 
 @lru_cache(maxsize=8)
 def _dot(on: bool, words: str) -> SafeString:
+    """Draw the dot for session storage, filled when it is on; its words are the title, and for screen readers."""
     return format_html(
         '<span class="{}" title="Session storage {}"><span class="unseen">, session storage {}</span></span>',
         "dot" if on else "dot off",
@@ -207,37 +209,38 @@ def _dot(on: bool, words: str) -> SafeString:
 
 
 @register.simple_tag
-def dot(agent: Agent) -> SafeString:
-    """Draw the dot for session storage, filled when it is on; its words are the title, and for screen readers."""
-    return _dot(*_storage(agent))
+def agent_links(agents: list[Neighbour], here: Agent | None) -> SafeString:
+    """List the sidebar's agents; as text, because forty of them by a template were a third of every page's time."""
+    # an agent's id needs no quoting anywhere
+    before, after = address("memory", "0").split("0")
+    html, current = Html(), here.pk if here else ""
+    for agent in agents:
+        html.put('<li><a href="%s%s%s"', before, agent.id, after)
+        if agent.id == current:
+            html.put(' aria-current="true"')
+        html.put(
+            '><span class="icon-text" aria-hidden="true">%s</span><span class="name">%s</span>',
+            *(initials(agent.icon, agent.name), agent.name),
+        )
+        html.add(_dot(*_storage(agent)))
+        html.put("</a></li>\n")
+    return html.done()
 
 
 @register.simple_tag
-def agent_links(agents: list[Agent], here: Agent | None) -> SafeString:
-    """List the sidebar's agents; as text, because forty of them by a template were a third of every page's time."""
-    # an agent's id needs no quoting anywhere
-    address = reverse("memory", args=["0"]).replace("/0/", "/{}/")
-    return format_html_join(
-        "\n",
-        '<li><a href="{}"{}><span class="icon-text" aria-hidden="true">{}</span>'
-        '<span class="name">{}</span>{}</a></li>',
-        (
-            (
-                address.format(agent.pk),
-                _CURRENT if here and agent.pk == here.pk else "",
-                agent.initials,
-                agent.name,
-                _dot(*_storage(agent)),
-            )
-            for agent in agents
-        ),
-    )
+def options(pairs: Iterable[Sequence[str]], chosen: str) -> SafeString:
+    """List what a `<select>` offers, from (value, words, …), with what is chosen."""
+    html = Html()
+    for value, words, *_ in pairs:
+        html.put('<option value="%s"', value)
+        html.put(" selected>%s</option>" if value == chosen else ">%s</option>", words)
+    return html.done()
 
 
 @register.simple_tag
 def storage(agent: Agent) -> SafeString:
     """Draw the dot for session storage with its words beside it."""
-    on, words = _storage(agent)
+    on, words = _storage(Neighbour.of(agent))
     return format_html(
         '<span class="state"><span class="{}"></span><span><span class="unit">storage </span>{}</span></span>',
         "dot" if on else "dot off",

@@ -14,6 +14,7 @@ from studio import confirm, guard
 from studio.forms import AgentForm, NewAgentForm
 from studio.redirects import see_other
 from studio.services import agent_list, provision
+from studio.services.frame import Neighbour
 from studio.services.provision import Refused
 
 SEARCH = 120  # characters
@@ -42,7 +43,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     ctx: dict[str, Any] = {"q": q, "page": page}
     name = "studio/agents.html"
     if request.htmx and request.htmx.target == SIDE:  # type: ignore[attr-defined]
-        name, ctx["found"] = "studio/_side_agents.html", page.agents[: guard.SIDEBAR]
+        name, ctx["found"] = "studio/_side_agents.html", [Neighbour.of(a) for a in page.agents[: guard.SIDEBAR]]
     else:
         held = agent_list.figures(page.agents)
         ctx["rows"] = [(agent, held.get(agent.pk)) for agent in page.agents]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.template import Context, Template
 from django.test import Client
+from django.urls import NoReverseMatch
 from lucide import IconDoesNotExist
 from pytest_django import DjangoAssertNumQueries
 
@@ -61,8 +62,10 @@ class TestSidebar:
             Agent(id=f"x{n:03}", name=f"Agent {n:03}", schema_name=f"ag_x{n:03}") for n in range(60)
         )
         answer = page.get("/agents/new/")
-        assert side(answer).count("<li>") == guard.SIDEBAR + 1
+        assert side(answer).count("<li>") == guard.SIDEBAR
         assert "/agents/" in links(answer)
+        # and the one of the page
+        assert side(page.get("/agents/x059/edit/")).count("<li>") == guard.SIDEBAR + 1
 
     def test_capital_letters_do_not_come_first(self, page: Client, ada: Agent, bruno: Agent) -> None:
         Agent.objects.filter(pk="agt-ada").update(name="ada's agent")
@@ -310,3 +313,26 @@ class TestIcons:
     def test_a_name_that_does_not_exist_is_an_error(self) -> None:
         with pytest.raises(IconDoesNotExist):
             studio.icon("no-such-icon")
+
+
+class TestAddresses:
+    """`{% url %}` of ours answers as Django's does."""
+
+    def shown(self, template: str) -> str:
+        return Template(template).render(Context({"id": "agt-ada", "odd": "a/b <c>&"}))
+
+    def test_it_writes_a_route_each_time_anew(self) -> None:
+        for name in ("agt-ada", "agt-bruno"):
+            assert self.shown(f"{{% url 'threads' '{name}' %}}") == f"/agents/{name}/threads/"
+        assert self.shown("{% url 'threads' agent_id=id %}") == "/agents/agt-ada/threads/"
+
+    def test_a_name_that_no_route_has_is_an_error_unless_kept(self) -> None:
+        with pytest.raises(NoReverseMatch):
+            self.shown("{% url 'nowhere' %}")
+        assert self.shown("{% url 'nowhere' as there %}[{{ there }}]") == "[]"
+        assert self.shown("{% url 'threads' id as there %}[{{ there }}]") == "[/agents/agt-ada/threads/]"
+
+
+def test_options_mark_what_is_chosen_and_escape_the_rest() -> None:
+    html = studio.options([("a", "A", "more"), ('"><b>', "<i>")], '"><b>')
+    assert html == ('<option value="a">A</option><option value="&quot;&gt;&lt;b&gt;" selected>&lt;i&gt;</option>')
