@@ -88,12 +88,14 @@ WEIGHED: Final = """
     order by j.n"""
 
 # Runs that the model would be sent: at the top of their thread, not failed, of an agent or a team,
-# newest first in the order in which Agno 3 reads the table.
+# newest first in the order in which Agno 3 reads the table; what lies under older runs is not unpacked.
 SENT_TABLE: Final = """
-    select null::bigint as position, r.run_id from agno_runs r
-    where r.session_id = %(session_id)s and r.parent_run_id is null
-        and (r.status is null or r.status <> all (%(skipped)s)) and r.run_data ?| array['agent_id', 'team_id']
-    order by r.run_index desc nulls first, r.created_at desc, r.run_id desc limit %(limit)s"""
+    select null::bigint as position, r.run_id from (
+        select s.run_id, s.run_data from agno_runs s
+        where s.session_id = %(session_id)s and s.parent_run_id is null
+            and (s.status is null or s.status <> all (%(skipped)s))
+        order by s.run_index desc nulls first, s.created_at desc, s.run_id desc offset 0
+    ) r where r.run_data ?| array['agent_id', 'team_id'] limit %(limit)s"""
 
 # As Agno 3 merges: the column in its order, where the table's copy wins, then what only the table has.
 SENT_MERGED: Final = """

@@ -431,6 +431,23 @@ def test_a_page_of_the_table_reads_along_the_index(here: Agent) -> None:
     assert "ROW(created_at" in condition
 
 
+def test_what_is_sent_is_found_without_unpacking_older_runs(here: Agent) -> None:
+    text = random.Random(1).randbytes(6_000).hex()
+    write_thread(here, "s", [run(f"r{n}", "q", text, at=NOW + n, agent_id="a") for n in range(200)], layout="table")
+    execute("analyze agno_runs")
+    thread = get_thread("s")
+    assert thread is not None
+    with CaptureQueriesContext(connection) as queries:
+        page = list_runs(thread, window=10)
+    assert len(page.sent) == 10
+    asked = next(query["sql"] for query in queries if "agent_id', 'team_id" in query["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute("explain (analyze, buffers, format json) " + asked)
+        (plan,) = cursor.fetchone()[0]
+    # a run's text fills several pages of its own
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 200
+
+
 @pytest.mark.parametrize(
     "cursor",
     ["x", "é", "jWzFd", "A" * 70_000, Place(2**70, 0, "a", None).write(), Place(0, 0, "a\x00", None).write(), "al0="],
