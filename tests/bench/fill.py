@@ -1,8 +1,8 @@
-"""Fill a schema with the benchmark's threads, by COPY, and its thread index in one pass over them."""
+"""Fill schemas with the benchmark's threads, by COPY, and their thread index in one pass over them."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,37 +25,66 @@ _TABLES: Final = ("agno_sessions", "agno_runs")
 _AGENT_DATA: Final = '{"name": "Bench", "agent_id": "bench", "model": {"id": "gpt-4o-mini", "provider": "OpenAI"}}'
 
 
-def fill(dsn: str, schema: str, shape: Shape, layout: Layout, first: int = 0) -> None:
-    """Add threads from number `first` on to an agent's schema, then their index rows and statistics."""
-    with _connection(dsn, schema) as connection, _without_triggers(connection):
-        label = f"{schema}: threads in the {layout}"
-        _spread(_copy, [(dsn, schema, shape, layout, *part) for part in _parts(first, shape.threads)], PART, label)
-        ids = sorted(shape.session_id(number) for number in range(first, shape.threads))
-        bounds = ["", *ids[BATCH - 1 :: BATCH]]
-        bounds += [ids[-1]] if bounds[-1] != ids[-1] else []
-        pairs = list(pairwise(bounds))
-        connection.execute("analyze agno_sessions, agno_runs")
-        _spread(_index, [(dsn, schema, *pair) for pair in pairs], BATCH, f"{schema}: thread index")
-        settle(connection)
+def fill(dsn: str, schemas: dict[str, Layout], shape: Shape, first: int = 0) -> None:
+    """Add threads from number `first` on to agents' schemas, then their index rows and statistics.
+
+    Each schema keeps its runs in its own layout; a thread is made once for all of them, and counted once.
+    """
+    with ExitStack() as stack:
+        connections = {schema: stack.enter_context(_connection(dsn, schema)) for schema in schemas}
+        for connection in connections.values():
+            stack.enter_context(_without_triggers(connection))
+        parts = _parts(first, shape.threads)
+        _spread(_copy, [(dsn, schemas, shape, *part) for part in parts], PART, f"{shape.threads:,} threads")
+        counted, *others = schemas
+        connections[counted].execute("analyze agno_sessions, agno_runs")
+        bounds = list(pairwise(_bounds(shape, first)))
+        _spread(_index, [(dsn, counted, *pair) for pair in bounds], BATCH, "their thread index")
+        for schema in others:
+            _copy_index(connections[schema], counted, schema, schemas[schema])
+        for connection in connections.values():
+            settle(connection)
 
 
 def copy_schema(dsn: str, source: str, target: str, *, runs: Layout) -> None:
-    """Copy threads into tables that Agno made; what is compressed stays as it is."""
+    """Copy threads into tables that Agno made, in place of what they hold; what is compressed stays as it is."""
+    tables = _TABLES if runs == "table" else _TABLES[:1]
     with _connection(dsn, source) as connection:
-        for table in _TABLES if runs == "table" else _TABLES[:1]:
-            columns = [
-                name
-                for (name,) in connection.execute(
-                    "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
-                    [target, table],
-                )
-            ]
-            names = SQL(", ").join(map(Identifier, columns))
-            copy = SQL("insert into {} ({names}) select {names} from {}").format(
-                Identifier(target, table), Identifier(source, table), names=names
-            )
-            connection.execute(copy)
+        with connection.transaction():
+            # emptied in the same transaction, so that nothing need be logged
+            connection.execute(SQL("truncate {} cascade").format(Identifier(target, _TABLES[0])))
+            for table in tables:
+                _copy_rows(connection, source, target, table)
+        for table in tables:
             connection.execute(SQL("vacuum analyze {}").format(Identifier(target, table)))
+
+
+def _copy_index(connection: psycopg.Connection[Any], source: str, target: str, layout: Layout) -> None:
+    """Copy the index rows of the same threads, whose runs are kept elsewhere there."""
+    runs = {"column_runs": "runs" if layout == "column" else "0", "table_runs": "runs" if layout == "table" else "0"}
+    _copy_rows(connection, source, target, "memory_thread", **runs)
+    _copy_rows(connection, source, target, "memory_participant")
+
+
+def _copy_rows(connection: psycopg.Connection[Any], source: str, target: str, table: str, **changed: str) -> None:
+    """Copy rows of threads that the target lacks, in the columns that it has; `changed` are columns as SQL."""
+    columns = connection.execute(
+        "select column_name from information_schema.columns"
+        " where table_schema = %s and table_name = %s and is_generated = 'NEVER'",
+        [target, table],
+    ).fetchall()
+    names = [name for (name,) in columns]
+    copy = "insert into {to} ({names}) select {values} from {of} o where not exists ({there})"
+    there = SQL("select from {} t where t.session_id = o.session_id").format(Identifier(target, table))
+    connection.execute(
+        SQL(copy).format(
+            to=Identifier(target, table),
+            of=Identifier(source, table),
+            names=SQL(", ").join(map(Identifier, names)),
+            values=SQL(", ").join(SQL(changed[name]) if name in changed else Identifier(name) for name in names),  # type: ignore[arg-type]
+            there=there,
+        )
+    )
 
 
 def settle(connection: psycopg.Connection[Any]) -> None:
@@ -88,6 +117,13 @@ def _parts(first: int, last: int) -> list[tuple[int, int]]:
     return [(start, min(start + PART, last)) for start in range(first, last, PART)]
 
 
+def _bounds(shape: Shape, first: int) -> list[str]:
+    """Ids that part the threads into batches, of which each lies above one id and up to the next."""
+    ids = sorted(shape.session_id(number) for number in range(first, shape.threads))
+    bounds = ["", *ids[BATCH - 1 :: BATCH]]
+    return bounds if bounds[-1] == ids[-1] else [*bounds, ids[-1]]
+
+
 def _spread(work: Callable[..., int], tasks: list[tuple[Any, ...]], size: int, label: str) -> None:
     """Do tasks in processes of their own, with a bar that says how long the rest will take."""
     if len(tasks) == 1:
@@ -102,18 +138,19 @@ def _spread(work: Callable[..., int], tasks: list[tuple[Any, ...]], size: int, l
             bar.update(done)
 
 
-def _copy(dsn: str, schema: str, shape: Shape, layout: Layout, first: int, last: int) -> int:
+def _copy(dsn: str, schemas: dict[str, Layout], shape: Shape, first: int, last: int) -> int:
     threads = list(shape.threads_made(first, last))
-    with _connection(dsn, schema) as connection, connection.transaction(), connection.cursor() as cursor:
-        columns = _SESSIONS + (", runs" if layout != "table" else "")
-        with cursor.copy(f"copy agno_sessions ({columns}) from stdin") as copy:
-            for thread in threads:
-                copy.write_row(_session(thread, layout))
-        if layout != "column":
-            with cursor.copy(f"copy agno_runs ({_RUNS}) from stdin") as copy:
+    for schema, layout in schemas.items():
+        with _connection(dsn, schema) as connection, connection.transaction(), connection.cursor() as cursor:
+            columns = _SESSIONS + (", runs" if layout != "table" else "")
+            with cursor.copy(f"copy agno_sessions ({columns}) from stdin") as copy:
                 for thread in threads:
-                    for row in _runs(thread):
-                        copy.write_row(row)
+                    copy.write_row(_session(thread, layout))
+            if layout != "column":
+                with cursor.copy(f"copy agno_runs ({_RUNS}) from stdin") as copy:
+                    for thread in threads:
+                        for row in _runs(thread):
+                            copy.write_row(row)
     return len(threads)
 
 

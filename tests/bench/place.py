@@ -11,8 +11,13 @@ import psycopg
 
 from studio import embedded
 
-# Loading a million threads would otherwise stop for a checkpoint at every gigabyte.
-SETTINGS: Final = {"max_wal_size": "8GB", "autovacuum_naptime": "5min"}
+# Loading a million threads would otherwise stop for a checkpoint at every gigabyte, and log what it copies.
+SETTINGS: Final = {
+    "max_wal_size": "8GB",
+    "autovacuum_naptime": "5min",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
 
 
 @contextmanager
@@ -24,7 +29,7 @@ def database(kept: Path | None = None) -> Iterator[tuple[Path, str]]:
     try:
         embedded.start(home, SETTINGS)
         with psycopg.connect(embedded.url(embedded.superuser_parts(home)), autocommit=True) as connection:
-            connection.execute("grant pg_monitor to studio")
+            connection.execute("grant pg_monitor, pg_checkpoint to studio")
         where = {**embedded.dsn_parts(home), "host": "127.0.0.1", "port": embedded.tcp_port(home)}
         yield home, "postgresql://{user}:{password}@{host}:{port}/{name}".format(**where)
     finally:

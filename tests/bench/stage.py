@@ -1,6 +1,8 @@
 """The studio with its agents and AgentOS beside it, filled and running."""
 
+from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,29 +66,41 @@ def prepare(server: StudioServer, shape: Shape, layouts: tuple[Layout, ...]) -> 
     """Make the agents and AgentOS' tables, and fill what is not filled yet."""
     threads = shape.threads
     for size in sizes(threads):
-        for layout in layouts:
-            _agent(server, layout, replace(shape, threads=size))
-    for peer in peers_of(layouts):
-        schema = peer_schema(peer.layout)
-        if not server.sql("select 1 from pg_namespace where nspname = %s", schema):
-            peer.tables(server.dsn, schema)
-        stored = server.sql("select count(*) from agno_sessions", schema=schema)[0][0]
-        if stored != threads:
-            server.sql("truncate agno_sessions cascade", schema=schema)
-            print(f"Copying the same threads for AgentOS {peer.version} ...", flush=True)
-            copy_schema(server.dsn, schema_name(agent_id(peer.layout, threads)), schema, runs=peer.layout)
+        # smaller ones are for the cost of lists, which do not read runs
+        _agents(server, layouts if size == threads else layouts[:1], replace(shape, threads=size))
+    peers = [peer for peer in peers_of(layouts) if _needs_rows(server, peer, threads)]
+    for peer in peers:
+        print(f"Copying the same threads for AgentOS {peer.version} ...", flush=True)
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(_copy, server, peer, threads) for peer in peers]:
+            done.result()
 
 
-def _agent(server: StudioServer, layout: Layout, shape: Shape) -> None:
-    size = shape.threads
-    name = agent_id(layout, size)
-    schema = schema_name(name)
+def _needs_rows(server: StudioServer, peer: Peer, threads: int) -> bool:
+    schema = peer_schema(peer.layout)
     if not server.sql("select 1 from pg_namespace where nspname = %s", schema):
-        server.create_agent(name, name=f"Bench {layout} {size:,}")
-    # a kept database lacks the oldest, which were deleted to measure that
-    stored = server.sql("select count(*) from agno_sessions", schema=schema)[0][0]
-    if stored < size:
-        fill(server.dsn, schema, shape, layout, first=stored)
+        peer.tables(server.dsn, schema)
+    return bool(server.sql("select count(*) from agno_sessions", schema=schema)[0][0] != threads)
+
+
+def _copy(server: StudioServer, peer: Peer, threads: int) -> None:
+    source = schema_name(agent_id(peer.layout, threads))
+    copy_schema(server.dsn, source, peer_schema(peer.layout), runs=peer.layout)
+
+
+def _agents(server: StudioServer, layouts: tuple[Layout, ...], shape: Shape) -> None:
+    """Make an agent for each layout; those that hold as much, mostly nothing, are filled in one go."""
+    size, held = shape.threads, defaultdict[int, dict[str, Layout]](dict)
+    for layout in layouts:
+        name = agent_id(layout, size)
+        schema = schema_name(name)
+        if not server.sql("select 1 from pg_namespace where nspname = %s", schema):
+            server.create_agent(name, name=f"Bench {layout} {size:,}")
+        # a kept database lacks the oldest, which were deleted to measure that
+        held[server.sql("select count(*) from agno_sessions", schema=schema)[0][0]][schema] = layout
+    for stored, schemas in held.items():
+        if stored < size:
+            fill(server.dsn, schemas, shape, first=stored)
 
 
 def peers_of(layouts: tuple[Layout, ...]) -> list[Peer]:

@@ -51,20 +51,31 @@ def test_one_user_has_many_threads_and_some_threads_are_giants() -> None:
 @pytest.mark.parametrize("layout", ["column", "table", "both"])
 def test_it_fills_a_schema_and_its_index_exactly(studio_server: StudioServer, layout: Layout) -> None:
     agent = studio_server.create_agent(f"bench-{layout}")
-    fill(studio_server.dsn, agent.schema, SHAPE, layout)
+    fill(studio_server.dsn, {agent.schema: layout}, SHAPE)
     runs = sum(len(thread.runs) for thread in SHAPE.threads_made())
     indexed = studio_server.sql("select count(*), sum(runs)::int from memory_thread", schema=agent.schema)
     assert indexed == [(THREADS, runs)]
     assert "the index is exact" in studio_server.manage("thread_index", "check", "--agent", agent.id)
 
 
+def test_threads_are_counted_once_for_all_layouts(studio_server: StudioServer) -> None:
+    agents = {layout: studio_server.create_agent(f"bench-of-{layout}") for layout in ("column", "table")}
+    fill(studio_server.dsn, {agent.schema: layout for layout, agent in agents.items()}, SHAPE)  # type: ignore[misc]
+    for agent in agents.values():
+        assert studio_server.sql("select count(*) from memory_thread", schema=agent.schema) == [(THREADS,)]
+        assert "the index is exact" in studio_server.manage("thread_index", "check", "--agent", agent.id)
+    for table in ("memory_thread", "memory_participant", "memory_user"):
+        many = [studio_server.sql(f"select count(*) from {table}", schema=one.schema)[0][0] for one in agents.values()]
+        assert many[0] == many[1] > 0
+
+
 def test_it_fills_up_what_was_deleted_and_leaves_the_triggers_on(studio_server: StudioServer) -> None:
     agent = studio_server.create_agent("bench-again")
-    fill(studio_server.dsn, agent.schema, SHAPE, "table")
+    fill(studio_server.dsn, {agent.schema: "table"}, SHAPE)
     oldest = [SHAPE.session_id(number) for number in range(150, THREADS)]
     studio_server.sql("delete from agno_sessions where session_id = any(%s)", oldest, schema=agent.schema)
     assert studio_server.sql("select count(*) from memory_thread", schema=agent.schema) == [(150,)]
-    fill(studio_server.dsn, agent.schema, SHAPE, "table", first=150)
+    fill(studio_server.dsn, {agent.schema: "table"}, SHAPE, first=150)
     assert studio_server.sql("select count(*) from memory_thread", schema=agent.schema) == [(THREADS,)]
     assert "the index is exact" in studio_server.manage("thread_index", "check", "--agent", agent.id)
 
