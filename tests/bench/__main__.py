@@ -103,7 +103,7 @@ def _measure(
     ]
     told = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "size": f"{asked.threads:,} threads, of about 7 runs each; {shape.users:,} users; runs in the"
+        "size": f"{asked.threads:,} threads, of 6.5 runs each; {shape.users:,} users; runs in the"
         f" {' and the '.join(asked.layouts)}; messages of about {MESSAGE_BYTES * asked.length:,.0f} bytes",
         **facts(server.dsn),
         "time": f"{prepared / 60:.1f} min to fill, {(time.monotonic() - began) / 60:.1f} min to measure",

@@ -1,12 +1,13 @@
 """Fill schemas with the benchmark's threads, by COPY, and their thread index in one pass over them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -46,6 +47,15 @@ def fill(dsn: str, schemas: dict[str, Layout], shape: Shape, first: int = 0) -> 
             settle(connection)
 
 
+def copy_newest(dsn: str, source: str, target: str, ids: list[str]) -> None:
+    """Copy threads of one agent to another who has none, with their index."""
+    with _connection(dsn, target) as connection:
+        with _without_triggers(connection):
+            for table in (*_TABLES, "memory_thread", "memory_participant"):
+                _copy_rows(connection, source, target, table, ids)
+        settle(connection)
+
+
 def copy_schema(dsn: str, source: str, target: str, *, runs: Layout) -> None:
     """Copy threads into tables that Agno made, in place of what they hold; what is compressed stays as it is."""
     tables = _TABLES if runs == "table" else _TABLES[:1]
@@ -61,12 +71,22 @@ def copy_schema(dsn: str, source: str, target: str, *, runs: Layout) -> None:
 
 def _copy_index(connection: psycopg.Connection[Any], source: str, target: str, layout: Layout) -> None:
     """Copy the index rows of the same threads, whose runs are kept elsewhere there."""
-    runs = {"column_runs": "runs" if layout == "column" else "0", "table_runs": "runs" if layout == "table" else "0"}
-    _copy_rows(connection, source, target, "memory_thread", **runs)
+    runs: dict[str, LiteralString] = {
+        "column_runs": "runs" if layout == "column" else "0",
+        "table_runs": "runs" if layout == "table" else "0",
+    }
+    _copy_rows(connection, source, target, "memory_thread", changed=runs)
     _copy_rows(connection, source, target, "memory_participant")
 
 
-def _copy_rows(connection: psycopg.Connection[Any], source: str, target: str, table: str, **changed: str) -> None:
+def _copy_rows(
+    connection: psycopg.Connection[Any],
+    source: str,
+    target: str,
+    table: str,
+    ids: list[str] | None = None,
+    changed: Mapping[str, LiteralString] = MappingProxyType({}),
+) -> None:
     """Copy rows of threads that the target lacks, in the columns that it has; `changed` are columns as SQL."""
     columns = connection.execute(
         "select column_name from information_schema.columns"
@@ -74,16 +94,18 @@ def _copy_rows(connection: psycopg.Connection[Any], source: str, target: str, ta
         [target, table],
     ).fetchall()
     names = [name for (name,) in columns]
-    copy = "insert into {to} ({names}) select {values} from {of} o where not exists ({there})"
+    copy = "insert into {to} ({names}) select {values} from {of} o where not exists ({there}) and {chosen}"
     there = SQL("select from {} t where t.session_id = o.session_id").format(Identifier(target, table))
     connection.execute(
         SQL(copy).format(
             to=Identifier(target, table),
             of=Identifier(source, table),
             names=SQL(", ").join(map(Identifier, names)),
-            values=SQL(", ").join(SQL(changed[name]) if name in changed else Identifier(name) for name in names),  # type: ignore[arg-type]
+            values=SQL(", ").join(SQL(changed[name]) if name in changed else Identifier(name) for name in names),
             there=there,
-        )
+            chosen=SQL("true" if ids is None else "o.session_id = any(%(ids)s)"),
+        ),
+        {"ids": ids},
     )
 
 

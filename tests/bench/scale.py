@@ -16,7 +16,7 @@ def measure(stage: Stage, sizes: list[int]) -> dict[str, list[float]]:
     """ms of each page by its title, for each size."""
     asked: dict[str, dict[str, str]] = {}
     for size in sizes:
-        at_size = Stage(stage.server, stage.home, replace(stage.shape, threads=size), stage.browser, {})
+        at_size = Stage(stage.server, stage.home, replace(stage.shape, threads=size), stage.browser, {}, stage.layouts)
         for case in cases(at_size.shape, at_size.place):
             if case.key in KEYS:
                 path = f"/agents/{agent_id(stage.layouts[0], size)}/{case.ours}"

@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psycopg
 
 from studio.ids import schema_name
-from tests.bench.fill import copy_schema, fill
+from tests.bench.fill import copy_newest, copy_schema, fill
 from tests.bench.measure import Browser
 from tests.bench.peers import PEERS, Peer
 from tests.bench.shape import Layout, Shape
@@ -53,7 +53,8 @@ class Stage:
     def place(self, layout: str, row: int) -> tuple[int, str]:
         """last_at and id of the thread at a row of the list, counted from 1."""
         query = "select last_at, session_id from memory_thread order by last_at desc, session_id desc offset %s limit 1"
-        at, session_id = self.server.sql(query, row - 1, schema=self.schema(layout))[0]
+        schema = self.schema(layout if layout in self.layouts else self.layouts[0])
+        at, session_id = self.server.sql(query, row - 1, schema=schema)[0]
         return at, session_id
 
 
@@ -65,9 +66,9 @@ def sizes(threads: int) -> list[int]:
 def prepare(server: StudioServer, shape: Shape, layouts: tuple[Layout, ...]) -> None:
     """Make the agents and AgentOS' tables, and fill what is not filled yet."""
     threads = shape.threads
-    for size in sizes(threads):
-        # smaller ones are for the cost of lists, which do not read runs
-        _agents(server, layouts if size == threads else layouts[:1], replace(shape, threads=size))
+    _agents(server, layouts, shape)
+    for size in sizes(threads)[:-1]:
+        _smaller(server, layouts[0], shape, size)
     peers = [peer for peer in peers_of(layouts) if _needs_rows(server, peer, threads)]
     for peer in peers:
         print(f"Copying the same threads for AgentOS {peer.version} ...", flush=True)
@@ -101,6 +102,14 @@ def _agents(server: StudioServer, layouts: tuple[Layout, ...], shape: Shape) -> 
     for stored, schemas in held.items():
         if stored < size:
             fill(server.dsn, schemas, shape, first=stored)
+
+
+def _smaller(server: StudioServer, layout: Layout, shape: Shape, size: int) -> None:
+    """Make an agent that has only the newest threads, to compare costs with."""
+    whole, name = schema_name(agent_id(layout, shape.threads)), agent_id(layout, size)
+    if not server.sql("select 1 from pg_namespace where nspname = %s", schema_name(name)):
+        server.create_agent(name, name=f"Bench {layout} {size:,}")
+        copy_newest(server.dsn, whole, schema_name(name), [shape.session_id(number) for number in range(size)])
 
 
 def peers_of(layouts: tuple[Layout, ...]) -> list[Peer]:

@@ -9,7 +9,7 @@ import pytest
 from tests.bench import chart, report
 from tests.bench.cases import cases
 from tests.bench.compare import judge
-from tests.bench.fill import fill
+from tests.bench.fill import copy_newest, fill
 from tests.bench.measure import Taken, in_turns
 from tests.bench.report import PageResult, Section
 from tests.bench.shape import CHUNK, Layout, Shape
@@ -67,6 +67,16 @@ def test_threads_are_counted_once_for_all_layouts(studio_server: StudioServer) -
     for table in ("memory_thread", "memory_participant", "memory_user"):
         many = [studio_server.sql(f"select count(*) from {table}", schema=one.schema)[0][0] for one in agents.values()]
         assert many[0] == many[1] > 0
+
+
+def test_a_smaller_agent_has_the_newest_threads(studio_server: StudioServer) -> None:
+    whole, small = (studio_server.create_agent(f"bench-{name}").schema for name in ("whole", "small"))
+    fill(studio_server.dsn, {whole: "both"}, SHAPE)
+    copy_newest(studio_server.dsn, whole, small, [SHAPE.session_id(number) for number in range(80)])
+    newest = "select session_id, runs from memory_thread order by last_at desc, session_id desc limit 80"
+    assert studio_server.sql(newest, schema=small) == studio_server.sql(newest, schema=whole)
+    assert studio_server.sql("select count(*) from agno_sessions", schema=small) == [(80,)]
+    assert "the index is exact" in studio_server.manage("thread_index", "check", "--agent", "bench-small")
 
 
 def test_it_fills_up_what_was_deleted_and_leaves_the_triggers_on(studio_server: StudioServer) -> None:
