@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from tests.bench.measure import ROUNDS, Taken, in_turns
@@ -25,7 +24,7 @@ agent = Agent.objects.get(pk=task["agent"])
 raw = psycopg.connect(task["dsn"], autocommit=True)
 raw.execute("select set_config('search_path', %s, false)", [task["schema"]])
 deletion.matching(agent, deletion.Filter(), content=True)
-taken = []
+taken = dict()
 for ids in json.loads(Path(task["ids"]).read_text()):
     start = time.perf_counter()
     done = deletion.delete_threads(Actor.system(), agent, ids)
@@ -34,7 +33,7 @@ for ids in json.loads(Path(task["ids"]).read_text()):
         raw.execute("delete from agno_sessions where session_id = any(%s)", [ids])
     end = time.perf_counter()
     assert done.threads == len(ids), done
-    taken.append([1000 * (middle - start), 1000 * (end - middle)])
+    taken.setdefault(len(ids), []).append([1000 * (middle - start), 1000 * (end - middle)])
 print(json.dumps(taken))
 """
 
@@ -56,26 +55,28 @@ def measure(stage: Stage) -> list[Deleted]:
     """Delete the oldest threads, a few times over, in both layouts."""
     found = []
     for peer in peers_of(stage.layouts):
-        last = stage.shape.threads
+        last, ids = stage.shape.threads, stage.home / "delete.json"
+        ids.write_text(json.dumps([chosen for size in sizes(last) for chosen in _ids(stage, size)]))
+        task = {
+            "agent": agent_id(peer.layout, last),
+            "dsn": stage.dsn,
+            "schema": peer_schema(peer.layout),
+            "ids": str(ids),
+        }
+        taken = json.loads(stage.server.python(_DELETE, task=task).splitlines()[-1])
         for size in sizes(last):
-            repeats = ROUNDS if size == 1 else REPEATS
-            ids = [
-                [stage.shape.session_id(last - 1 - number) for number in range(start, start + size)]
-                for start in range(_offset(stage.shape.threads, size), _offset(last, size) + size * repeats, size)
-            ]
-            task = {
-                "agent": agent_id(peer.layout, last),
-                "dsn": stage.dsn,
-                "schema": peer_schema(peer.layout),
-                "ids": str(stage.home / "delete.json"),
-            }
-            Path(task["ids"]).write_text(json.dumps(ids))
-            taken = json.loads(stage.server.python(_DELETE, task=task).splitlines()[-1])
-            ms = {"ours": Taken([one[0] for one in taken]).median, "raw": Taken([one[1] for one in taken]).median}
+            ours, raw = (Taken([one[which] for one in taken[str(size)]]).median for which in (0, 1))
+            found.append(Deleted(peer.layout, size, {"ours": ours, "raw": raw}))
             if size == 1:
-                ms[peer.version] = _peer(stage, peer.version)
-            found.append(Deleted(peer.layout, size, ms))
+                found[-1].ms[peer.version] = _peer(stage, peer.version)
     return found
+
+
+def _ids(stage: Stage, size: int) -> list[list[str]]:
+    """So many of the oldest threads at a time, a few times over."""
+    last, start = stage.shape.threads, _offset(stage.shape.threads, size)
+    starts = range(start, start + size * (ROUNDS if size == 1 else REPEATS), size)
+    return [[stage.shape.session_id(last - 1 - number) for number in range(one, one + size)] for one in starts]
 
 
 def verdicts(found: list[Deleted]) -> list[Verdict]:

@@ -46,9 +46,8 @@ for name in names:
             agent.save(force_insert=True)
             settings.create(actor, agent)
             cursor.execute(f'create schema "{{schema}}"')
-            for part in ("agno.sql", "tables.sql", "functions.sql", "triggers.sql"):
-                for statement in ddl.statements(part, schema):
-                    cursor.execute(statement)
+            parts = ("agno.sql", "tables.sql", "functions.sql", "triggers.sql")
+            cursor.execute(";\\n".join(statement for part in parts for statement in ddl.statements(part, schema)))
             mine, other = f'"{{schema}}".django_migrations', f'"{{task["like"]}}".django_migrations'
             cursor.execute(f"create table {{mine}} (like {{other}} including all)")
             cursor.execute(f"insert into {{mine}} select * from {{other}}")
