@@ -18,7 +18,7 @@ run: env
 	@exec $(PY) manage.py serve
 
 test: browser dev
-	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@exec $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: dev
 	$(PY) -m ruff check .

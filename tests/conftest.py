@@ -9,6 +9,10 @@ from tests.postgres import start_guarded, stop_guarded
 
 pytest_plugins = ["tests.world", "tests.server", "tests.browser_fixtures"]
 
+# Files of a few long tests. They come first, so that at the end no process waits for another's.
+LONG = ("safety/test_faults.py", "browser/test_pages.py", "safety/test_soak.py", "safety/test_race.py")
+LONG += ("safety/test_bad_bytes.py", "launch/test_serve.py", "api/test_openapi.py", "safety/test_hostile_browser.py")
+
 _guards: list[Popen[str]] = []
 
 
@@ -23,6 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
         # No collectstatic has run: the manifest of hashed names does not exist.
         settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studio.settings")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # False sorts before True, and what is equal stays in its order
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
 
 
 def pytest_unconfigure() -> None:
