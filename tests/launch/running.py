@@ -68,7 +68,7 @@ class Studio:
     @property
     def web(self) -> psutil.Process:
         """The web server's first process."""
-        return next(p for p in psutil.Process(self.process.pid).children() if "gunicorn" in " ".join(p.cmdline()))
+        return next(p for p in psutil.Process(self.process.pid).children() if "gunicorn" in _command(p))
 
     def said(self) -> str:
         return "\n".join(self.lines)
@@ -165,6 +165,14 @@ def postmaster(data_dir: Path) -> psutil.Process:
     """Return the bundled server's first process."""
     pid_file = embedded.locate(data_dir) / "data" / "postmaster.pid"
     return psutil.Process(int(pid_file.read_text().splitlines()[0]))
+
+
+def _command(process: psutil.Process) -> str:
+    """Its command line; empty for one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def kill(*processes: psutil.Process) -> None:

@@ -15,7 +15,7 @@ from studio import embedded
 from studio.embedded import server
 from studio.embedded.keep import replace
 from studio.scram import scram_verifier
-from tests.launch.running import ask, postmaster
+from tests.launch.running import ask, kill, postmaster
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +160,10 @@ def test_a_server_that_was_killed_starts_again_with_everything(data_dir: Path, w
     ask(data_dir, "drop table if exists kept")
     ask(data_dir, "create table kept as select generate_series(1, 1000) as n")
     first = postmaster(data_dir)
-    family = [first, *first.children()] if whole_family else [first]
-    for process in family:
-        process.kill()
+    if whole_family:
+        kill(first)
+    else:
+        first.kill()
     embedded.start(data_dir)
     assert postmaster(data_dir) != first
     assert ask(data_dir, "select count(*) from kept") == 1000

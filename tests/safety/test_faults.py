@@ -68,11 +68,7 @@ def refused(thing: Breakable) -> float:
 
 def test_a_killed_postgres_is_answered_for_and_comes_back(broken: Breakable) -> None:
     assert ask(broken).status_code == 200
-    server = postmaster(broken.data_dir)
-    server.suspend()
-    for child in server.children():
-        child.kill()
-    server.kill()
+    kill(postmaster(broken.data_dir))
     statuses = {_status(broken) for _ in range(3)}
     assert statuses <= {200, 503}
     print(f"healthy again {healed(broken):.1f} s after a kill of Postgres")
