@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 ROUNDS: Final = 15
-WARM_UP: Final = 3
+WARM_UP: Final = 2
 SECONDS: Final = 120
 
 Way = Callable[[], float | None]

@@ -138,8 +138,8 @@ class Texts:
         words = ["".join(random.choices(_SYLLABLES, k=random.randint(1, 4))) for _ in range(4_000)]
         weights = [1 / (rank + 3) for rank in range(len(words))]
         self._words = random.choices(words, weights, k=200_000)
-        self.questions = [self._text(random, random.lognormvariate(math.log(500), 0.5)) for _ in range(1_000)]
-        self.answers = [self._text(random, random.lognormvariate(math.log(1_900), 0.4)) for _ in range(2_000)]
+        self.questions = [self._text(random, random.lognormvariate(math.log(450), 0.5)) for _ in range(1_000)]
+        self.answers = [self._text(random, random.lognormvariate(math.log(1_500), 0.4)) for _ in range(2_000)]
         self.results = [self._text(random, random.uniform(*TOOL_BYTES)) for _ in range(500)]
 
     def line(self, random: Random) -> str:

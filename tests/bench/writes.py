@@ -13,8 +13,8 @@ from tests.bench.targets import Verdict, below
 from tests.server import ServedAgent
 
 SIZES: Final = (1, 6, 50, 500)
-ROUNDS: Final = 40
-ROUNDS_OF_LARGE: Final = 16  # of threads whose write takes most of a second
+ROUNDS: Final = 24
+ROUNDS_OF_LARGE: Final = 15  # of threads whose write takes most of a second
 LARGE: Final = 500
 
 
