@@ -102,15 +102,6 @@ class Agent(TenantMixin):
     def is_agno(self) -> bool:
         return self.framework == Framework.AGNO
 
-    @property
-    def initials(self) -> str:
-        return initials(self.icon, self.name)
-
-
-def initials(icon: str, name: str) -> str:
-    """Shorten an agent to its icon, or else the first letters of two words of its name."""
-    return icon or "".join(word[0] for word in name.split()[:2]).upper()
-
 
 class Grant(models.Model):
     """A role of a person, on one agent or (agent empty) on all of them."""

@@ -17,8 +17,8 @@ COUNT_CAP: Final = 1_000
 EXACT_UP_TO: Final = 2_000
 LIMIT: Final = 200
 
-# A count is a select list of three columns: `matching` rows, the `cap` above which counting stopped, and `estimate`,
-# the planner's, for a table too large to count.
+# A count follows `select` and has three columns: `matching` rows, the `cap` above which counting stopped, and
+# `estimate`, the planner's, for a table too large to count.
 _COUNT_TABLE = """
     case when c.reltuples <= {cap} then (select count(*) from (select 1 from {table} limit {cap} + 1) n) end
         as matching, {cap} as cap, c.reltuples::bigint as estimate from pg_class c where c.oid = {name}::regclass"""

@@ -88,7 +88,8 @@ WEIGHED: Final = """
     order by j.n"""
 
 # Runs that the model would be sent: at the top of their thread, not failed, of an agent or a team,
-# newest first in the order in which Agno 3 reads the table; what lies under older runs is not unpacked.
+# newest first in the order in which Agno 3 reads the table. `offset 0` skips nothing: it keeps the look into
+# run_data, which unpacks it, behind the order and the limit.
 SENT_TABLE: Final = """
     select null::bigint as position, r.run_id from (
         select s.run_id, s.run_data from agno_runs s

@@ -1,4 +1,4 @@
-"""`{% url %}` that remembers what it wrote: a page has thirty, and the routes of a running studio do not change."""
+"""`{% url %}` that remembers what it wrote of pages and agents: a page has thirty, and routes do not change."""
 
 from functools import lru_cache
 from typing import Any
@@ -13,9 +13,14 @@ from django.utils.html import conditional_escape
 register = template.Library()
 
 
-@lru_cache(maxsize=4096)
 def address(name: str, *args: Any) -> str:
     """Return a route's path, as `reverse` does; raises NoReverseMatch."""
+    # what follows the agent is a thread's or user's id: of any length, and gone when it is deleted
+    return _remembered(name, *args) if len(args) < 2 else reverse(name, args=args)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(name: str, *args: Any) -> str:
     return reverse(name, args=args)
 
 

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from lucide.templatetags.lucide import lucide
 
 from memory.render import Html
-from studio.models import Agent, Framework, initials
+from studio.models import Agent, Framework
 from studio.services.frame import Neighbour
 from studio.templatetags.addresses import address
 
@@ -208,6 +208,12 @@ def _dot(on: bool, words: str) -> SafeString:
     )
 
 
+@register.filter
+def initials(agent: Agent | Neighbour) -> str:
+    """Shorten an agent to its icon, or else the first letters of two words of its name."""
+    return agent.icon or "".join(word[0] for word in agent.name.split()[:2]).upper()
+
+
 @register.simple_tag
 def agent_links(agents: list[Neighbour], here: Agent | None) -> SafeString:
     """List the sidebar's agents; as text, because forty of them by a template were a third of every page's time."""
@@ -220,7 +226,7 @@ def agent_links(agents: list[Neighbour], here: Agent | None) -> SafeString:
             html.put(' aria-current="true"')
         html.put(
             '><span class="icon-text" aria-hidden="true">%s</span><span class="name">%s</span>',
-            *(initials(agent.icon, agent.name), agent.name),
+            *(initials(agent), agent.name),
         )
         html.add(_dot(*_storage(agent)))
         html.put("</a></li>\n")

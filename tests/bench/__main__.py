@@ -14,7 +14,7 @@ from tests.bench.compare import page_of
 from tests.bench.machine import facts
 from tests.bench.measure import in_turns
 from tests.bench.place import database
-from tests.bench.shape import MESSAGE_BYTES, Shape
+from tests.bench.shape import MEAN_RUNS, MESSAGE_BYTES, Shape
 from tests.bench.stage import LAYOUTS, Stage, on_stage, peers_of, prepare, sizes
 from tests.bench.targets import Verdict, above, below
 from tests.server import StudioServer, serving
@@ -103,7 +103,7 @@ def _measure(
     ]
     told = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "size": f"{asked.threads:,} threads, of 6.5 runs each; {shape.users:,} users; runs in the"
+        "size": f"{asked.threads:,} threads, of {MEAN_RUNS:.1f} runs each; {shape.users:,} users; runs in the"
         f" {' and the '.join(asked.layouts)}; messages of about {MESSAGE_BYTES * asked.length:,.0f} bytes",
         **facts(server.dsn),
         "time": f"{prepared / 60:.1f} min to fill, {(time.monotonic() - began) / 60:.1f} min to measure",

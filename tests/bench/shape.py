@@ -15,6 +15,7 @@ NOW: Final = 1_795_000_000  # the newest thread's last activity, in epoch second
 YEAR: Final = 365 * 86_400
 MEDIAN_RUNS: Final = 6
 SPREAD: Final = 0.4  # of the logarithm
+MEAN_RUNS: Final = MEDIAN_RUNS * math.exp(SPREAD**2 / 2)
 GIANTS: Final = 5
 MESSAGE_BYTES: Final = 1_300
 TOOL_BYTES: Final = (2_000, 8_000)

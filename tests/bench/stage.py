@@ -93,10 +93,7 @@ def _agents(server: StudioServer, layouts: tuple[Layout, ...], shape: Shape) -> 
     """Make an agent for each layout; those that hold as much, mostly nothing, are filled in one go."""
     size, held = shape.threads, defaultdict[int, dict[str, Layout]](dict)
     for layout in layouts:
-        name = agent_id(layout, size)
-        schema = schema_name(name)
-        if not server.sql("select 1 from pg_namespace where nspname = %s", schema):
-            server.create_agent(name, name=f"Bench {layout} {size:,}")
+        schema = _agent(server, layout, size)
         # a kept database lacks the oldest, which were deleted to measure that
         held[server.sql("select count(*) from agno_sessions", schema=schema)[0][0]][schema] = layout
     for stored, schemas in held.items():
@@ -106,10 +103,18 @@ def _agents(server: StudioServer, layouts: tuple[Layout, ...], shape: Shape) -> 
 
 def _smaller(server: StudioServer, layout: Layout, shape: Shape, size: int) -> None:
     """Make an agent that has only the newest threads, to compare costs with."""
-    whole, name = schema_name(agent_id(layout, shape.threads)), agent_id(layout, size)
-    if not server.sql("select 1 from pg_namespace where nspname = %s", schema_name(name)):
+    whole, schema = schema_name(agent_id(layout, shape.threads)), _agent(server, layout, size)
+    if server.sql("select count(*) from agno_sessions", schema=schema)[0][0] < size:
+        copy_newest(server.dsn, whole, schema, [shape.session_id(number) for number in range(size)])
+
+
+def _agent(server: StudioServer, layout: Layout, size: int) -> str:
+    """Make an agent unless it is there; returns its schema."""
+    name = agent_id(layout, size)
+    schema = schema_name(name)
+    if not server.sql("select 1 from pg_namespace where nspname = %s", schema):
         server.create_agent(name, name=f"Bench {layout} {size:,}")
-        copy_newest(server.dsn, whole, schema_name(name), [shape.session_id(number) for number in range(size)])
+    return schema
 
 
 def peers_of(layouts: tuple[Layout, ...]) -> list[Peer]:

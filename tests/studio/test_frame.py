@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from django.template import Context, Template
 from django.test import Client
-from django.urls import NoReverseMatch
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import escape
 from lucide import IconDoesNotExist
 from pytest_django import DjangoAssertNumQueries
 
 from studio import guard
 from studio.models import Agent, Grant, MemorySettings, User
-from studio.templatetags import studio
+from studio.templatetags import addresses, studio
 from tests.markup import Page
 from tests.studio.reading import links, text
 from tests.world import NOW, signed_in
@@ -319,12 +320,20 @@ class TestAddresses:
     """`{% url %}` of ours answers as Django's does."""
 
     def shown(self, template: str) -> str:
-        return Template(template).render(Context({"id": "agt-ada", "odd": "a/b <c>&"}))
+        return Template(template).render(Context({"id": "agt-ada", "odd": "b <c>&'"}))
 
     def test_it_writes_a_route_each_time_anew(self) -> None:
         for name in ("agt-ada", "agt-bruno"):
             assert self.shown(f"{{% url 'threads' '{name}' %}}") == f"/agents/{name}/threads/"
         assert self.shown("{% url 'threads' agent_id=id %}") == "/agents/agt-ada/threads/"
+
+    def test_it_is_escaped(self) -> None:
+        assert self.shown("{% url 'threads' odd %}") == escape(reverse("threads", args=["b <c>&'"]))
+
+    def test_ids_of_threads_and_users_are_not_kept(self) -> None:
+        before = addresses._remembered.cache_info().currsize
+        assert self.shown("{% url 'thread' id 'a-thread' %}") == "/agents/agt-ada/threads/a-thread/"
+        assert addresses._remembered.cache_info().currsize == before
 
     def test_a_name_that_no_route_has_is_an_error_unless_kept(self) -> None:
         with pytest.raises(NoReverseMatch):
