@@ -29,6 +29,17 @@ def list_agents(request: HttpRequest) -> list[dict[str, Any]]:
     return [_item(agent) for agent in agents]
 
 
+@router.get(
+    "/metadata/default_llm_extra_headers",
+    operation_id="default_llm_extra_headers",
+    **answers(200, dict[str, str], scope="agents:read"),
+)
+def default_llm_extra_headers(request: HttpRequest) -> dict[str, str]:
+    """Headers that xpander-sdk adds to each call of a model: none. It raises where this is not answered."""
+    auth.require_anywhere(request, "agents:read")
+    return {}
+
+
 @router.get("/agents/{agent:agent_id}", operation_id="get_agent", **answers(200, AgentDetail, scope="agents:read"))
 def get_agent(
     request: HttpRequest,

@@ -14,10 +14,11 @@ from studio.services.audit import Actor
 from tests.api.calls import ALL, Answer, Api
 from tests.world import write_thread
 
-# what each operation takes: method, path below an agent (or whole, for the first two), scope, body
+# what each operation takes: method, path below an agent (or whole, for the first three), scope, body
 OPERATIONS = [
     ("GET", "agents/list", "agents:read", None),
     ("POST", "agents", "admin", {"name": "New"}),
+    ("GET", "metadata/default_llm_extra_headers", "agents:read", None),
     ("GET", "agents/{id}", "agents:read", None),
     ("DELETE", "agents/{id}", "admin", None),
     ("GET", "agents/{id}/db", "connect", None),
@@ -31,7 +32,7 @@ OPERATIONS = [
     ("GET", "agents/{id}/threads/t-1/runs", "threads:read", None),
     ("GET", "agents/{id}/threads/t-1/messages", "threads:read", None),
 ]
-of_an_agent = pytest.mark.parametrize(("method", "path", "scope", "body"), OPERATIONS[2:])
+of_an_agent = pytest.mark.parametrize(("method", "path", "scope", "body"), OPERATIONS[3:])
 every_operation = pytest.mark.parametrize(("method", "path", "scope", "body"), OPERATIONS)
 
 

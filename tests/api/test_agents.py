@@ -50,6 +50,10 @@ class TestList:
         assert answer.said == (409, f"The id {word} is a word in the studio's own addresses. Choose another.")
 
 
+def test_the_sdk_is_told_of_no_extra_headers(api: Api) -> None:
+    assert api.get("metadata/default_llm_extra_headers") == {}
+
+
 class TestAgent:
     def test_it_has_what_the_sdk_reads(self, api: Api, ada: Agent) -> None:
         agent = api.get("agents/agt-ada")

@@ -137,6 +137,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "api/docs": {"get": Open(200)},
     "api/openapi.json": {"get": Open(200)},
     "api/agents/list": {"get": Key("agents:read", studio=True)},
+    "api/metadata/default_llm_extra_headers": {"get": Key("agents:read", studio=True)},
     "api/agents": {"post": Key("admin", studio=True, body='{"name": "New"}')},
     API: {"get": Key("agents:read"), "delete": Key("admin")},
     API + "/db": {"get": Key("connect")},
