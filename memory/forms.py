@@ -1,6 +1,5 @@
 """The form of the Memory tab: strict about numbers, explicit about switches, silent about what is absent."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,8 +8,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from memory.services.settings import FIELDS, RUNS, TOOL_CALLS
+from studio.web import whole_number
 
-_DIGITS: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _BOX_CHARACTERS: Final = 200
 LABELS: Final = {
     "session_storage": "Session storage",
@@ -18,11 +17,6 @@ LABELS: Final = {
     "max_tool_calls_from_history": "Max tool calls from history",
     "session_summaries": "Session summaries",
 }
-
-
-def whole_number(text: str) -> int | None:
-    """Read ASCII digits, at most nine of them; None for all else, such as 1e9, 10.5, -1 or ١٠."""
-    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def words(name: str, value: Any) -> str:

@@ -18,6 +18,7 @@ from studio import guard
 from studio.models import User
 from studio.services import audit, frame
 from studio.sessions import SessionStore
+from studio.web import AppRequest
 
 LINK_USED_AT: Final = "signed_in_by_link_at"
 # what the log says of each step of signing in
@@ -44,21 +45,23 @@ class AccountAdapter(DefaultAccountAdapter):
         """Begin a session under a new key, after all steps; without its audit event there is none."""
         steps = [record["method"] for record in get_authentication_records(request, user)]
         how = ", ".join(STEPS.get(step, step) for step in dict.fromkeys(steps))
+        ours = cast(AppRequest, request)
         try:
             with transaction.atomic():
                 login(request, user, backend="studio.accounts.Backend")
                 cast(SessionStore, request.session).begin()
                 if "link" in steps:
                     request.session[LINK_USED_AT] = int(time.time())
-                audit.record(guard.actor_of(request), "person.sign_in", object=user.email, data={"how": how})
+                audit.record(guard.actor_of(ours), "person.sign_in", object=user.email, data={"how": how})
         except Exception:
             # else it would be saved with the answer, which need not be a 500
             request.session.flush()
             raise
 
     def logout(self, request: HttpRequest) -> None:
+        ours = cast(AppRequest, request)
         with transaction.atomic():
-            audit.record(guard.actor_of(request), "person.sign_out", object=guard.user_of(request).email)
+            audit.record(guard.actor_of(ours), "person.sign_out", object=ours.user.email)
             super().logout(request)
 
 

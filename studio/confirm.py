@@ -16,15 +16,14 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm
 from allauth.mfa.webauthn.internal.auth import begin_authentication
 from django.contrib.auth.hashers import check_password
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_variables
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
-from studio import guard
 from studio.models import User
-from studio.redirects import see_other
+from studio.web import AppRequest, see_other
 
 GOOD_FOR: Final = 15 * 60
 # in a form that answers the page: the method of the request that it holds
@@ -38,13 +37,13 @@ class ConfirmFirst(Exception):
     """The person has to prove again who they are."""
 
 
-def is_fresh(request: HttpRequest) -> bool:
+def is_fresh(request: AppRequest) -> bool:
     """Tell whether the person signed in, or confirmed, within the last 15 minutes."""
-    records = get_authentication_records(request, guard.user_of(request))
+    records = get_authentication_records(request, request.user)
     return any(0 <= time.time() - record["at"] < GOOD_FOR for record in records)
 
 
-def require(request: HttpRequest) -> None:
+def require(request: AppRequest) -> None:
     """Go on if the person proved lately who they are; else the answer is the page that asks."""
     if not is_fresh(request):
         raise ConfirmFirst
@@ -54,7 +53,7 @@ def confirmed(view: View) -> View:
     """Let a view be reached only by somebody who proved lately who they are."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapped(request: AppRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         require(request)
         return view(request, *args, **kwargs)
 
@@ -64,27 +63,27 @@ def confirmed(view: View) -> View:
 class ConfirmMiddleware:
     """Shows the page, and takes its answer before the view sees the form again."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Callable[[AppRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: AppRequest) -> HttpResponseBase:
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> HttpResponseBase | None:
+    def process_view(self, request: AppRequest, view: View, args: Any, kwargs: Any) -> HttpResponseBase | None:
         if request.method != "POST" or getattr(view, "csrf_exempt", False) or ASKED not in request.POST:
             return None
         if not request.user.is_authenticated:
             return None
-        if wrong := _check(request, guard.user_of(request)):
+        if wrong := _check(request, request.user):
             return _ask(request, request.POST[ASKED], wrong)
         return see_other(request.get_full_path()) if request.POST[ASKED] == "get" else None
 
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+    def process_exception(self, request: AppRequest, error: Exception) -> HttpResponseBase | None:
         return _ask(request, "post" if request.method == "POST" else "get") if isinstance(error, ConfirmFirst) else None
 
 
 @sensitive_variables("password")
-def _check(request: HttpRequest, user: User) -> str:
+def _check(request: AppRequest, user: User) -> str:
     """Take the proof in the form; returns what is wrong with it, or nothing."""
     if credential := request.POST.get("confirm-credential"):
         form = ReauthenticateWebAuthnForm({"credential": credential}, user=user)
@@ -110,7 +109,7 @@ def _take(form: Any, wrong: str) -> str:
     return ""
 
 
-def _ask(request: HttpRequest, method: str, wrong: str = "") -> HttpResponse:
+def _ask(request: AppRequest, method: str, wrong: str = "") -> HttpResponse:
     """Render the page; htmx, which asked for part of one, is told to go there with all it sent."""
     fields = [
         (name, value)
@@ -118,12 +117,12 @@ def _ask(request: HttpRequest, method: str, wrong: str = "") -> HttpResponse:
         if not name.startswith(_OURS) and name != "csrfmiddlewaretoken"
         for value in values
     ]
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         if method == "get":
             return HttpResponseClientRedirect(request.get_full_path())
         response = render(request, "account/_confirm_send.html", {"fields": fields})
         return retarget(reswap(response, "beforeend"), "body")
-    user = guard.user_of(request)
+    user = request.user
     factors = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
     ctx: dict[str, Any] = {
         "wrong": wrong,
@@ -140,7 +139,7 @@ def _ask(request: HttpRequest, method: str, wrong: str = "") -> HttpResponse:
     return response
 
 
-def _back(request: HttpRequest) -> str:
+def _back(request: AppRequest) -> str:
     """Where the person came from, if that is a page of ours, for the link that cancels."""
     page = request.META.get("HTTP_REFERER", "")
     if url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure()):

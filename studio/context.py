@@ -3,14 +3,14 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from studio import guard
 from studio.access import SCOPES
+from studio.web import AppRequest
 
 
-def frame(request: HttpRequest) -> dict[str, Any]:
+def frame(request: AppRequest) -> dict[str, Any]:
     """`sidebar` agents, the `agent` of the page if any, and `may`: what the person may do here.
 
     `may` maps a scope with `_` for `:` to a bool, e.g. `{% if may.threads_delete %}`.
@@ -21,9 +21,9 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         return {"agent": None, "sidebar": [], "may": {}, "oidc": settings.OIDC_NAME}
 
     def agents() -> Any:
-        return getattr(request, "sidebar", None) or guard.sidebar_agents(guard.user_of(request))[1]
+        return getattr(request, "sidebar", None) or guard.sidebar_agents(request.user)[1]
 
-    scopes = guard.user_of(request).access.scopes(agent.pk if agent else None)
+    scopes = request.user.access.scopes(agent.pk if agent else None)
     return {
         "agent": agent,
         "sidebar": SimpleLazyObject(agents),

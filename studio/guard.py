@@ -1,21 +1,15 @@
 """Fetch and authorise in one call, so that no view can hold what its user may not see."""
 
-from typing import cast
-
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404
 
 from studio.models import Agent, User
 from studio.services import frame
 from studio.services.audit import Actor
+from studio.web import AppRequest
 
 SIDEBAR = 40
-
-
-def user_of(request: HttpRequest) -> User:
-    """The signed-in person; LoginRequiredMiddleware has turned everybody else away."""
-    return cast(User, request.user)
 
 
 def visible_agents(user: User) -> QuerySet[Agent]:
@@ -30,30 +24,28 @@ def sidebar_agents(user: User, current: str = "") -> tuple[Agent | None, list[fr
     return frame.agents(user.access.agent_ids, current, SIDEBAR)
 
 
-def get_agent(request: HttpRequest, agent_id: str, scope: str = "agents:read") -> Agent:
+def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") -> Agent:
     """Return the agent or raise Http404 where it may not be seen, PermissionDenied without `scope`.
 
     Leaves the sidebar's agents on the request, which come with the same query.
     """
-    user = user_of(request)
+    user = request.user
     agent, neighbours = sidebar_agents(user, agent_id)
     if agent is None:
         raise Http404("no such agent")
-    request.agent, request.sidebar = agent, neighbours  # type: ignore[attr-defined]
+    request.agent, request.sidebar = agent, neighbours
     if not user.access.may(scope, agent_id):
         raise PermissionDenied(scope)
     return agent
 
 
-def require(request: HttpRequest, scope: str) -> User:
+def require(request: AppRequest, scope: str) -> User:
     """Return the person, or raise PermissionDenied without `scope` for the whole studio."""
-    user = user_of(request)
-    if not user.access.may(scope):
+    if not request.user.access.may(scope):
         raise PermissionDenied(scope)
-    return user
+    return request.user
 
 
-def actor_of(request: HttpRequest) -> Actor:
+def actor_of(request: AppRequest) -> Actor:
     """Who acts in this request, for the audit log."""
-    user = user_of(request)
-    return Actor.person(user, ip=request.META.get("REMOTE_ADDR", ""), request_id=getattr(request, "id", ""))
+    return Actor.person(request.user, ip=request.META.get("REMOTE_ADDR", ""), request_id=getattr(request, "id", ""))

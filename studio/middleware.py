@@ -8,12 +8,14 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 from django.conf import settings
-from django.db import connection
+from django.db import connections
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 
 from studio.ids import schema_name
+from studio.postgres.base import DatabaseWrapper
 from studio.sessions import SessionStore
+from studio.web import AppRequest
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -24,9 +26,10 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         given = request.headers.get("X-Request-ID", "")
-        request.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        ours = cast(AppRequest, request)
+        ours.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         response = get_response(request)
-        response["X-Request-ID"] = request.id  # type: ignore[attr-defined]
+        response["X-Request-ID"] = ours.id
         return response
 
     return middleware
@@ -104,8 +107,12 @@ class AgentMiddleware:
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
         if "agent_id" in kwargs:
-            connection.set_schema(schema_name(kwargs["agent_id"]))  # type: ignore[attr-defined]
+            self._connection().set_schema(schema_name(kwargs["agent_id"]))
 
     def _to_public(self) -> None:
-        if connection.schema_name != "public":  # type: ignore[attr-defined]
-            connection.set_schema_to_public()  # type: ignore[attr-defined]
+        connection = self._connection()
+        if connection.schema_name != "public":
+            connection.set_schema_to_public()
+
+    def _connection(self) -> DatabaseWrapper:
+        return cast(DatabaseWrapper, connections["default"])

@@ -87,6 +87,9 @@ class Agent(TenantMixin):
     instructions = models.TextField(blank=True, max_length=20_000)
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)
+    # where the list of agents has read them: the name to sort by, and about how many threads there are
+    low: str
+    estimate: int | None
 
     class Meta:
         ordering = ("name", "id")
@@ -201,6 +204,8 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    # where a request has found its key
+    agent_ids: list[str]
 
     class Meta:
         ordering = ("-id",)

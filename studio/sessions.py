@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
@@ -51,7 +51,7 @@ class SessionStore(DatabaseStore):
         return min(datetime.now(UTC) + _idle(), _end(self._data()))
 
     def _data(self, no_load: bool = False) -> dict[str, Any]:
-        data: dict[str, Any] = self._get_session(no_load)  # type: ignore[attr-defined]
+        data: dict[str, Any] = cast(Any, self)._get_session(no_load)
         return data
 
     def _get_session_from_db(self) -> Session | None:

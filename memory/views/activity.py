@@ -4,24 +4,22 @@ import re
 from typing import Final
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
-from django.views.decorators.vary import vary_on_headers
 
 from studio import guard
 from studio.services import audit_log
+from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx, whole_number
 
 _WHO: Final = re.compile(r"[a-z]{1,16}:[\w.@-]{0,64}", re.ASCII)
-_ID: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
-@require_GET
-@vary_on_headers("HX-Request")
-def activity(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_only
+@vary_on_htmx
+def activity(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id)
     kind, who = _filters(request.GET)
-    before, event = _id(request.GET, "before"), _id(request.GET, "event")
+    before, event = (whole_number(request.GET.get(name, "")) for name in ("before", "event"))
     # an event that somebody links to is the first of its page, however old it is
     below = event + 1 if event is not None else before
     page = audit_log.of_agent(agent.pk, kind=kind, who=who, below=below)
@@ -38,16 +36,10 @@ def activity(request: HttpRequest, agent_id: str) -> HttpResponse:
         "filters": urlencode(filters),
         "older": urlencode({**filters, "before": page.older}) if page.older else "",
     }
-    htmx = request.htmx  # type: ignore[attr-defined]
-    return render(request, "memory/_activity.html" if htmx and not htmx.boosted else "memory/activity.html", ctx)
+    return render(request, "memory/_activity.html" if is_fragment(request) else "memory/activity.html", ctx)
 
 
 def _filters(query: QueryDict) -> tuple[str, str]:
     """Read kind and who; what is not known stands for all."""
     kind, who = query.get("kind", ""), query.get("who", "")
     return kind if kind in audit_log.kinds() else "", who if _WHO.fullmatch(who) else ""
-
-
-def _id(query: QueryDict, name: str) -> int | None:
-    text = query.get(name, "")
-    return int(text) if _ID.fullmatch(text) else None

@@ -7,12 +7,10 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 from django.utils.html import format_html
-from django.views.decorators.http import require_http_methods, require_POST
-from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
 from memory.services import deletion
@@ -23,7 +21,7 @@ from memory.views.thread_list import may_read, read_query
 from memory.views.thread_query import ThreadQuery
 from studio import confirm, guard, ids
 from studio.models import Agent
-from studio.redirects import see_other
+from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
 
 EVENT: Final = "threads-deleted"
 # so many threads take a password that was given lately
@@ -54,28 +52,28 @@ class Chosen:
         return [("id", ids.encode(session_id)) for session_id in self.session_ids]
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@vary_on_headers("HX-Request")
-def threads_delete(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_or_post
+@vary_on_htmx
+def threads_delete(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show what would go. POST serves a selection whose ids are too long for an address; it deletes nothing."""
     agent = _agent(request, agent_id)
     data = request.POST if request.method == "POST" else request.GET
     return _ask(request, agent, _chosen(request, agent, data))
 
 
-@require_POST
-@vary_on_headers("HX-Request")
-def threads_delete_now(request: HttpRequest, agent_id: str) -> HttpResponse:
+@post_only
+@vary_on_htmx
+def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
     """Choose again, and delete if that is what was confirmed; else ask again and say why."""
     agent = _agent(request, agent_id)
     chosen = _chosen(request, agent, request.POST)
-    expected = _number(request.POST.get("expect", ""))
+    expected = whole_number(request.POST.get("expect", "")) or 0
     if chosen.too_many:
         return _ask(request, agent, chosen, status=409)
     size = deletion.preview(agent, chosen.session_ids)
     if size.threads > expected or (chosen.query and chosen.seal != request.POST.get("seal")):
         return _ask(request, agent, chosen, size, status=409, changed_from=expected)
-    if size.threads > 1 and _number(request.POST.get("confirm", "").replace(",", "")) != expected:
+    if size.threads > 1 and whole_number(request.POST.get("confirm", "").replace(",", "").strip()) != expected:
         return _ask(request, agent, chosen, size, status=422, wrong=True)
     if size.threads > CONFIRM_ABOVE:
         confirm.require(request)
@@ -87,14 +85,14 @@ def threads_delete_now(request: HttpRequest, agent_id: str) -> HttpResponse:
     return _done(request, agent)
 
 
-def _agent(request: HttpRequest, agent_id: str) -> Agent:
+def _agent(request: AppRequest, agent_id: str) -> Agent:
     agent = guard.get_agent(request, agent_id, "threads:delete")
     if not agent.is_agno:
         raise Http404("no threads")
     return agent
 
 
-def _chosen(request: HttpRequest, agent: Agent, data: QueryDict) -> Chosen:
+def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:
     """Find the threads that a form or an address names; raises BadRequest for ids that we did not write."""
     if data.get("all") == "1":
         now = int(time.time())
@@ -108,7 +106,7 @@ def _chosen(request: HttpRequest, agent: Agent, data: QueryDict) -> Chosen:
 
 
 def _ask(
-    request: HttpRequest, agent: Agent, chosen: Chosen, size: Size | None = None, status: int = 200, **why: Any
+    request: AppRequest, agent: Agent, chosen: Chosen, size: Size | None = None, status: int = 200, **why: Any
 ) -> HttpResponse:
     """Render the question: as a dialog for htmx, else as a page. `why` it is asked again."""
     if size is None and not chosen.too_many:
@@ -124,7 +122,7 @@ def _ask(
         "back": _list_address(request, agent, given),
         **why,
     }
-    if not _is_fragment(request):
+    if not is_fragment(request):
         return render(request, "memory/delete.html", ctx, status=status)
     response = render(request, "memory/_delete_dialog.html", ctx, status=status)
     if status == 200:
@@ -132,7 +130,7 @@ def _ask(
     return retarget(reswap(response, "outerHTML"), "#delete-dialog")
 
 
-def _say(request: HttpRequest, agent: Agent, done: deletion.Deleted, gone: int) -> None:
+def _say(request: AppRequest, agent: Agent, done: deletion.Deleted, gone: int) -> None:
     """Leave a message with the counts and the audit event; what others deleted first is no error."""
     before = f" {_count(gone, 'other thread')} had been deleted already." if gone else ""
     if done.event_id is None:
@@ -144,18 +142,18 @@ def _say(request: HttpRequest, agent: Agent, done: deletion.Deleted, gone: int) 
     messages.success(request, format_html('{} <a href="{}">See event {}</a>', text, event, done.event_id))
 
 
-def _done(request: HttpRequest, agent: Agent) -> HttpResponse:
+def _done(request: AppRequest, agent: Agent) -> HttpResponse:
     """Go back to the list; a list that is open stays, and fetches its rows when it hears of the deletion."""
-    if not _is_fragment(request):
+    if not is_fragment(request):
         return see_other(_list_address(request, agent, request.POST.get("back", "")))
-    current = request.htmx.current_url_abs_path or ""  # type: ignore[attr-defined]
+    current = request.htmx.current_url_abs_path or ""
     back = _list_address(request, agent, current)
     if back != current:
         return HttpResponseClientRedirect(back)
     return trigger_client_event(render(request, "studio/_messages.html"), EVENT)
 
 
-def _list_address(request: HttpRequest, agent: Agent, given: str) -> str:
+def _list_address(request: AppRequest, agent: Agent, given: str) -> str:
     """The list of threads that `given` is, or else the agent's; a user without threads has no page any more."""
     threads = reverse("threads", args=[agent.pk])
     origin = f"{request.scheme}://{request.get_host()}"
@@ -169,16 +167,6 @@ def _list_address(request: HttpRequest, agent: Agent, given: str) -> str:
     if match.url_name == "user" and users.get_user(match.kwargs["user_id"]) is None:
         return reverse("users", args=[agent.pk])
     return given
-
-
-def _is_fragment(request: HttpRequest) -> bool:
-    htmx = request.htmx  # type: ignore[attr-defined]
-    return bool(htmx) and not htmx.boosted
-
-
-def _number(text: str) -> int:
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _count(number: int, noun: str) -> str:

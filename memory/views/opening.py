@@ -1,13 +1,14 @@
 """What every page with content of a thread begins with: an agent that has threads, and a logged opening."""
 
-from django.http import Http404, HttpRequest
+from django.http import Http404
 
 from memory.services import reading
 from studio import guard
 from studio.models import Agent
+from studio.web import AppRequest
 
 
-def threads_agent(request: HttpRequest, agent_id: str, scope: str) -> Agent:
+def threads_agent(request: AppRequest, agent_id: str, scope: str) -> Agent:
     """Return the agent or raise as get_agent does, and Http404 for a framework that has no threads."""
     agent = guard.get_agent(request, agent_id, scope)
     if not agent.is_agno:
@@ -15,7 +16,7 @@ def threads_agent(request: HttpRequest, agent_id: str, scope: str) -> Agent:
     return agent
 
 
-def open_thread(request: HttpRequest, agent: Agent, session_id: str, *, part: bool, run_id: str | None = None) -> str:
+def open_thread(request: AppRequest, agent: Agent, session_id: str, *, part: bool, run_id: str | None = None) -> str:
     """Log that a thread is read and return the ticket for its parts; a part that has one is not logged again."""
     actor = guard.actor_of(request)
     given = request.GET.get("ticket", "")

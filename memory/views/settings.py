@@ -4,27 +4,26 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import ObjectDoesNotExist
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render, resolve_url
-from django.views.decorators.http import require_http_methods, require_POST
-from django.views.decorators.vary import vary_on_headers
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
 from django_htmx.http import trigger_client_event
 
 from memory.clash import Clash
-from memory.forms import SettingsForm, whole_number
+from memory.forms import SettingsForm
 from memory.services import settings
 from memory.services.settings import Conflict
 from memory.store import stats
 from studio import guard
 from studio.models import Agent, MemorySettings
+from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
 
 VERSIONS: Final = 10
 PRESETS: Final = (3, 5, 10, 20)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@vary_on_headers("HX-Request", "HX-Target")
-def memory(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_or_post
+@vary_on_htmx
+def memory(request: AppRequest, agent_id: str) -> HttpResponse:
     posted = request.method == "POST"
     agent = guard.get_agent(request, agent_id, "settings:write" if posted else "agents:read")
     form = _form(agent.memory, request.POST if posted else None)
@@ -46,8 +45,8 @@ def memory(request: HttpRequest, agent_id: str) -> HttpResponse:
     return _done(request, agent, saved, said if saved.version != form.base else same, focus=form.focus)
 
 
-@require_POST
-def restore(request: HttpRequest, agent_id: str) -> HttpResponse:
+@post_only
+def restore(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id, "settings:write")
     if not agent.is_agno:
         return _refused(request, agent)
@@ -69,11 +68,11 @@ def _form(saved: MemorySettings, data: Any = None) -> SettingsForm:
     return SettingsForm(settings.values_of(saved), saved.version, data)
 
 
-def _done(request: HttpRequest, agent: Agent, saved: MemorySettings, said: str, *, focus: str = "") -> HttpResponse:
+def _done(request: AppRequest, agent: Agent, saved: MemorySettings, said: str, *, focus: str = "") -> HttpResponse:
     """Answer a save: the fragment as it is now, focus where it was, or without htmx a redirect to the page."""
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         messages.success(request, said)
-        return HttpResponseRedirect(resolve_url("memory", agent.pk), status=303)
+        return see_other("memory", agent.pk)
     agent.memory = saved
     response = _show(request, agent, _form(saved), focus=focus)
     trigger_client_event(response, "notice", {"text": said})
@@ -81,7 +80,7 @@ def _done(request: HttpRequest, agent: Agent, saved: MemorySettings, said: str, 
     return trigger_client_event(response, "agent-changed")
 
 
-def _conflict(request: HttpRequest, agent: Agent, conflict: Conflict, clash: Clash) -> HttpResponse:
+def _conflict(request: AppRequest, agent: Agent, conflict: Conflict, clash: Clash) -> HttpResponse:
     """Show both states, and the form with mine laid over theirs: saving again saves on top."""
     theirs = settings.values_of(conflict.current)
     if clash.merged == theirs:
@@ -92,13 +91,13 @@ def _conflict(request: HttpRequest, agent: Agent, conflict: Conflict, clash: Cla
     return trigger_client_event(_show(request, agent, form, clash=clash, status=409), "agent-changed")
 
 
-def _refused(request: HttpRequest, agent: Agent) -> HttpResponse:
+def _refused(request: AppRequest, agent: Agent) -> HttpResponse:
     messages.error(request, "Nothing was saved: memory settings are for Agno agents only.")
     return _show(request, agent, _form(agent.memory), status=409)
 
 
 def _show(
-    request: HttpRequest,
+    request: AppRequest,
     agent: Agent,
     form: SettingsForm,
     *,
@@ -116,7 +115,7 @@ def _show(
         "saved": agent.memory,
         "defaults": settings.defaults(),
         "saved_values": settings.values_of(agent.memory),
-        "editable": agent.is_agno and guard.user_of(request).access.may("settings:write", agent.pk),
+        "editable": agent.is_agno and request.user.access.may("settings:write", agent.pk),
         "presets": PRESETS,
         "stats": measured if measured and measured.threads else None,
         "window": measured.at(form.depth) if measured else None,
@@ -124,7 +123,6 @@ def _show(
         "older": versions[VERSIONS - 1].version if len(versions) > VERSIONS else None,
         "below": below,
     }
-    htmx = request.htmx  # type: ignore[attr-defined]
     # the frame's header asks for the whole page, to take itself and the sidebar out of it
-    part = htmx and not htmx.boosted and htmx.target != "agent-head"
+    part = is_fragment(request) and request.htmx.target != "agent-head"
     return render(request, "memory/_memory.html" if part else "memory/memory.html", ctx, status=status)

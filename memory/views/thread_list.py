@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
-from django.http import HttpRequest
 from psycopg.errors import QueryCanceled
 
 from memory.services import reading
@@ -17,11 +16,12 @@ from memory.views.rows import thread_rows
 from memory.views.thread_query import PERIODS, STATUSES, ThreadQuery
 from studio import guard, ids
 from studio.models import Agent
+from studio.web import AppRequest
 
 _SORTED: Final = {"activity": "Last activity", "created": "Created", "runs": "Runs", "tokens": "Tokens"}
 
 
-def thread_list(request: HttpRequest, agent: Agent, url: str, user: str | None = None) -> dict[str, Any]:
+def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = None) -> dict[str, Any]:
     """Read one page of threads for the list's template; `user` limits it to that user's own page.
 
     Raises BadRequest for what no page of ours would ask. A list that takes too long has no page.
@@ -31,7 +31,7 @@ def thread_list(request: HttpRequest, agent: Agent, url: str, user: str | None =
         query = replace(query, user=None)
     asked = query.filter(int(time.time()))
     cursor = request.GET.get("cursor", "")
-    content, deletable = may_read(request, agent), guard.user_of(request).access.may("threads:delete", agent.pk)
+    content, deletable = may_read(request, agent), request.user.access.may("threads:delete", agent.pk)
     if query.q and not cursor and content:
         reading.record_search(guard.actor_of(request), agent, query.q)
     scope = query.fields() | ({"user": ids.encode(user)} if user is not None else {})
@@ -59,7 +59,7 @@ def thread_list(request: HttpRequest, agent: Agent, url: str, user: str | None =
     }
 
 
-def read_query(request: HttpRequest) -> ThreadQuery:
+def read_query(request: AppRequest) -> ThreadQuery:
     """Read the filters of a request; raises BadRequest."""
     try:
         return ThreadQuery.read(request.POST if request.method == "POST" else request.GET)
@@ -67,9 +67,9 @@ def read_query(request: HttpRequest) -> ThreadQuery:
         raise BadRequest("filter") from error
 
 
-def may_read(request: HttpRequest, agent: Agent) -> bool:
+def may_read(request: AppRequest, agent: Agent) -> bool:
     """Whether the person may see what was said: titles, previews, and what a search finds in them."""
-    return guard.user_of(request).access.may("threads:read", agent.pk)
+    return request.user.access.may("threads:read", agent.pk)
 
 
 def counted(page: Page, noun: str) -> str:

@@ -7,11 +7,9 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.views.decorators.http import require_safe
-from django.views.decorators.vary import vary_on_headers
 from django_tenants.utils import schema_context
 
 from memory.store import header, runs
@@ -24,16 +22,17 @@ from memory.views.deck import Deck
 from memory.views.opening import open_thread, threads_agent
 from studio import ids
 from studio.models import Agent
+from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx
 
 log = logging.getLogger("memory")
 
 
-@require_safe
-@vary_on_headers("HX-Request")
-def transcript(request: HttpRequest, agent_id: str, session_id: str) -> HttpResponseBase:
+@get_only
+@vary_on_htmx
+def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpResponseBase:
     """Show the thread at once and its runs as they come; htmx asks for further pages of runs."""
     agent = threads_agent(request, agent_id, "threads:read")
-    fragment = request.htmx and not request.htmx.boosted  # type: ignore[attr-defined]
+    fragment = is_fragment(request)
     cursor, anchor_run = _place(request)
     thread = get_thread(session_id)
     if thread is None and fragment:
@@ -66,7 +65,7 @@ def transcript(request: HttpRequest, agent_id: str, session_id: str) -> HttpResp
     return StreamingHttpResponse(_stream(request, frame.split(slot), agent, thread, how, cursor, anchor_run))
 
 
-def _place(request: HttpRequest) -> tuple[str, str]:
+def _place(request: AppRequest) -> tuple[str, str]:
     """Where to begin: a cursor that we made, or the id of a run."""
     cursor = request.GET.get("cursor", "")
     try:
@@ -77,7 +76,7 @@ def _place(request: HttpRequest) -> tuple[str, str]:
 
 
 def _stream(
-    request: HttpRequest, frame: list[str], agent: Agent, thread: Row, how: Reading, cursor: str, anchor_run: str
+    request: AppRequest, frame: list[str], agent: Agent, thread: Row, how: Reading, cursor: str, anchor_run: str
 ) -> Iterator[str]:
     """The page up to its runs, which the browser draws, then the runs, then the rest."""
     before, after = frame

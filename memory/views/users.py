@@ -4,11 +4,9 @@ from typing import Final
 from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_safe
-from django.views.decorators.vary import vary_on_headers
 
 from memory.store import users as store
 from memory.views.rows import user_rows
@@ -16,14 +14,15 @@ from memory.views.sessions import list_response
 from memory.views.thread_list import counted, thread_list
 from memory.views.thread_query import name_of_user
 from studio import guard, ids
+from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx
 
 _SORTED: Final = {"threads": "Threads", "runs": "Runs", "seen": "Last seen"}
 _LONGEST: Final = 6_000
 
 
-@require_safe
-@vary_on_headers("HX-Request")
-def users(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_only
+@vary_on_htmx
+def users(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id)
     if not agent.is_agno:
         return render(request, "memory/no_threads.html")
@@ -52,9 +51,9 @@ def users(request: HttpRequest, agent_id: str) -> HttpResponse:
     return list_response(request, "users", ctx)
 
 
-@require_safe
-@vary_on_headers("HX-Request")
-def user(request: HttpRequest, agent_id: str, user_id: str) -> HttpResponse:
+@get_only
+@vary_on_htmx
+def user(request: AppRequest, agent_id: str, user_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id)
     if not agent.is_agno:
         raise Http404("no threads here")
@@ -65,8 +64,7 @@ def user(request: HttpRequest, agent_id: str, user_id: str) -> HttpResponse:
         raise Http404("no such user")
     name = name_of_user(user_id)
     ctx |= {"found": found, "name": name, "is_cut": len(user_id) > len(name), "user_key": ids.encode(user_id)}
-    htmx = request.htmx  # type: ignore[attr-defined]
-    return list_response(request, "threads" if htmx and not htmx.boosted else "user", ctx)
+    return list_response(request, "threads" if is_fragment(request) else "user", ctx)
 
 
 def _address(url: str, q: str, sort: str, cursor: str | None = "") -> str:

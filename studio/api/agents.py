@@ -1,27 +1,27 @@
 """Agents: what xpander-sdk loads them with, their connection, and making and removing them."""
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from ninja import Header, Path, Router, Status
 
 from memory.services import settings as memory_settings
 from studio.api import auth
+from studio.api.auth import ApiRequest
 from studio.api.problems import NOTHING_HERE, Problem
 from studio.api.schemas import AgentDetail, AgentId, AgentItem, Connection, NewAgent, answers
 from studio.models import Agent, MemorySettingsVersion
 from studio.services import agent_list, connection, provision, roles
+from studio.web import whole_number
 
 router = Router(tags=["Agents"])
 
 Id = Annotated[AgentId, Path(description="id of an agent")]
-_VERSION: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 @router.get("/agents/list", operation_id="list_agents", **answers(200, list[AgentItem], scope="agents:read"))
-def list_agents(request: HttpRequest) -> list[dict[str, Any]]:
+def list_agents(request: ApiRequest) -> list[dict[str, Any]]:
     """All agents that the key reaches, by name."""
     auth.require_anywhere(request, "agents:read")
     ids = auth.access_of(request).agent_ids
@@ -34,7 +34,7 @@ def list_agents(request: HttpRequest) -> list[dict[str, Any]]:
     operation_id="default_llm_extra_headers",
     **answers(200, dict[str, str], scope="agents:read"),
 )
-def default_llm_extra_headers(request: HttpRequest) -> dict[str, str]:
+def default_llm_extra_headers(request: ApiRequest) -> dict[str, str]:
     """Headers that xpander-sdk adds to each call of a model: none. It raises where this is not answered."""
     auth.require_anywhere(request, "agents:read")
     return {}
@@ -42,7 +42,7 @@ def default_llm_extra_headers(request: HttpRequest) -> dict[str, str]:
 
 @router.get("/agents/{agent:agent_id}", operation_id="get_agent", **answers(200, AgentDetail, scope="agents:read"))
 def get_agent(
-    request: HttpRequest,
+    request: ApiRequest,
     agent_id: Id,
     x_agent_version: Annotated[
         str | None, Header(alias="x-agent-version", description="a version of the settings; the latest if left out")
@@ -52,9 +52,9 @@ def get_agent(
     agent = auth.get_agent(request, agent_id, "agents:read")
     if x_agent_version is None:
         return _detail(agent, memory_settings.values_of(agent.memory), agent.memory.version)
-    if not _VERSION.fullmatch(x_agent_version):
+    version = whole_number(x_agent_version)
+    if version is None:
         raise Problem(404, NOTHING_HERE)
-    version = int(x_agent_version)
     try:
         return _detail(agent, memory_settings.values_at(agent, version), version)
     except MemorySettingsVersion.DoesNotExist:
@@ -64,7 +64,7 @@ def get_agent(
 @router.get(
     "/agents/{agent:agent_id}/db", operation_id="get_connection", **answers(200, Connection, 501, scope="connect")
 )
-def get_connection(request: HttpRequest, agent_id: Id, response: HttpResponse) -> dict[str, Any]:
+def get_connection(request: ApiRequest, agent_id: Id, response: HttpResponse) -> dict[str, Any]:
     """The DSN of the agent's own database role. Each call is an event in the audit log."""
     agent = auth.get_agent(request, agent_id, "connect")
     if not agent.is_agno:
@@ -82,7 +82,7 @@ def get_connection(request: HttpRequest, agent_id: Id, response: HttpResponse) -
 
 
 @router.post("/agents", operation_id="create_agent", **answers(201, AgentDetail, 409, scope="admin"))
-def create_agent(request: HttpRequest, new: NewAgent, response: HttpResponse) -> Any:
+def create_agent(request: ApiRequest, new: NewAgent, response: HttpResponse) -> Any:
     """Make an agent with its schema, tables, database role and default settings."""
     auth.require(request, "admin")
     fields = new.dict(exclude={"id"})
@@ -95,7 +95,7 @@ def create_agent(request: HttpRequest, new: NewAgent, response: HttpResponse) ->
 
 
 @router.delete("/agents/{agent:agent_id}", operation_id="remove_agent", **answers(204, None, scope="admin"))
-def remove_agent(request: HttpRequest, agent_id: Id) -> Any:
+def remove_agent(request: ApiRequest, agent_id: Id) -> Any:
     """Remove an agent with all its threads, for good. The audit log stays."""
     agent = auth.get_agent(request, agent_id, "admin")
     provision.remove_agent(auth.actor_of(request), agent, counts=agent_list.holdings(agent))

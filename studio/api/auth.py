@@ -1,7 +1,5 @@
 """Who calls, and what they may reach: keys only; a browser's session opens nothing here."""
 
-from typing import cast
-
 from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import APIKeyHeader
@@ -11,6 +9,13 @@ from studio.api.problems import NOTHING_HERE, Problem
 from studio.models import Agent, ApiKey
 from studio.services import keys
 from studio.services.audit import Actor
+
+
+class ApiRequest(HttpRequest):
+    """A request of a program; `auth` is its key."""
+
+    id: str
+    auth: ApiKey
 
 
 class KeyHeader(APIKeyHeader):
@@ -28,34 +33,30 @@ class KeyHeader(APIKeyHeader):
         return found
 
 
-def key_of(request: HttpRequest) -> ApiKey:
-    return cast(ApiKey, request.auth)  # type: ignore[attr-defined]
+def access_of(request: ApiRequest) -> Access:
+    return keys.access_of(request.auth)
 
 
-def access_of(request: HttpRequest) -> Access:
-    return keys.access_of(key_of(request))
-
-
-def actor_of(request: HttpRequest) -> Actor:
+def actor_of(request: ApiRequest) -> Actor:
     """Who acts in this request, for the audit log."""
-    ip, request_id = request.META.get("REMOTE_ADDR", ""), getattr(request, "id", "")
-    return keys.actor_of(key_of(request), ip=ip, request_id=request_id)
+    ip, request_id = request.META.get("REMOTE_ADDR", ""), request.id
+    return keys.actor_of(request.auth, ip=ip, request_id=request_id)
 
 
-def require(request: HttpRequest, scope: str) -> None:
+def require(request: ApiRequest, scope: str) -> None:
     """Raise 403 unless the key has the scope for all agents."""
     require_anywhere(request, scope)
     if not access_of(request).may(scope):
         raise Problem(403, "This takes a key for all agents.")
 
 
-def require_anywhere(request: HttpRequest, scope: str) -> None:
+def require_anywhere(request: ApiRequest, scope: str) -> None:
     """Raise 403 unless the key has the scope, be it for some agents or none that is left."""
-    if scope not in keys.scopes_of(key_of(request)):
+    if scope not in keys.scopes_of(request.auth):
         raise Problem(403, f"This takes a key with the scope {scope}.")
 
 
-def get_agent(request: HttpRequest, agent_id: str, scope: str) -> Agent:
+def get_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:
     """Return the agent; 404 where the key does not reach it, 403 where it does but lacks the scope."""
     access = access_of(request)
     agent = Agent.objects.select_related("memory").filter(pk=agent_id).first() if access.scopes(agent_id) else None
@@ -66,7 +67,7 @@ def get_agent(request: HttpRequest, agent_id: str, scope: str) -> Agent:
     return agent
 
 
-def get_store(request: HttpRequest, agent_id: str, scope: str) -> Agent:
+def get_store(request: ApiRequest, agent_id: str, scope: str) -> Agent:
     """Return an agent that stores threads; 501 for other frameworks, 409 while its storage is off.
 
     The sentence of 501 is the one that xpander-sdk raises.

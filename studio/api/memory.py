@@ -3,12 +3,13 @@
 import re
 from typing import Annotated, Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from ninja import Header, Router
 
 from memory.services import settings as memory_settings
 from studio.api import auth
 from studio.api.agents import Id
+from studio.api.auth import ApiRequest
 from studio.api.problems import Problem
 from studio.api.schemas import Memory, MemoryChange, answers
 from studio.models import MemorySettings
@@ -21,7 +22,7 @@ _TAG: Final = re.compile(r'(W/)?(?:"([^"]*)"|([0-9]+|\*))', re.ASCII)
 
 
 @router.get("/agents/{agent:agent_id}/memory", operation_id="get_memory", **answers(200, Memory, scope="agents:read"))
-def get_memory(request: HttpRequest, agent_id: Id, response: HttpResponse) -> dict[str, Any]:
+def get_memory(request: ApiRequest, agent_id: Id, response: HttpResponse) -> dict[str, Any]:
     """The saved settings. Their version is also in the header ETag."""
     return _saved(auth.get_agent(request, agent_id, "agents:read").memory, response)
 
@@ -32,7 +33,7 @@ def get_memory(request: HttpRequest, agent_id: Id, response: HttpResponse) -> di
     **answers(200, Memory, 412, 501, scope="settings:write"),
 )
 def change_memory(
-    request: HttpRequest,
+    request: ApiRequest,
     agent_id: Id,
     change: MemoryChange,
     response: HttpResponse,

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from django.http import HttpRequest
 from ninja import Query, Router, Status
 
 from memory.services import deletion, reading
@@ -15,6 +14,7 @@ from memory.store.summary import get_summary
 from studio import ids
 from studio.api import auth, transcript
 from studio.api.agents import Id
+from studio.api.auth import ApiRequest
 from studio.api.problems import NOTHING_HERE, Problem
 from studio.api.schemas import answers
 from studio.api.thread_schemas import (
@@ -52,7 +52,7 @@ Order = Annotated[Literal["oldest", "newest"], Query(description="which come fir
     **answers(200, CountedPage[User], *STORED, scope="agents:read"),
 )
 def list_users(
-    request: HttpRequest,
+    request: ApiRequest,
     agent_id: Id,
     q: Prefix = "",
     sort: Literal["seen", "threads", "runs"] = "seen",
@@ -74,7 +74,7 @@ def list_users(
     **answers(200, CountedPage[Thread], *STORED, scope="agents:read"),
 )
 def list_threads(
-    request: HttpRequest,
+    request: ApiRequest,
     agent_id: Id,
     filter: Query[ThreadQuery],
     sort: Literal["activity", "created", "runs", "tokens"] = "activity",
@@ -106,7 +106,7 @@ def list_threads(
     exclude_unset=True,
     **answers(200, Thread, *STORED, scope="agents:read"),
 )
-def get_thread(request: HttpRequest, agent_id: Id, session_id: SessionId) -> dict[str, Any]:
+def get_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> dict[str, Any]:
     """Counts, users, times; with threads:read the summary too, which is content and so logged as read."""
     agent = auth.get_store(request, agent_id, "agents:read")
     content = auth.access_of(request).may(READ, agent_id)
@@ -123,7 +123,7 @@ def get_thread(request: HttpRequest, agent_id: Id, session_id: SessionId) -> dic
     **answers(200, Page[Run], *STORED, scope="threads:read"),
 )
 def list_runs(
-    request: HttpRequest,
+    request: ApiRequest,
     agent_id: Id,
     session_id: SessionId,
     order: Order = "oldest",
@@ -144,7 +144,7 @@ def list_runs(
     **answers(200, Page[Message], *STORED, scope="threads:read"),
 )
 def list_messages(
-    request: HttpRequest, agent_id: Id, session_id: SessionId, cursor: Cursor = "", limit: Limit = 100
+    request: ApiRequest, agent_id: Id, session_id: SessionId, cursor: Cursor = "", limit: Limit = 100
 ) -> dict[str, Any]:
     """Messages of all runs, oldest first."""
     agent = auth.get_store(request, agent_id, READ)
@@ -159,7 +159,7 @@ def list_messages(
     operation_id="delete_thread",
     **answers(204, None, *STORED, scope="threads:delete"),
 )
-def delete_thread(request: HttpRequest, agent_id: Id, session_id: SessionId) -> Any:
+def delete_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> Any:
     """Delete a thread with all its runs, for good; 404 when it is gone already."""
     agent = auth.get_store(request, agent_id, "threads:delete")
     try:
@@ -178,7 +178,7 @@ def _find(session_id: str, content: bool = True) -> Row:
     return thread
 
 
-def _only(request: HttpRequest, known: set[str]) -> None:
+def _only(request: ApiRequest, known: set[str]) -> None:
     """Refuse a parameter that does not exist: a filter with a slip in its name would match everything."""
     if unknown := sorted(set(request.GET) - known):
         raise Problem(422, f"{unknown[0][:100]}: there is no such parameter")
@@ -192,7 +192,7 @@ def _with_cursor(read: Callable[[], T]) -> T:
         raise Problem(422, "cursor: was not made for this list, filter and sort") from error
 
 
-def _log_reading(request: HttpRequest, agent: Agent, session_id: str = "", threads: int = 1) -> None:
+def _log_reading(request: ApiRequest, agent: Agent, session_id: str = "", threads: int = 1) -> None:
     """Reading content is an event too; of many threads their number, as ids may be personal data."""
     data = {"threads": threads} if threads != 1 else {}
     audit.record(auth.actor_of(request), "thread.read", agent=agent, object=session_id, data=data)

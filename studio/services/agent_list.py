@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from django.db import ProgrammingError, connection, transaction
 from django.db.models import BigIntegerField, BooleanField, Func, Q, QuerySet, TextField, Value
@@ -35,6 +35,9 @@ class Estimate(Func):
     output_field = BigIntegerField()
 
 
+_ADDED: Final[dict[str, Any]] = {"low": Lower("name"), "estimate": Estimate("schema_name")}
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What an agent holds: threads, in the words of `how` ("", "about" or "over"), and its last activity.
@@ -64,7 +67,7 @@ def page(agents: QuerySet[Agent], *, q: str = "", after: str = "", before: str =
     """
     if q:
         agents = agents.filter(Q(name__icontains=q) | Q(pk__contains=q.lower()))
-    agents = agents.annotate(low=Lower("name"), estimate=Estimate("schema_name"))
+    agents = agents.annotate(**_ADDED)
     at = _read(before or after)
     back = bool(before and at)
     if at:
@@ -84,7 +87,7 @@ def figures(agents: list[Agent]) -> dict[str, Figures]:
 
     An agent without a schema is left out; so are all of them when one loses its schema meanwhile.
     """
-    known = {agent.pk: agent.estimate for agent in agents if agent.estimate is not None}  # type: ignore[attr-defined]
+    known = {agent.pk: agent.estimate for agent in agents if agent.estimate is not None}
     parts = [_branch(agent) for agent in agents if agent.pk in known]
     if not parts:
         return {}
@@ -133,7 +136,7 @@ def _beyond(at: tuple[str, str], sign: str) -> Func:
 
 
 def _write(agent: Agent) -> str:
-    return ids.encode(f"{agent.low}\n{agent.pk}")  # type: ignore[attr-defined]
+    return ids.encode(f"{agent.low}\n{agent.pk}")
 
 
 def _read(token: str) -> tuple[str, str] | None:

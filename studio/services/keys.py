@@ -7,7 +7,7 @@ import secrets
 import string
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection, transaction
@@ -25,6 +25,7 @@ USED_EVERY: Final = timedelta(minutes=1)
 SHOWN_OVER: Final = 50
 
 _KEY: Final = re.compile(r"ams_([a-z0-9]{8})_([A-Za-z0-9]{43})", re.ASCII)
+_AGENT_IDS: Final[dict[str, Any]] = {"agent_ids": ArrayAgg("agents__pk", filter=Q(agents__isnull=False), default=[])}
 _PREFIX: Final = string.ascii_lowercase + string.digits
 _SECRET: Final = string.ascii_letters + string.digits
 
@@ -86,12 +87,7 @@ def authenticate(text: str) -> ApiKey | None:
     found = _KEY.fullmatch(text)
     if found is None:
         return None
-    key = (
-        usable()
-        .annotate(agent_ids=ArrayAgg("agents__pk", filter=Q(agents__isnull=False), default=[]))
-        .filter(prefix=found[1])
-        .first()
-    )
+    key = usable().annotate(**_AGENT_IDS).filter(prefix=found[1]).first()
     # compared in any case, so that the time tells nothing about which prefixes exist
     if not hmac.compare_digest(_hash(found[2]), key.hash if key else _hash("")) or key is None:
         return None
@@ -125,7 +121,7 @@ def access_of(key: ApiKey) -> Access:
     scopes = scopes_of(key)
     if key.all_agents:
         return Access(scopes, {})
-    return Access(frozenset(), dict.fromkeys(key.agent_ids, scopes))  # type: ignore[attr-defined]
+    return Access(frozenset(), dict.fromkeys(key.agent_ids, scopes))
 
 
 def actor_of(key: ApiKey, ip: str = "", request_id: str = "") -> Actor:

@@ -4,19 +4,18 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_POST, require_safe
 
 from studio import guard
 from studio.models import Grant
-from studio.redirects import see_other
 from studio.services import people
+from studio.web import AppRequest, get_only, post_only, see_other
 
 
-@require_safe
-def account(request: HttpRequest) -> HttpResponse:
-    user = guard.user_of(request)
+@get_only
+def account(request: AppRequest) -> HttpResponse:
+    user = request.user
     factors = list(Authenticator.objects.filter(user=user).order_by("created_at"))
     codes = next((one for one in factors if one.type == Authenticator.Type.RECOVERY_CODES), None)
     ctx = {
@@ -30,10 +29,10 @@ def account(request: HttpRequest) -> HttpResponse:
     return render(request, "account/account.html", ctx)
 
 
-@require_POST
-def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
+@post_only
+def sign_out_everywhere(request: AppRequest) -> HttpResponse:
     """End every session of this person, also this one."""
-    people.sign_out_everywhere(guard.actor_of(request), guard.user_of(request))
+    people.sign_out_everywhere(guard.actor_of(request), request.user)
     logout(request)
     messages.success(request, "You are signed out on every browser.")
     return see_other("account_login")

@@ -5,57 +5,54 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.forms.models import model_to_dict
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from studio import confirm, guard
 from studio.forms import AgentForm, NewAgentForm
-from studio.redirects import see_other
 from studio.services import agent_list, provision
 from studio.services.frame import Neighbour
 from studio.services.provision import Refused
+from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx
 
 SEARCH = 120  # characters
 SIDE = "side-agents"
 
 
-@require_safe
-def home(request: HttpRequest) -> HttpResponse:
+@get_only
+def home(request: AppRequest) -> HttpResponse:
     return redirect("agents")
 
 
-@require_safe
-def agent(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_only
+def agent(request: AppRequest, agent_id: str) -> HttpResponse:
     guard.get_agent(request, agent_id)
     return redirect("memory", agent_id)
 
 
-@require_safe
-def agents(request: HttpRequest) -> HttpResponse:
+@get_only
+@vary_on_htmx
+def agents(request: AppRequest) -> HttpResponse:
     """The list, searched and paged; the sidebar asks here too, for the names alone."""
     q = request.GET.get("q", "").strip()[:SEARCH]
     if "\x00" in q:
         raise BadRequest("NUL in the search")
-    seen = guard.visible_agents(guard.user_of(request))
+    seen = guard.visible_agents(request.user)
     page = agent_list.page(seen, q=q, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
     ctx: dict[str, Any] = {"q": q, "page": page}
     name = "studio/agents.html"
-    if request.htmx and request.htmx.target == SIDE:  # type: ignore[attr-defined]
+    if request.htmx.target == SIDE:
         name, ctx["found"] = "studio/_side_agents.html", [Neighbour.of(a) for a in page.agents[: guard.SIDEBAR]]
     else:
         held = agent_list.figures(page.agents)
         ctx["rows"] = [(agent, held.get(agent.pk)) for agent in page.agents]
-        if request.htmx and not request.htmx.boosted:  # type: ignore[attr-defined]
+        if is_fragment(request):
             name = "studio/_agents.html"
-    response = render(request, name, ctx)
-    patch_vary_headers(response, ["HX-Request", "HX-Target"])
-    return response
+    return render(request, name, ctx)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-def agent_new(request: HttpRequest) -> HttpResponse:
+@get_or_post
+def agent_new(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
     form = NewAgentForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
@@ -71,8 +68,8 @@ def agent_new(request: HttpRequest) -> HttpResponse:
     return render(request, "studio/agent_new.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-def agent_edit(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_or_post
+def agent_edit(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id, "admin")
     saved = model_to_dict(agent, provision.EDITABLE)
     form = AgentForm(request.POST if request.method == "POST" else None, initial=saved)
@@ -83,15 +80,15 @@ def agent_edit(request: HttpRequest, agent_id: str) -> HttpResponse:
     return render(request, "studio/agent_edit.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@require_safe
-def agent_remove(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_only
+def agent_remove(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show what will be lost, and ask for the id."""
     agent = guard.get_agent(request, agent_id, "admin")
     return render(request, "studio/agent_remove.html", {"counts": agent_list.holdings(agent)})
 
 
-@require_POST
-def agent_remove_now(request: HttpRequest, agent_id: str) -> HttpResponse:
+@post_only
+def agent_remove_now(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id, "admin")
     counts = agent_list.holdings(agent)
     if request.POST.get("confirm", "").strip() != agent_id:

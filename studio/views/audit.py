@@ -4,28 +4,25 @@ import re
 from typing import Final
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_safe
-from django.views.decorators.vary import vary_on_headers
 
 from studio import guard
 from studio.ids import is_agent_id
 from studio.services import audit, audit_log, audit_search
 from studio.services.audit_search import Wanted
+from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx, whole_number
 
 _WHO: Final = re.compile(r"(?:person|key|system):[\w.@-]{0,64}", re.ASCII)
-_ID: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
-@require_safe
-@vary_on_headers("HX-Request")
-def audit_page(request: HttpRequest) -> HttpResponse:
+@get_only
+@vary_on_htmx
+def audit_page(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
     wanted = _wanted(request.GET)
-    before = request.GET.get("before", "")
-    below = int(before) if _ID.fullmatch(before) else None
+    below = whole_number(request.GET.get("before", ""))
     found, older = audit_search.page(wanted, below)
     filters = _filters(wanted)
     ctx = {
@@ -37,12 +34,11 @@ def audit_page(request: HttpRequest) -> HttpResponse:
         "older": urlencode({**filters, "before": older}) if older else "",
         "is_first": below is None,
     }
-    htmx = request.htmx  # type: ignore[attr-defined]
-    return render(request, "studio/_audit.html" if htmx and not htmx.boosted else "studio/audit.html", ctx)
+    return render(request, "studio/_audit.html" if is_fragment(request) else "studio/audit.html", ctx)
 
 
-@require_GET
-def audit_export(request: HttpRequest) -> StreamingHttpResponse:
+@get_only
+def audit_export(request: AppRequest) -> StreamingHttpResponse:
     """Send all events that match, one a line; who took them is an event itself."""
     guard.require(request, "admin")
     wanted = _wanted(request.GET)

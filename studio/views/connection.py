@@ -4,19 +4,19 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_http_methods
 
 from studio import confirm, guard
 from studio.services import connection as service
 from studio.services import roles
+from studio.web import AppRequest, get_or_post, see_other
 
 
 @cache_control(no_store=True)
-@require_http_methods(["GET", "HEAD", "POST"])
-def connection(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_or_post
+def connection(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show where the agent writes; a POST shows the password too, which is logged."""
     agent = guard.get_agent(request, agent_id, "connect")
     if not agent.is_agno:
@@ -33,8 +33,8 @@ def connection(request: HttpRequest, agent_id: str) -> HttpResponse:
     return render(request, "studio/connection.html", ctx)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-def rotate(request: HttpRequest, agent_id: str) -> HttpResponse:
+@get_or_post
+def rotate(request: AppRequest, agent_id: str) -> HttpResponse:
     """Ask, then set a new password; the old one stops at once."""
     agent = guard.get_agent(request, agent_id, "admin")
     if not agent.is_agno:
@@ -48,4 +48,4 @@ def rotate(request: HttpRequest, agent_id: str) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(request, "The password was changed. Agents that hold the old one are cut off.")
-    return redirect("connection", agent_id)
+    return see_other("connection", agent_id)

@@ -10,12 +10,13 @@ from allauth.mfa.totp.views import activate_totp, deactivate_totp
 from allauth.mfa.webauthn.views import add_webauthn, edit_webauthn, remove_webauthn
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from studio import confirm, guard
 from studio.services import audit
+from studio.web import AppRequest, get_only
 
 View = Callable[..., HttpResponseBase]
 # allauth's views take PUT for POST
@@ -26,8 +27,8 @@ def _changing(view: View, action: str, factor: str) -> View:
     """Let a view of allauth change a factor only after confirming, and together with its audit event."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        user = guard.user_of(request)
+    def wrapped(request: AppRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user = request.user
         with transaction.atomic():
             response = view(request, *args, **kwargs)
             if request.method == "POST" and response.status_code == 302:
@@ -47,7 +48,7 @@ codes = require_safe(confirm.confirmed(view_recovery_codes))
 sign_in = login_not_required(_BY_FORM(authenticate))
 
 
-@require_safe
-def index(request: HttpRequest) -> HttpResponse:
+@get_only
+def index(request: AppRequest) -> HttpResponse:
     """Where allauth goes after a change: the account's page, which lists all factors."""
     return redirect("account")

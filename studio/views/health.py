@@ -4,10 +4,11 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+
+from studio.web import get_only
 
 
-@require_safe
+@get_only
 @never_cache
 @login_not_required
 def health(request: HttpRequest) -> JsonResponse:

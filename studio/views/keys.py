@@ -1,28 +1,28 @@
 """API keys: list, make, revoke. A key is shown in the answer that made it, and nowhere again."""
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_http_methods
 
 from studio import confirm, guard
 from studio.key_form import KeyForm
 from studio.models import ApiKey
 from studio.services import keys as service
 from studio.services.connection import addresses
+from studio.web import AppRequest, get_only, get_or_post, see_other
 
 
-@require_GET
-def keys(request: HttpRequest) -> HttpResponse:
+@get_only
+def keys(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
     usable, over = service.listed()
     return render(request, "studio/keys.html", {"usable": usable, "over": over})
 
 
 @cache_control(no_store=True)
-@require_http_methods(["GET", "HEAD", "POST"])
-def key_new(request: HttpRequest) -> HttpResponse:
+@get_or_post
+def key_new(request: AppRequest) -> HttpResponse:
     """Show the form; after a POST, show the key in this very answer, as it is kept nowhere to redirect to."""
     guard.require(request, "admin")
     form = KeyForm(request.POST or None)
@@ -37,8 +37,8 @@ def key_new(request: HttpRequest) -> HttpResponse:
     return render(request, "studio/key_new.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-def key_revoke(request: HttpRequest, prefix: str) -> HttpResponse:
+@get_or_post
+def key_revoke(request: AppRequest, prefix: str) -> HttpResponse:
     """Ask, then end the key at once."""
     guard.require(request, "admin")
     key = ApiKey.objects.filter(prefix=prefix).first()
@@ -50,4 +50,4 @@ def key_revoke(request: HttpRequest, prefix: str) -> HttpResponse:
         messages.success(request, f"Revoked {key.name}. Whoever uses it is refused from now on.")
     else:
         messages.info(request, f"{key.name} was revoked before.")
-    return redirect("keys")
+    return see_other("keys")

@@ -8,8 +8,9 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
 from requests import RequestException
+
+from studio.web import get_only
 
 log = logging.getLogger("studio")
 
@@ -19,7 +20,7 @@ View = Callable[[HttpRequest, str], HttpResponseBase]
 def _answering(view: View) -> View:
     """Say plainly when the provider does not answer."""
 
-    @require_safe
+    @get_only
     @never_cache
     @login_not_required
     def wrapped(request: HttpRequest, provider_id: str) -> HttpResponseBase:

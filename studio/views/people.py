@@ -7,26 +7,25 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Prefetch, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from studio import confirm, guard
 from studio.access import ROLES
 from studio.models import Grant, User
 from studio.people_form import ROLE_WORDS, InviteForm, RoleForm
-from studio.redirects import see_other
 from studio.services import factors, mail, people
 from studio.services.people import Refused
+from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
 
 PAGE: Final = 50
 SEARCH: Final = 120  # characters
 
 
-@require_safe
-def people_list(request: HttpRequest) -> HttpResponse:
+@get_only
+@vary_on_htmx
+def people_list(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
     q = request.GET.get("q", "").replace("\x00", "").strip()[:SEARCH]
     after = request.GET.get("after", "").replace("\x00", "")[:254]
@@ -41,15 +40,12 @@ def people_list(request: HttpRequest) -> HttpResponse:
         "after": rows[PAGE - 1].email if len(rows) > PAGE else "",
         "is_first": not after,
     }
-    htmx = request.htmx  # type: ignore[attr-defined]
-    response = render(request, "studio/_people.html" if htmx and not htmx.boosted else "studio/people.html", ctx)
-    patch_vary_headers(response, ["HX-Request"])
-    return response
+    return render(request, "studio/_people.html" if is_fragment(request) else "studio/people.html", ctx)
 
 
 @cache_control(no_store=True)
-@require_http_methods(["GET", "HEAD", "POST"])
-def invite(request: HttpRequest) -> HttpResponse:
+@get_or_post
+def invite(request: AppRequest) -> HttpResponse:
     """Show the form; after a POST show the link in this very answer, as only its hash is kept."""
     guard.require(request, "admin")
     form = InviteForm(request.POST or None)
@@ -64,14 +60,14 @@ def invite(request: HttpRequest) -> HttpResponse:
     return render(request, "studio/people_invite.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@require_safe
-def person(request: HttpRequest, user_id: int) -> HttpResponse:
+@get_only
+def person(request: AppRequest, user_id: int) -> HttpResponse:
     guard.require(request, "admin")
     return _show(request, _person(user_id), RoleForm())
 
 
-@require_POST
-def role_add(request: HttpRequest, user_id: int) -> HttpResponse:
+@post_only
+def role_add(request: AppRequest, user_id: int) -> HttpResponse:
     guard.require(request, "admin")
     who, form = _person(user_id), RoleForm(request.POST)
     if not form.is_valid():
@@ -86,13 +82,13 @@ def role_add(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 def _change(
-    change: Callable[[HttpRequest, User], Any], done: str, otherwise: str = ""
-) -> Callable[[HttpRequest, int], HttpResponse]:
+    change: Callable[[AppRequest, User], Any], done: str, otherwise: str = ""
+) -> Callable[[AppRequest, int], HttpResponse]:
     """Make the view of one button: POST only, confirmed, answered by the person's page and a message."""
 
-    @require_POST
+    @post_only
     @wraps(change)
-    def view(request: HttpRequest, user_id: int) -> HttpResponse:
+    def view(request: AppRequest, user_id: int) -> HttpResponse:
         guard.require(request, "admin")
         who = _person(user_id)
         confirm.require(request)
@@ -108,10 +104,9 @@ def _change(
     return view
 
 
-def _remove_role(request: HttpRequest, who: User) -> bool:
-    grant = request.POST.get("grant", "")
-    known = grant.isascii() and grant.isdigit() and len(grant) < 18
-    return known and people.remove_role(guard.actor_of(request), who, int(grant))
+def _remove_role(request: AppRequest, who: User) -> bool:
+    grant = whole_number(request.POST.get("grant", ""))
+    return grant is not None and people.remove_role(guard.actor_of(request), who, grant)
 
 
 role_remove = _change(_remove_role, "The role of {} is gone.", "{} did not have that role any more.")
@@ -134,8 +129,8 @@ factors_remove = _change(
 
 
 @cache_control(no_store=True)
-@require_POST
-def link(request: HttpRequest, user_id: int) -> HttpResponse:
+@post_only
+def link(request: AppRequest, user_id: int) -> HttpResponse:
     """Make a one-time link, for somebody who forgot their password."""
     guard.require(request, "admin")
     who = _person(user_id)
@@ -147,7 +142,7 @@ def link(request: HttpRequest, user_id: int) -> HttpResponse:
         return see_other("person", who.pk)
 
 
-def _link(request: HttpRequest, who: User, path: str, *, is_invitation: bool = False) -> HttpResponse:
+def _link(request: AppRequest, who: User, path: str, *, is_invitation: bool = False) -> HttpResponse:
     mailed = mail.send_link(who, path, is_invitation=is_invitation)
     ctx = {"who": who, "link": settings.PUBLIC_URL + path, "is_invitation": is_invitation, "mailed": mailed}
     return render(request, "studio/people_link.html", ctx, status=201)
@@ -160,7 +155,7 @@ def _person(user_id: int) -> User:
     return who
 
 
-def _show(request: HttpRequest, who: User, form: RoleForm, status: int = 200) -> HttpResponse:
+def _show(request: AppRequest, who: User, form: RoleForm, status: int = 200) -> HttpResponse:
     grants = list(Grant.objects.filter(user=who).select_related("agent").order_by("role", "agent__name"))
     ctx = {
         "who": who,

@@ -10,38 +10,37 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from studio import guard
 from studio.accounts import LINK_USED_AT, sign_in_by_link
 from studio.models import User
-from studio.redirects import see_other
 from studio.services import audit, mail
 from studio.services.sign_in import VALID_FOR, link_by_mail, person_of_link, use_link
 from studio.views import errors
+from studio.web import AppRequest, get_only, get_or_post, see_other
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_or_post
 @login_not_required
-def sign_in(request: HttpRequest) -> HttpResponseBase:
+def sign_in(request: AppRequest) -> HttpResponseBase:
     """Allauth's page; a fragment of a page whose session ended gets the whole page sent here instead."""
-    if request.htmx:  # type: ignore[attr-defined]
-        back = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+    if request.htmx:
+        back = request.htmx.current_url_abs_path or "/"
         return HttpResponseClientRedirect(f"{resolve_url('account_login')}?{urlencode({'next': back})}")
     return allauth_views.login(request)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_or_post
 @never_cache
 @login_not_required
-def once(request: HttpRequest, token: str) -> HttpResponse:
+def once(request: AppRequest, token: str) -> HttpResponse:
     """A one-time link. Opening it spends nothing, as mail scanners and browsers open links by themselves."""
     if request.method != "POST":
         person = person_of_link(token)
@@ -63,19 +62,19 @@ def once(request: HttpRequest, token: str) -> HttpResponse:
     return see_other(response["Location"])
 
 
-@require_safe
+@get_only
 @login_not_required
-def over(request: HttpRequest) -> HttpResponse:
+def over(request: AppRequest) -> HttpResponse:
     """A link that is spent or over ends here: at an address without the token, which the log may hold."""
     return render(request, "account/over.html", status=410)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_or_post
 @sensitive_post_parameters()
 @never_cache
-def password(request: HttpRequest) -> HttpResponse:
+def password(request: AppRequest) -> HttpResponse:
     """Set a password; the old one is asked for unless there is none, or a link was used within the hour."""
-    user = guard.user_of(request)
+    user = request.user
     if not user.has_usable_password() and not _needs_no_old_password(request):
         return render(request, "account/password_stale.html")
     form_class = SetPasswordForm if _needs_no_old_password(request) else PasswordChangeForm
@@ -92,9 +91,9 @@ def password(request: HttpRequest) -> HttpResponse:
     return render(request, "account/password.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_or_post
 @login_not_required
-def forgotten(request: HttpRequest) -> HttpResponseBase:
+def forgotten(request: AppRequest) -> HttpResponseBase:
     """Say how to get in without the password: an admin prints a link, or it comes by mail where that is set up.
 
     The answer is the same whether somebody has the address or not.
@@ -110,7 +109,7 @@ def forgotten(request: HttpRequest) -> HttpResponseBase:
     return render(request, "account/forgotten.html", {"by_mail": mail.is_on()})
 
 
-def _needs_no_old_password(request: HttpRequest) -> bool:
+def _needs_no_old_password(request: AppRequest) -> bool:
     """Whoever came by link lately has shown who they are; a session that was left open has not."""
     used_at: int = request.session.get(LINK_USED_AT, 0)
     return time.time() - used_at < VALID_FOR.total_seconds()

@@ -1,0 +1,49 @@
+"""The words that views share: what a request carries, and the ways to answer it."""
+
+import re
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.middleware import HtmxDetails
+
+from studio.models import Agent, User
+from studio.services.frame import Neighbour
+
+_DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+get_only = require_safe
+post_only = require_POST
+get_or_post = require_http_methods(["GET", "HEAD", "POST"])
+# for views that answer htmx by a part of their page
+vary_on_htmx = vary_on_headers("HX-Request", "HX-Target")
+
+
+class AppRequest(HttpRequest):
+    """A request of somebody who is signed in, as the middleware hands it to a view.
+
+    `agent` and `sidebar` are there once `guard.get_agent` has let the person in.
+    """
+
+    id: str
+    htmx: HtmxDetails
+    user: User
+    agent: Agent
+    sidebar: list[Neighbour]
+
+
+def is_fragment(request: AppRequest) -> bool:
+    """Whether htmx asks for a part of the page; a boosted link wants all of it."""
+    return bool(request.htmx) and not request.htmx.boosted
+
+
+def see_other(to: str, *args: Any) -> HttpResponseRedirect:
+    """Send the browser on by GET after a POST; `to` is an address or the name of a route."""
+    return HttpResponseRedirect(resolve_url(to, *args), status=303)
+
+
+def whole_number(text: str) -> int | None:
+    """Read 1 to 18 ASCII digits; None for all else, such as 1e9, 10.5, -1 or ١٠."""
+    return int(text) if _DIGITS.fullmatch(text) else None
