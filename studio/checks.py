@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 from django.db import DatabaseError, connection
 
-from studio.services.connection import is_bundled
+from studio.agents.connection import is_bundled
 
 _FACTS = """
     select current_user, current_database(), r.rolsuper, r.rolcreaterole or r.rolsuper,

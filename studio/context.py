@@ -5,8 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.functional import SimpleLazyObject
 
-from studio import guard
-from studio.access import SCOPES
+from studio.people import guard
+from studio.people.access import SCOPES
 from studio.web import AppRequest
 
 

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 
 from studio.ids import schema_name
-from studio.postgres.base import DatabaseWrapper
-from studio.sessions import SessionStore
+from studio.people.sessions import SessionStore
+from studio.postgres.backend.base import DatabaseWrapper
 from studio.web import AppRequest
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]

@@ -9,8 +9,8 @@ from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django_tenants.models import TenantMixin
 
-from studio.access import Access
 from studio.ids import new_agent_id
+from studio.people.access import Access
 
 
 class UserManager(BaseUserManager["User"]):

@@ -1,5 +1,6 @@
 """Django settings. Everything that differs between installations comes from the environment."""
 
+import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from whitenoise.compress import Compressor
 
-from studio.secret import secret_key
+from studio.postgres.files import make_once
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -21,7 +22,7 @@ HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
 # Where the last event of the audit log is written down; best on another disk, or another machine.
 AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(DATA_DIR / "audit-head"))).absolute()
-SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(DATA_DIR)
+SECRET_KEY = env.str("SECRET_KEY", default="") or make_once(DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(48))
 # PUBLIC_URL is how browsers reach the studio, e.g. https://studio.example.com behind a proxy.
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # nosec B104
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://{'localhost' if HOST in _EVERYWHERE else HOST}:{PORT}")
@@ -40,7 +41,7 @@ PUBLIC_DATABASE_PORT = env.str("PUBLIC_DATABASE_PORT", default="")
 AGENT_CONNECTION_LIMIT = env.int("AGENT_CONNECTION_LIMIT", default=20)
 AGENT_STATEMENT_TIMEOUT = env.str("AGENT_STATEMENT_TIMEOUT", default="60s")
 # After so long a statement is given up, and answered for with 503: in the web server after 2.5 s, where
-# studio.serving.web does not find it set, in commands and in what is known to take long after 20 s.
+# studio.serve.web_server does not find it set, in commands and in what is known to take long after 20 s.
 LONG_STATEMENT_TIMEOUT = "20s"
 STATEMENT_TIMEOUT = env.str("STATEMENT_TIMEOUT", default=LONG_STATEMENT_TIMEOUT)
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
@@ -79,7 +80,6 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "studio.compress.compress",
     "studio.middleware.client_address",
     "studio.middleware.request_id",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -92,7 +92,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "studio.confirm.ConfirmMiddleware",
+    "studio.people.confirm.ConfirmMiddleware",
     "studio.middleware.AgentMiddleware",
 ]
 
@@ -127,9 +127,9 @@ def _database() -> dict[str, Any]:
     if url:
         where = environ.Env.db_url_config(url)
     else:
-        from studio import embedded
+        from studio import postgres
 
-        where = embedded.dsn_parts(DATA_DIR)
+        where = postgres.dsn_parts(DATA_DIR)
     settings = {key.upper(): value for key, value in where.items()}
     options = {
         **settings.get("OPTIONS", {}),
@@ -140,7 +140,7 @@ def _database() -> dict[str, Any]:
     }
     return {
         **settings,
-        "ENGINE": "studio.postgres",
+        "ENGINE": "studio.postgres.backend",
         "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=600),
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": True,
@@ -159,7 +159,7 @@ CACHES = {
 }
 
 AUTH_USER_MODEL = "studio.User"
-AUTHENTICATION_BACKENDS = ["studio.accounts.Backend"]
+AUTHENTICATION_BACKENDS = ["studio.people.adapters.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -170,8 +170,8 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_ADAPTER = "studio.accounts.AccountAdapter"
-MFA_ADAPTER = "studio.factors.FactorAdapter"
+ACCOUNT_ADAPTER = "studio.people.adapters.AccountAdapter"
+MFA_ADAPTER = "studio.people.adapters.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody comes in who was not invited
 MFA_RECOVERY_CODES_SHOW_ONCE = True
@@ -187,7 +187,7 @@ OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("OIDC_NAME", default="single sign-on") if OIDC_ISSUER else ""
 if len({bool(OIDC_ISSUER), bool(OIDC_CLIENT_ID), bool(OIDC_CLIENT_SECRET)}) > 1:
     raise ImproperlyConfigured("Set OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET, or none of them.")
-SOCIALACCOUNT_ADAPTER = "studio.accounts.SocialAdapter"
+SOCIALACCOUNT_ADAPTER = "studio.people.adapters.SocialAdapter"
 # A link begins it, as form-action keeps forms from being sent on to another site.
 SOCIALACCOUNT_LOGIN_ON_GET = True
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
@@ -208,7 +208,7 @@ SOCIALACCOUNT_PROVIDERS = {
     }
 }
 
-SESSION_ENGINE = "studio.sessions"
+SESSION_ENGINE = "studio.people.sessions"
 # Seconds without use, and since signing in, after which a session is over.
 SESSION_COOKIE_AGE = round(env.float("SESSION_IDLE_HOURS", default=12) * 3600)
 SESSION_ABSOLUTE_AGE = round(env.float("SESSION_DAYS", default=7) * 86_400)
@@ -221,7 +221,7 @@ MESSAGE_COOKIE_NAME = "__Host-messages" if HTTPS else "messages"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "studio.views.errors.csrf_failed"
+CSRF_FAILURE_VIEW = "studio.errors.csrf_failed"
 SECURE_SSL_REDIRECT = HTTPS
 # A monitor beside the studio asks without TLS, and takes a redirect for health.
 SECURE_REDIRECT_EXEMPT = [r"^health$"]

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.middleware import HtmxDetails
 
+from studio.agents.sidebar import Neighbour
 from studio.models import Agent, User
-from studio.services.frame import Neighbour
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 

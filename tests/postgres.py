@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from studio import embedded
+from studio import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 # Nobody needs what a test wrote after the power went off.
@@ -55,24 +55,24 @@ def guard() -> None:
     data_dir = Path(tempfile.mkdtemp(prefix="studio-tests-"))
     data_dir.chmod(0o711)
     try:
-        embedded.start(data_dir, FAST)
+        postgres.start(data_dir, FAST)
         _allow_test_databases(data_dir)
         # Over TCP, as most databases that DATABASE_URL names.
-        studio = {**embedded.dsn_parts(data_dir), "host": "127.0.0.1", "port": embedded.tcp_port(data_dir)}
+        studio = {**postgres.dsn_parts(data_dir), "host": "127.0.0.1", "port": postgres.tcp_port(data_dir)}
         urls = {
             "DATABASE_URL": "postgresql://{user}:{password}@{host}:{port}/{name}".format(**studio),
-            "TEST_SUPERUSER_URL": embedded.url(embedded.superuser_parts(data_dir)),
+            "TEST_SUPERUSER_URL": postgres.url(postgres.superuser_parts(data_dir)),
         }
         print(json.dumps(urls), flush=True)
         sys.stdin.read()
     finally:
-        embedded.stop(data_dir)
-        shutil.rmtree(embedded.locate(data_dir), ignore_errors=True)
+        postgres.stop(data_dir)
+        shutil.rmtree(postgres.locate(data_dir), ignore_errors=True)
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
 def _allow_test_databases(data_dir: Path) -> None:
-    with psycopg.connect(embedded.url(embedded.superuser_parts(data_dir)), autocommit=True) as connection:
+    with psycopg.connect(postgres.url(postgres.superuser_parts(data_dir)), autocommit=True) as connection:
         connection.execute("alter role studio createdb")
         connection.execute("grant connect on database postgres, template1 to studio")
 

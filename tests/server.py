@@ -21,15 +21,15 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from studio.ids import schema_name
-from tests.launch.running import environment, running
 from tests.markup import Page
+from tests.studio.serve.running import environment, running
 
 ROOT = Path(__file__).resolve().parent.parent
 
 CREATE_AGENT = """
 import json
-from studio.services import connection, provision
-from studio.services.audit import Actor
+from studio.agents import connection, provision
+from studio.audit.record import Actor
 agent = provision.create_agent(Actor.system(), **json.loads({fields!r}))
 print(connection.reveal(Actor.system(), agent) if agent.is_agno else "")
 """

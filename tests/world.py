@@ -13,9 +13,9 @@ from django.db import connection
 from django.test import Client
 from django_tenants.utils import schema_context
 
+from studio.agents import provision
+from studio.audit.record import Actor
 from studio.models import Agent, Grant, User
-from studio.services import provision
-from studio.services.audit import Actor
 
 NOW = int(time.time())
 

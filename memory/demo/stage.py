@@ -7,10 +7,9 @@ from django.utils import timezone
 
 from memory.demo import writer
 from memory.demo.cast import AGENTS, DemoAgent
-from memory.services import settings as memory_settings
+from studio.agents import memory_settings, provision
+from studio.audit.record import Actor
 from studio.models import Agent, MemorySettings, MemorySettingsVersion
-from studio.services import provision
-from studio.services.audit import Actor
 
 
 def missing() -> list[DemoAgent]:

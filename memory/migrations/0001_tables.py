@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from django.db import migrations
 
-from memory.ddl import run
+from memory.schema.run import run
 
 
 class Migration(migrations.Migration):

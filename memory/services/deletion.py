@@ -7,12 +7,11 @@ from django.db import OperationalError, connection, transaction
 from django_tenants.utils import schema_context
 from psycopg import errors
 
-from memory.store import removal, sessions
-from memory.store.removal import Size
-from memory.store.sessions import Filter
+from memory.index import removal, threads
+from memory.index.removal import Size
+from memory.index.threads import Filter
+from studio.audit.record import Actor, record
 from studio.models import Agent
-from studio.services import audit
-from studio.services.audit import Actor
 
 # in one go: more would hold its locks for too long
 MOST: Final = 10_000
@@ -39,7 +38,7 @@ class Deleted:
 def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
     """Ids of the agent's threads that match; one more than MOST stands for too many."""
     with schema_context(agent.schema_name):
-        return sessions.matching_ids(filter, MOST + 1, content)
+        return threads.matching_ids(filter, MOST + 1, content)
 
 
 def preview(agent: Agent, session_ids: list[str]) -> Size:
@@ -73,7 +72,7 @@ def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> 
         return Deleted(0, 0, 0, None)
     size = removal.remove(ids)
     # Last, because the log's own lock is everybody's.
-    event = audit.record(
+    event = record(
         actor,
         "threads.delete",
         agent=agent,

@@ -6,10 +6,9 @@ from typing import Final, TypeVar
 
 from django_tenants.utils import schema_context
 
-from memory.store import header, runs
+from memory.transcript import runs, session_row
+from studio.audit.record import Actor, record
 from studio.models import Agent
-from studio.services import audit
-from studio.services.audit import Actor
 
 T = TypeVar("T")
 
@@ -23,10 +22,10 @@ def export_thread(actor: Actor, agent: Agent, session_id: str, form: str = "json
     a run on each other. Both hold what is stored, as Postgres writes it.
     """
     with schema_context(agent.schema_name):
-        row = header.get_row(session_id)
+        row = session_row.get_row(session_id)
     if row is None:
         return None
-    audit.record(actor, "thread.export", agent=agent, object=session_id, data={"format": form})
+    record(actor, "thread.export", agent=agent, object=session_id, data={"format": form})
     return _ndjson(agent, session_id, row) if form == "ndjson" else _json(agent, session_id, row)
 
 

@@ -6,9 +6,8 @@ from typing import Final
 from django.core import signing
 from django.db import connection
 
+from studio.audit.record import Actor, record
 from studio.models import Agent
-from studio.services import audit
-from studio.services.audit import Actor
 
 # A page that was left open this long is opened again when it asks for more.
 OPEN_FOR: Final = 12 * 3600
@@ -24,7 +23,7 @@ _SEARCHED: Final = """
 def record_reading(actor: Actor, agent: Agent, session_id: str, run_id: str | None = None) -> None:
     """Log that somebody opened a thread, or the JSON of one of its runs."""
     data = {} if run_id is None else {"run_id": run_id}
-    audit.record(actor, "thread.read", agent=agent, object=session_id, data=data)
+    record(actor, "thread.read", agent=agent, object=session_id, data=data)
 
 
 def record_search(actor: Actor, agent: Agent, words: str) -> None:
@@ -32,7 +31,7 @@ def record_search(actor: Actor, agent: Agent, words: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_SEARCHED, [agent.pk, actor.kind, actor.id, words])
         if cursor.fetchone() is None:
-            audit.record(actor, "threads.search", agent=agent, data={"q": words})
+            record(actor, "threads.search", agent=agent, data={"q": words})
 
 
 def ticket(actor: Actor, agent: Agent, session_id: str) -> str:

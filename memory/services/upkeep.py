@@ -5,7 +5,7 @@ import logging
 from django.db import Error
 from django_tenants.utils import schema_context
 
-from memory.store import index
+from memory.index import repair
 from studio.models import Agent
 
 log = logging.getLogger("studio")
@@ -20,7 +20,7 @@ def run() -> int:
     for agent_id, schema in Agent.objects.values_list("pk", "schema_name"):
         try:
             with schema_context(schema):
-                mended += sum(done.mended for done in index.mend())
+                mended += sum(done.mended for done in repair.mend())
         except Error as error:
             log.warning("thread index of %s not mended: %s", agent_id, str(error).splitlines()[0])
     return mended

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from memory.forms import words
+from memory.pages.settings_form import words
 
 register = template.Library()
 

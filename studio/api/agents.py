@@ -6,13 +6,12 @@ from django.conf import settings
 from django.http import HttpResponse
 from ninja import Header, Path, Router, Status
 
-from memory.services import settings as memory_settings
+from studio.agents import connection, database_role, listing, memory_settings, provision
 from studio.api import auth
 from studio.api.auth import ApiRequest
 from studio.api.problems import NOTHING_HERE, Problem
 from studio.api.schemas import AgentDetail, AgentId, AgentItem, Connection, NewAgent, answers
 from studio.models import Agent, MemorySettingsVersion
-from studio.services import agent_list, connection, provision, roles
 from studio.web import whole_number
 
 router = Router(tags=["Agents"])
@@ -71,7 +70,7 @@ def get_connection(request: ApiRequest, agent_id: Id, response: HttpResponse) ->
         raise Problem(501, f"Storage for framework '{agent.framework}' is not supported.")
     try:
         uri = connection.reveal(auth.actor_of(request), agent)
-    except roles.Unavailable as error:
+    except database_role.Unavailable as error:
         raise Problem(503, str(error)) from error
     return {
         "id": agent.pk,
@@ -98,7 +97,7 @@ def create_agent(request: ApiRequest, new: NewAgent, response: HttpResponse) -> 
 def remove_agent(request: ApiRequest, agent_id: Id) -> Any:
     """Remove an agent with all its threads, for good. The audit log stays."""
     agent = auth.get_agent(request, agent_id, "admin")
-    provision.remove_agent(auth.actor_of(request), agent, counts=agent_list.holdings(agent))
+    provision.remove_agent(auth.actor_of(request), agent, counts=listing.holdings(agent))
     return Status(204, None)
 
 

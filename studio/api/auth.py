@@ -4,11 +4,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import APIKeyHeader
 
-from studio.access import Access
 from studio.api.problems import NOTHING_HERE, Problem
+from studio.audit.record import Actor
+from studio.keys import service as keys
 from studio.models import Agent, ApiKey
-from studio.services import keys
-from studio.services.audit import Actor
+from studio.people.access import Access
 
 
 class ApiRequest(HttpRequest):

@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
-from memory import render as memory_render
 from studio.api import reference
+from studio.render import markdown
 
 
 @login_not_required
@@ -29,7 +29,7 @@ def _context() -> dict[str, Any]:
 
     schema = api.get_openapi_schema()
     return {
-        "introduction": memory_render.markdown(DESCRIPTION),
+        "introduction": markdown(DESCRIPTION),
         "groups": reference.groups(schema),
         "models": reference.models(schema),
     }

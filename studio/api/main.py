@@ -5,7 +5,8 @@ from typing import Any, Final
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from studio.api import agents, memory, problems, threads
+from memory.api import memory, threads
+from studio.api import agents, problems
 from studio.api.auth import KeyHeader
 
 DESCRIPTION: Final = """\

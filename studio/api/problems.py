@@ -10,7 +10,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from psycopg import errors
 
-from studio.services.audit import NotWritten
+from studio.audit.record import NotWritten
 
 log = logging.getLogger("studio.api")
 

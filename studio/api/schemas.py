@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from ninja import Schema
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from memory.services.settings import RUNS, TOOL_CALLS
-from studio.forms import visible_characters
+from studio.agents.forms import visible_characters
 from studio.ids import AGENT_ID
 from studio.models import Agent, Framework
 
@@ -19,19 +18,6 @@ def _storable(text: str) -> str:
     return text
 
 
-def _whole(value: Any) -> Any:
-    """Take numbers for numbers: true is not 1, and "5" is not 5."""
-    if isinstance(value, bool | str):
-        raise ValueError("must be a whole number")  # noqa: TRY004 - a ValueError is what becomes 422
-    return value
-
-
-def _switch(value: Any) -> Any:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004
-    return value
-
-
 def _short(icon: str) -> str:
     if visible_characters(icon) > 2:
         raise ValueError("must be one emoji or at most two letters")
@@ -39,8 +25,6 @@ def _short(icon: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
-Switch = Annotated[bool, BeforeValidator(_switch)]
-Whole = Annotated[int, BeforeValidator(_whole)]
 
 AgentId = Annotated[str, Field(pattern=f"^{AGENT_ID.pattern}$", examples=["agt-7k2mq9xw4d3p"])]
 
@@ -116,31 +100,6 @@ class NewAgent(Schema):
     model_name: Annotated[Text, Field(max_length=120)] = ""
     instructions: Annotated[Text, Field(max_length=20_000)] = ""
     status: Agent.Status = Agent.Status.ACTIVE
-
-
-class Memory(Schema):
-    version: int
-    updated_at: datetime
-    session_storage: bool
-    num_history_runs: int
-    max_tool_calls_from_history: int = Field(description="0 means no cap")
-    session_summaries: bool
-
-
-def _optional(**limits: Any) -> Any:
-    """A field that may be left out, but not be null: `default_factory` stays out of the schema."""
-    return Field(default_factory=bool, **limits)
-
-
-class MemoryChange(Schema):
-    """Any subset of the settings; what is left out stays as it is."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    session_storage: Switch = _optional()
-    num_history_runs: Whole = _optional(ge=RUNS[0], le=RUNS[1])
-    max_tool_calls_from_history: Whole = _optional(ge=TOOL_CALLS[0], le=TOOL_CALLS[1])
-    session_summaries: Switch = _optional()
 
 
 COMMON: Final = (400, 401, 403, 404, 422, 429, 503)

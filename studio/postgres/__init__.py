@@ -1,1 +1,20 @@
-"""Django's connection to Postgres, as django-tenants has it, with one round trip less a request."""
+"""The Postgres that comes with the studio, used unless DATABASE_URL is set."""
+
+from studio.postgres.dsn import Parts, dsn, dsn_parts, superuser_parts, tcp_port, url
+from studio.postgres.files import Failure
+from studio.postgres.home import locate
+from studio.postgres.server import answers, start, stop
+
+__all__ = [
+    "Failure",
+    "Parts",
+    "answers",
+    "dsn",
+    "dsn_parts",
+    "locate",
+    "start",
+    "stop",
+    "superuser_parts",
+    "tcp_port",
+    "url",
+]

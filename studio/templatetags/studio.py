@@ -12,9 +12,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from lucide.templatetags.lucide import lucide
 
-from memory.render import Html
+from studio.agents.sidebar import Neighbour
 from studio.models import Agent, Framework
-from studio.services.frame import Neighbour
+from studio.render import Html
 from studio.templatetags.addresses import address
 
 register = template.Library()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from memory.store.cursor import Cursor
+from memory.index.paging import Cursor
 from tests.bench.measure import Query
 from tests.bench.shape import NOW, Shape
 from tests.bench.targets import Target, above, below

@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 from memory.services import deletion
 from studio.models import Agent
-from studio.services.audit import Actor
+from studio.audit.record import Actor
 task = json.loads({task!r})
 agent = Agent.objects.get(pk=task["agent"])
 raw = psycopg.connect(task["dsn"], autocommit=True)

@@ -25,12 +25,12 @@ PART: Final = 125
 _MAKE: Final = """
 import json, time
 from django.db import connection, transaction
-from memory import ddl
-from memory.services import settings
+from memory.schema import run
+from studio.agents import memory_settings
 from studio.ids import schema_name
 from studio.models import Agent
-from studio.services import provision
-from studio.services.audit import Actor
+from studio.agents import provision
+from studio.audit.record import Actor
 task = json.loads({task!r})
 actor, taken = Actor.system(), []
 have = set(Agent.objects.values_list("pk", flat=True))
@@ -44,10 +44,10 @@ for name in names:
         with transaction.atomic(), connection.cursor() as cursor:
             agent = Agent(id=name, schema_name=schema, name=name)
             agent.save(force_insert=True)
-            settings.create(actor, agent)
+            memory_settings.create(actor, agent)
             cursor.execute(f'create schema "{{schema}}"')
             parts = ("agno.sql", "tables.sql", "functions.sql", "triggers.sql")
-            cursor.execute(";\\n".join(statement for part in parts for statement in ddl.statements(part, schema)))
+            cursor.execute(";\\n".join(statement for part in parts for statement in run.statements(part, schema)))
             mine, other = f'"{{schema}}".django_migrations', f'"{{task["like"]}}".django_migrations'
             cursor.execute(f"create table {{mine}} (like {{other}} including all)")
             cursor.execute(f"insert into {{mine}} select * from {{other}}")
@@ -56,9 +56,9 @@ print(json.dumps(taken))
 """
 _BEHIND: Final = """
 import json, time
-from studio.serving import database
+from studio.serve import migrate
 start = time.perf_counter()
-left = database.behind()
+left = migrate.behind()
 print(json.dumps([1000 * (time.perf_counter() - start), len(left)]))
 """
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import psycopg
 
-from studio import embedded
+from studio import postgres
 
 # Loading a million threads would otherwise stop for a checkpoint at every gigabyte, and log what it copies.
 SETTINGS: Final = {
@@ -27,13 +27,13 @@ def database(kept: Path | None = None) -> Iterator[tuple[Path, str]]:
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)
     try:
-        embedded.start(home, SETTINGS)
-        with psycopg.connect(embedded.url(embedded.superuser_parts(home)), autocommit=True) as connection:
+        postgres.start(home, SETTINGS)
+        with psycopg.connect(postgres.url(postgres.superuser_parts(home)), autocommit=True) as connection:
             connection.execute("grant pg_monitor, pg_checkpoint to studio")
-        where = {**embedded.dsn_parts(home), "host": "127.0.0.1", "port": embedded.tcp_port(home)}
+        where = {**postgres.dsn_parts(home), "host": "127.0.0.1", "port": postgres.tcp_port(home)}
         yield home, "postgresql://{user}:{password}@{host}:{port}/{name}".format(**where)
     finally:
-        embedded.stop(home)
+        postgres.stop(home)
         if kept is None:
-            shutil.rmtree(embedded.locate(home), ignore_errors=True)
+            shutil.rmtree(postgres.locate(home), ignore_errors=True)
             shutil.rmtree(home, ignore_errors=True)

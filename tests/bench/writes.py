@@ -91,9 +91,9 @@ def _agent(stage: Stage, name: str) -> ServedAgent:
 _REVEAL: Final = """
 import json
 from studio.models import Agent
-from studio.services import connection, roles
-from studio.services.audit import Actor
+from studio.agents import connection, database_role
+from studio.audit.record import Actor
 agent = Agent.objects.get(pk=json.loads({agent!r}))
-roles.ensure(agent)
+database_role.ensure(agent)
 print(connection.reveal(Actor.system(), agent))
 """

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from memory.store.history import messages_sent
+from memory.history.sent import messages_sent
 from tests.conformance import environments
 from tests.conformance.library import Library, Step, talk
 from tests.server import ServedAgent, StudioServer

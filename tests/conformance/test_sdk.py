@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from memory.store.history import messages_sent
+from memory.history.sent import messages_sent
 from tests.conformance import environments
 from tests.conformance.library import ANSWER_SECONDS, Library, Step, read, talk
 from tests.conformance.reports import counted, indexed

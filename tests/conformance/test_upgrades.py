@@ -14,16 +14,16 @@ from tests.server import ServedAgent, StudioServer
 ADOPT = """
 import json
 from django.core.management import call_command
-from memory.services import settings
+from studio.agents import memory_settings
 from studio.models import Agent
-from studio.services import connection, roles
-from studio.services.audit import Actor
+from studio.agents import connection, database_role
+from studio.audit.record import Actor
 id, schema = json.loads({id!r}), json.loads({schema!r})
 agent = Agent(id=id, schema_name=schema, name=id)
 agent.save(force_insert=True)
-settings.create(Actor.system(), agent)
+memory_settings.create(Actor.system(), agent)
 call_command("migrate_schemas", tenant=True, schema_name=schema, interactive=False, verbosity=0)
-roles.ensure(agent)
+database_role.ensure(agent)
 print(connection.reveal(Actor.system(), agent))
 """
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import psycopg
 
-from studio import embedded
+from studio import postgres
 from studio.ids import schema_name
-from tests.launch.running import ROOT, Studio, environment, running
+from tests.studio.serve.running import ROOT, Studio, environment, running
 from tests.world import NOW
 
 KEYS = ("settings:write", "threads:read", "threads:delete", "agents:read", "admin")
@@ -41,14 +41,14 @@ class Breakable:
         return httpx.request(method, url, json=body, headers=sent, timeout=timeout)
 
     def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(embedded.dsn(self.data_dir), autocommit=True) as connection:
+        with psycopg.connect(postgres.dsn(self.data_dir), autocommit=True) as connection:
             cursor = connection.execute(query, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def create_agent(self, agent_id: str) -> str:
         """Make an agno agent and return its schema."""
         code = (
-            "from studio.services import provision; from studio.services.audit import Actor;"
+            "from studio.agents import provision; from studio.audit.record import Actor;"
             f"provision.create_agent(Actor.system(), agent_id={agent_id!r}, name={agent_id!r})"
         )
         self.manage("shell", "--no-imports", "--command", code)

@@ -13,10 +13,12 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.test import Client
 
-from memory.services import settings as memory_settings
+from studio.agents import memory_settings
+from studio.audit import head, verify
+from studio.audit import record as audit
+from studio.audit.record import Actor
+from studio.keys import service as keys
 from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
-from studio.services import audit, audit_head, audit_verify, keys
-from studio.services.audit import Actor
 from tests.safety.routes import Route, routes, sample
 from tests.world import message, run, signed_in, write_thread
 
@@ -149,7 +151,7 @@ class TestAppendOnly:
             " '', 'a', 'b') returning id, at > now() - interval '1 minute', prev_hash"
         )[0]
         assert (forged[0], forged[1], bytes(forged[2])) == (event.pk + 1, True, bytes(event.hash))
-        assert audit_verify.verify().faults == []
+        assert verify.verify().faults == []
 
 
 BREAK = {
@@ -287,7 +289,7 @@ class TestNothingHappensWhileTheLogIsHeld:
         def lost() -> None:
             raise DatabaseError("server closed the connection unexpectedly")
 
-        monkeypatch.setattr("studio.services.audit.connection", type("Lost", (), {"cursor": staticmethod(lost)}))
+        monkeypatch.setattr("studio.audit.record.connection", type("Lost", (), {"cursor": staticmethod(lost)}))
         with pytest.raises(audit.NotWritten):
             audit.record(SYSTEM, "link.create")
 
@@ -316,31 +318,31 @@ class TestTheHead:
             event = self.made()
             assert not file.exists()
         assert json.loads(file.read_text()) == {"id": event.pk, "hash": bytes(event.hash).hex()}
-        assert audit_verify.verify().faults == []
+        assert verify.verify().faults == []
 
     def test_it_never_goes_back(self, db: None) -> None:
         first, second = self.made(), self.made()
-        audit_head.keep(second)
-        audit_head.keep(first)
-        assert audit_head.read() == audit_head.Head(second.pk, bytes(second.hash).hex())
+        head.keep(second)
+        head.keep(first)
+        assert head.read() == head.Head(second.pk, bytes(second.hash).hex())
 
     def test_many_at_once_leave_the_newest(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         events = [self.made() for _ in range(60)]
         # other threads do not see this transaction's events
-        monkeypatch.setattr(audit_head, "_fits", lambda old, event: True)
+        monkeypatch.setattr(head, "_fits", lambda old, event: True)
         barrier = threading.Barrier(8)
 
         def keep(mine: list[AuditEvent]) -> None:
             barrier.wait()
             for event in mine:
-                audit_head.keep(event)
+                head.keep(event)
 
         threads = [threading.Thread(target=keep, args=(events[number::8],)) for number in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert audit_head.read() == audit_head.Head(events[-1].pk, bytes(events[-1].hash).hex())
+        assert head.read() == head.Head(events[-1].pk, bytes(events[-1].hash).hex())
 
     def test_a_log_that_does_not_fit_keeps_the_old_one_as_evidence(
         self, db: None, file: Path, caplog: pytest.LogCaptureFixture
@@ -348,16 +350,16 @@ class TestTheHead:
         event = self.made()
         file.parent.mkdir()
         file.write_text(json.dumps({"id": event.pk, "hash": "ab" * 32}))
-        audit_head.keep(self.made())
-        audit_head.keep(self.made())
-        assert audit_head.read() == audit_head.Head(event.pk, "ab" * 32)
+        head.keep(self.made())
+        head.keep(self.made())
+        assert head.read() == head.Head(event.pk, "ab" * 32)
         assert "audit verify" in caplog.text
 
     def test_a_directory_that_cannot_be_written_stops_nothing(
         self, db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(settings, "AUDIT_HEAD_FILE", Path("/proc/none/audit-head"))
-        audit_head.keep(self.made())
+        head.keep(self.made())
         assert "was not written down" in caplog.text
 
 
@@ -371,7 +373,7 @@ class TestVerify:
             audit.record(SYSTEM, "link.create", object=f"p{n}@example.com", data={"n": n, "é": [1.50, None]})
             for n in range(12)
         ]
-        audit_head.keep(events[-1])
+        head.keep(events[-1])
         return events
 
     def attack(self, *statements: str) -> list[str]:
@@ -380,10 +382,10 @@ class TestVerify:
         sql("alter table studio_auditevent disable trigger user")
         for statement in statements:
             sql(statement)
-        return audit_verify.verify().faults
+        return verify.verify().faults
 
     def test_a_log_as_it_was_written_is_whole(self, log: list[AuditEvent]) -> None:
-        report = audit_verify.verify()
+        report = verify.verify()
         assert (report.faults, report.last) == ([], log[-1].pk)
 
     @pytest.mark.parametrize(
@@ -447,8 +449,8 @@ class TestVerify:
         self.attack(f"delete from studio_auditevent where id > {log[8].pk}")
         sql("alter table studio_auditevent enable trigger user")
         for _ in range(6):
-            audit_head.keep(audit.record(SYSTEM, "link.create"))
-        found = audit_verify.verify().faults
+            head.keep(audit.record(SYSTEM, "link.create"))
+        found = verify.verify().faults
         assert len(found) == 1
         assert "the log was written anew" in found[0]
 
@@ -474,8 +476,8 @@ class TestVerify:
         assert f"Event {log[5].pk} was changed." in found
 
     def test_a_head_that_cannot_be_read_is_said(self, log: list[AuditEvent]) -> None:
-        audit_head.path().write_text("")
-        assert "Without it, events that were cut off" in audit_verify.verify().faults[0]
+        head.path().write_text("")
+        assert "Without it, events that were cut off" in verify.verify().faults[0]
 
     def test_the_command_says_so_and_fails(self, log: list[AuditEvent]) -> None:
         out = StringIO()
@@ -488,6 +490,6 @@ class TestVerify:
         assert f"Event {log[5].pk} is missing." in err.getvalue()
 
     def test_batches_hide_nothing(self, log: list[AuditEvent], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(audit_verify, "BATCH", 3)
-        assert audit_verify.verify().faults == []
+        monkeypatch.setattr(verify, "BATCH", 3)
+        assert verify.verify().faults == []
         assert self.attack(f"delete from studio_auditevent where id = {log[6].pk}") != []

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.test import Client
 
 from studio.models import Agent, User
-from tests.api.calls import Api
+from tests.calls import Api
 from tests.safety.routes import Route, routes, sample
 from tests.world import write_thread
 

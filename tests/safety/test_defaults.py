@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from studio import embedded
-from tests.launch.running import ROOT, Studio, ask, environment, postmaster, running
+from studio import postgres
 from tests.markup import Page
+from tests.studio.serve.running import ROOT, Studio, ask, environment, postmaster, running
 
 GUESSES = ["", "admin", "password", "studio", "changeme", "!", "agent-studio", "admin@studio.local"]
 STARTS_TOGETHER = 8
@@ -29,7 +29,7 @@ def first() -> Iterator[Studio]:
     data_dir.chmod(0o711)
     with running(data_dir) as studio:
         yield studio
-    embedded.stop(data_dir)
+    postgres.stop(data_dir)
     shutil.rmtree(data_dir)
 
 
@@ -73,7 +73,7 @@ def test_the_link_that_it_prints_works_once(first: Studio) -> None:
 
 
 def test_its_secrets_are_readable_by_their_owner_alone(first: Studio) -> None:
-    home = embedded.locate(first.data_dir)
+    home = postgres.locate(first.data_dir)
     secret = [first.data_dir / "secret_key", home / "password", home / "superuser"]
     for path in secret:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path

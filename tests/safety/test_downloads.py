@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from studio.audit.record import Actor, record
 from studio.ids import encode
 from studio.models import Agent
-from studio.services import audit
-from studio.services.audit import Actor
 from tests.world import message, run, write_thread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +51,7 @@ def written(ada: Agent, cell: str) -> str:
 @pytest.mark.parametrize("cell", CELLS, ids=ascii)
 def test_a_formula_stays_a_string_in_json(page: Client, ada: Agent, cell: str) -> None:
     session_id = written(ada, cell)
-    audit.record(Actor.system(), "thread.read", agent=ada, object=cell, reason=cell)
+    record(Actor.system(), "thread.read", agent=ada, object=cell, reason=cell)
     for path in downloads(session_id):
         answer = page.get(path, headers={"accept": "text/csv, application/vnd.ms-excel"})
         text = answer.getvalue().decode()

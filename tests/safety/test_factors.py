@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from studio.models import AuditEvent, User
-from studio.services.sign_in import new_link
+from studio.people.links import new_link
 from tests.markup import Page
 from tests.world import signed_in
 

@@ -16,9 +16,9 @@ import psutil
 import psycopg
 import pytest
 
-from studio import embedded
-from tests.launch.running import kill, postmaster, until
+from studio import postgres
 from tests.safety.faults import Breakable, breakable
+from tests.studio.serve.running import kill, postmaster, until
 
 # rule 11: an answer within 3 s, healthy within 10 s; the machine may be busy, so twice that is let pass
 ANSWER_SECONDS = 6
@@ -79,24 +79,24 @@ def apart() -> Iterator[tuple[Breakable, Path]]:
     """A studio, and a Postgres that it does not start again by itself."""
     home = Path(tempfile.mkdtemp(prefix="apart-", dir="/var/tmp"))
     home.chmod(0o755)
-    embedded.start(home)
-    parts = {**embedded.dsn_parts(home), "host": "127.0.0.1", "port": embedded.tcp_port(home)}
+    postgres.start(home)
+    parts = {**postgres.dsn_parts(home), "host": "127.0.0.1", "port": postgres.tcp_port(home)}
     url = "postgresql://{user}:{password}@{host}:{port}/{name}".format(**parts)
     try:
         with breakable(home / "studio", DATABASE_URL=url) as thing:
             thing.create_agent("frail")
             yield thing, home
     finally:
-        embedded.stop(home)
+        postgres.stop(home)
         shutil.rmtree(home)
 
 
 def test_a_stopped_and_a_restarted_postgres_are_answered_for(apart: tuple[Breakable, Path]) -> None:
     thing, home = apart
     assert ask(thing).status_code == 200
-    embedded.stop(home)
+    postgres.stop(home)
     waits = [refused(thing) for _ in range(8)]
-    embedded.start(home)
+    postgres.start(home)
     print(f"503 after {max(waits):.2f} s at most while Postgres is stopped; healthy {healed(thing):.1f} s after it")
     statuses: Counter[int] = Counter()
     over = threading.Event()
@@ -109,8 +109,8 @@ def test_a_stopped_and_a_restarted_postgres_are_answered_for(apart: tuple[Breaka
     for one in people:
         one.start()
     for _ in range(3):
-        embedded.stop(home)
-        embedded.start(home)
+        postgres.stop(home)
+        postgres.start(home)
         time.sleep(0.5)
     over.set()
     for one in people:
@@ -120,7 +120,7 @@ def test_a_stopped_and_a_restarted_postgres_are_answered_for(apart: tuple[Breaka
 
 
 def test_a_table_that_is_locked_is_answered_for_in_time(broken: Breakable) -> None:
-    with psycopg.connect(embedded.dsn(broken.data_dir)) as connection:
+    with psycopg.connect(postgres.dsn(broken.data_dir)) as connection:
         connection.execute("lock table ag_frail.memory_thread in access exclusive mode")
         print(f"503 after {refused(broken):.1f} s of waiting for a lock")
     print(f"healthy {healed(broken):.1f} s later")
@@ -197,7 +197,7 @@ def test_a_slow_write_is_answered_for_in_time_and_undone(slow: Breakable) -> Non
 
 def test_too_many_connections_are_answered_for_in_time(broken: Breakable) -> None:
     taken = []
-    where = embedded.dsn(broken.data_dir)
+    where = postgres.dsn(broken.data_dir)
     (backends,) = broken.sql("select array_agg(pid) from pg_stat_activity where application_name = 'agent-studio'")
     try:
         while True:
@@ -227,7 +227,7 @@ def test_a_full_disk_refuses_changes_whole() -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", small], check=True)
     try:
         with breakable(small / "data") as thing:
-            assert embedded.locate(thing.data_dir).is_relative_to(small)
+            assert postgres.locate(thing.data_dir).is_relative_to(small)
             thing.create_agent("frail")
             thing.fill("ag_frail", 40)
             version = thing.api("GET", "agents/frail/memory").json()["version"]

@@ -8,10 +8,10 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
+from studio.audit.record import Actor
 from studio.ids import encode
+from studio.keys import service as keys
 from studio.models import Agent
-from studio.services import keys
-from studio.services.audit import Actor
 from tests.safety.routes import Route, routes, sample
 from tests.world import run, write_thread
 

@@ -15,11 +15,12 @@ from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, override_settings
 
+from studio.agents import listing
+from studio.audit.record import Actor
+from studio.keys import service as keys
 from studio.models import Agent, User
 from studio.notices import StrictCookieStorage
-from studio.services import agent_list, keys
-from studio.services.audit import Actor
-from studio.serving.worker import refusal
+from studio.serve.worker import refusal
 from tests.safety.observatory import points
 from tests.safety.routes import Route, routes, sample
 from tests.world import signed_in, write_thread
@@ -98,7 +99,7 @@ class TestErrors:
             def fail(*args: Any, **kwargs: Any) -> None:
                 raise error
 
-            monkeypatch.setattr(agent_list, "page", fail)
+            monkeypatch.setattr(listing, "page", fail)
             client = signed_in(admin)
             client.raise_request_exception = False
             return client.get("/agents/", secure=True)

@@ -12,9 +12,9 @@ from django_tenants.utils import schema_context
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from memory.render import markdown
 from studio.models import Agent
-from tests.api.calls import Api
+from studio.render import markdown
+from tests.calls import Api
 from tests.world import NOW, run, write_thread
 
 EXAMPLES = 100

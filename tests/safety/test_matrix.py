@@ -12,9 +12,9 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
+from studio.audit.record import Actor
+from studio.keys import service as keys
 from studio.models import Agent, ApiKey, Grant, User
-from studio.services import keys
-from studio.services.audit import Actor
 from tests.markup import Page
 from tests.safety.routes import Route, routes, sample
 from tests.world import signed_in, write_thread

@@ -21,7 +21,7 @@ Grant.objects.create(user=user, role="admin")
 """
 AGE = """
 from django.contrib.sessions.models import Session
-from studio.sessions import SessionStore
+from studio.people.sessions import SessionStore
 for row in Session.objects.all():
     session = SessionStore(row.session_key)
     for record in session.get("account_authentication_methods", []):

@@ -14,11 +14,11 @@ from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, Grant, SignInLink, User
-from studio.services import people
-from studio.services.audit import Actor
-from studio.services.people import Refused
-from studio.services.sign_in import new_link
+from studio.people import service as people
+from studio.people.links import new_link
+from studio.people.service import Refused
 from tests.markup import Page
 from tests.world import signed_in
 

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 import pytest
 from django.test import Client
 
-from memory.views import deletion
+from memory.pages import deletion
 from studio.models import Agent, ApiKey, Grant, User
-from studio.services.sign_in import new_link
+from studio.people.links import new_link
 from tests.markup import Page
 from tests.world import signed_in, write_thread
 

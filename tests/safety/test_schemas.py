@@ -9,10 +9,11 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.agents import provision
+from studio.audit.record import Actor
 from studio.ids import is_agent_id, schema_name
+from studio.keys import service as keys
 from studio.models import Agent
-from studio.services import keys, provision
-from studio.services.audit import Actor
 from tests.safety.routes import routes, sample
 from tests.world import run, write_thread
 

@@ -8,15 +8,15 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier, Literal
 
-from studio import embedded
-from studio.scram import scram_verifier
+from studio import postgres
+from studio.postgres.scram import scram_verifier
 from tests.safety.faults import Breakable, breakable
 
 ROTATE = """
 from studio.models import Agent
-from studio.services import roles
-from studio.services.audit import Actor
-roles.rotate(Actor.system(), Agent.objects.get(pk="guarded"))
+from studio.agents import database_role
+from studio.audit.record import Actor
+database_role.rotate(Actor.system(), Agent.objects.get(pk="guarded"))
 """
 
 
@@ -53,7 +53,7 @@ def test_it_refuses_a_password_that_would_need_preparation() -> None:
 
 
 def superuser(thing: Breakable) -> psycopg.Connection:
-    return psycopg.connect(embedded.url(embedded.superuser_parts(thing.data_dir)), autocommit=True)
+    return psycopg.connect(postgres.url(postgres.superuser_parts(thing.data_dir)), autocommit=True)
 
 
 def dsn(thing: Breakable) -> str:
@@ -82,7 +82,7 @@ class TestTheBundledServer:
     def test_a_log_of_every_statement_has_verifiers_and_no_password(
         self, bundled: Breakable, passwords: list[str]
     ) -> None:
-        logs = (embedded.locate(bundled.data_dir) / "log").iterdir()
+        logs = (postgres.locate(bundled.data_dir) / "log").iterdir()
         text = "\n".join(path.read_text(errors="replace") for path in logs)
         assert len(set(passwords)) == 2
         assert text.count("SCRAM-SHA-256$") >= 2
@@ -104,7 +104,7 @@ class TestTheBundledServer:
     def test_nobody_is_let_in_without_it(
         self, bundled: Breakable, passwords: list[str], user: str, password: str
     ) -> None:
-        parts = embedded.dsn_parts(bundled.data_dir)
-        for host, port in ((parts["host"], parts["port"]), ("127.0.0.1", embedded.tcp_port(bundled.data_dir))):
+        parts = postgres.dsn_parts(bundled.data_dir)
+        for host, port in ((parts["host"], parts["port"]), ("127.0.0.1", postgres.tcp_port(bundled.data_dir))):
             with pytest.raises(psycopg.OperationalError, match=r"password|pg_hba|rejects"):
                 psycopg.connect(host=host, port=port, user=user, dbname="studio", password=password)

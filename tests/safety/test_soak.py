@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from studio import embedded
+from studio import postgres
 from tests.safety.faults import Breakable, breakable
 from tests.world import NOW
 
@@ -93,7 +93,7 @@ def test_nobody_is_shown_another_agents_rows(planted: Breakable) -> None:
         """Make some requests time out in the middle of a statement."""
         chance = random.Random(0)
         while time.monotonic() < until:
-            with psycopg.connect(embedded.dsn(planted.data_dir)) as connection:
+            with psycopg.connect(postgres.dsn(planted.data_dir)) as connection:
                 connection.execute(
                     f"lock table ag_soak_{chance.randrange(AGENTS)}.memory_thread in access exclusive mode"
                 )

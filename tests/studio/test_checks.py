@@ -16,16 +16,16 @@ from django.conf import LazySettings
 from django.db import OperationalError, connection
 from psycopg.sql import SQL, Identifier, Literal
 
-from studio import checks, embedded
+from studio import checks, postgres
 from tests.server import ROOT
 
 ATTEMPT = """
 from studio.models import Agent
-from studio.services import connection, provision, roles
-from studio.services.audit import Actor
+from studio.agents import connection, provision, database_role
+from studio.audit.record import Actor
 agent = provision.create_agent(Actor.system(), agent_id="agt-poor", name="Poor")
 try: connection.reveal(Actor.system(), agent)
-except roles.Unavailable as error: print(error)
+except database_role.Unavailable as error: print(error)
 provision.remove_agent(Actor.system(), agent)
 print(Agent.objects.count())
 """
@@ -112,7 +112,7 @@ def test_it_is_silent_while_the_database_is_away(db: None) -> None:
 
 def test_it_does_not_ask_the_bundled_postgres(settings: LazySettings, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path
-    host = embedded.dsn_parts(tmp_path)["host"]
+    host = postgres.dsn_parts(tmp_path)["host"]
     with (
         mock.patch.object(connection, "settings_dict", {**connection.settings_dict, "HOST": host}),
         mock.patch.object(connection, "cursor", side_effect=AssertionError),

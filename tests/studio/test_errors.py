@@ -7,10 +7,10 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection
 from django.test import Client, RequestFactory
 
+from studio import errors
+from studio.agents import listing
 from studio.models import Agent, User
-from studio.services import agent_list
-from studio.views import errors
-from tests.studio.reading import links, text
+from tests.reading import links, text
 from tests.world import signed_in
 
 
@@ -53,7 +53,7 @@ class TestThePages:
         def fail(*args: Any, **kwargs: Any) -> None:
             raise RuntimeError("secret detail")
 
-        monkeypatch.setattr(agent_list, "page", fail)
+        monkeypatch.setattr(listing, "page", fail)
         page.raise_request_exception = False
         answer = page.get("/agents/")
         assert answer.status_code == 500

@@ -2,9 +2,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from studio.audit.record import Actor
+from studio.keys import service as keys
 from studio.models import Agent
-from studio.services import keys
-from studio.services.audit import Actor
 
 
 class Command(BaseCommand):

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from studio.services import audit_head, audit_verify
+from studio.audit import head, verify
 
 
 class Command(BaseCommand):
@@ -13,10 +13,10 @@ class Command(BaseCommand):
         parser.add_argument("what", choices=["verify"])
 
     def handle(self, *args: Any, **options: Any) -> None:
-        report = audit_verify.verify()
+        report = verify.verify()
         for fault in report.faults:
             self.stderr.write(fault)
         if report.faults:
-            hint = f"If you restored a backup on purpose, remove {audit_head.path()}."
+            hint = f"If you restored a backup on purpose, remove {head.path()}."
             raise CommandError(f"The audit log is not as it was written. {hint}")
         self.stdout.write(f"The audit log is whole: {report.events:,} events, the last one is {report.last}.")

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from memory.demo import stage
-from studio.services.provision import Refused
+from studio.agents.provision import Refused
 
 
 class Command(BaseCommand):

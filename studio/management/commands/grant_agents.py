@@ -2,8 +2,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from studio.agents import database_role
 from studio.models import Agent, Framework
-from studio.services import roles
 
 
 class Command(BaseCommand):
@@ -11,12 +11,12 @@ class Command(BaseCommand):
     help = "Give every agent its database role with exactly the rights of an agent. Safe to repeat."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not roles.may_create_roles():
+        if not database_role.may_create_roles():
             raise CommandError("The studio's database user may not make roles. Grant it CREATEROLE and run this again.")
         done, failed = 0, 0
         for agent in Agent.objects.filter(framework=Framework.AGNO).order_by("id").iterator():
             try:
-                roles.ensure(agent)
+                database_role.ensure(agent)
                 done += 1
             except Exception as error:  # one agent must not keep the others from their role
                 failed += 1

@@ -12,9 +12,9 @@ import environ
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from studio import embedded
-from studio.embedded import Failure
-from studio.serving import address, database, first, upkeep, web
+from studio import postgres
+from studio.postgres import Failure
+from studio.serve import first_start, listen, migrate, upkeep, web_server
 
 WATCH_SECONDS = 2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -40,48 +40,48 @@ class Command(BaseCommand):
 
     def serve(self, data_dir: Path, *, bundled: bool) -> None:
         with ExitStack() as stack:
-            stack.enter_context(address.alone(data_dir))
-            listener = stack.enter_context(address.listen(settings.HOST, settings.PORT))
+            stack.enter_context(listen.alone(data_dir))
+            listener = stack.enter_context(listen.listen(settings.HOST, settings.PORT))
             if bundled:
                 stack.enter_context(self.postgres(data_dir))
             self.prepare(data_dir)
             stopping = Event()
             stack.callback(stopping.set)
             upkeep.start(stopping)
-            url = address.base_url(listener)
-            server = web.start(listener)
-            stack.callback(web.stop, server)
+            url = listen.base_url(listener)
+            server = web_server.start(listener)
+            stack.callback(web_server.stop, server)
             listener.close()
-            web.wait_ready(server, url)
+            web_server.wait_ready(server, url)
             self.greet(url)
             self.watch(server, data_dir if bundled else None)
 
     @contextmanager
     def postgres(self, data_dir: Path) -> Iterator[None]:
-        home = embedded.locate(data_dir)
+        home = postgres.locate(data_dir)
         if data_dir.resolve() not in home.parents:
             self.say(f"The database is in {home}, because its user may not enter {data_dir}.")
         try:
-            embedded.start(data_dir)
+            postgres.start(data_dir)
             yield
         finally:
             _ignore_signals()
-            embedded.stop(data_dir)
+            postgres.stop(data_dir)
 
     def prepare(self, data_dir: Path) -> None:
-        database.check()
-        migrated = database.migrate()
+        migrate.check()
+        migrated = migrate.migrate()
         if migrated.schemas:
             self.say("The tables are up to date.")
         for agent, why in migrated.failed.items():
             self.say(f"The tables of agent {agent} are not up to date: {why}. manage.py migrate_agents tries again.")
-        if first.collect_static(data_dir):
+        if first_start.collect_static(data_dir):
             self.say("Static files are collected.")
-        if first.add_demo(data_dir, wanted=environ.Env().bool("DEMO", default=True)):
+        if first_start.add_demo(data_dir, wanted=environ.Env().bool("DEMO", default=True)):
             self.say("Demo agents are there; DEMO=0 at the first start leaves them out.")
 
     def greet(self, url: str) -> None:
-        from studio.services.sign_in import new_link
+        from studio.people.links import new_link
 
         self.say(f"Open {os.environ.get('PUBLIC_URL') or url}{new_link()}")
         self.say("The link works once, for one hour; manage.py sign_in_link prints another. Ctrl-C stops the studio.")
@@ -95,10 +95,10 @@ class Command(BaseCommand):
                 pass
             else:
                 raise Failure(f"The web server ended with code {server.returncode}, so the studio stops.")
-            if data_dir and not embedded.answers(data_dir):
+            if data_dir and not postgres.answers(data_dir):
                 self.say("The database is gone; starting it again.")
                 try:
-                    embedded.start(data_dir)
+                    postgres.start(data_dir)
                 except Failure as failure:
                     self.say(str(failure))
 

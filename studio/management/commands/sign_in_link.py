@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studio.models import User
-from studio.services.sign_in import new_link
+from studio.people.links import new_link
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_tenants.utils import schema_context
 from tqdm import tqdm
 
-from memory.store import index
+from memory.index import repair
 from studio.models import Agent
 
 # a thread that an agent held locked is tried again
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("what", choices=("check", "mend", "rebuild"))
         parser.add_argument("--agent", default="", help="one agent's id; without it, every agent")
-        parser.add_argument("--batch", type=int, default=index.BATCH, help="threads per transaction")
+        parser.add_argument("--batch", type=int, default=repair.BATCH, help="threads per transaction")
 
     def handle(self, *args: Any, what: str, agent: str, batch: int, **options: Any) -> None:
         agents = Agent.objects.filter(pk=agent) if agent else Agent.objects.all()
@@ -36,10 +36,10 @@ class Command(BaseCommand):
 
     def _mend(self, agent: Agent, batch: int) -> int:
         mended = failed = 0
-        with tqdm(total=index.dirty_count(), desc=f"{agent.pk} mend", unit=" threads", disable=None) as bar:
+        with tqdm(total=repair.dirty_count(), desc=f"{agent.pk} mend", unit=" threads", disable=None) as bar:
             for _ in range(ROUNDS):
                 failed = 0
-                for done in index.mend(batch):
+                for done in repair.mend(batch):
                     mended, failed = mended + done.mended, failed + done.failed
                     bar.update(done.mended)
                 if not failed:
@@ -48,20 +48,20 @@ class Command(BaseCommand):
         return failed
 
     def _rebuild(self, agent: Agent, batch: int) -> int:
-        index.mark_all()
+        repair.mark_all()
         failed = self._mend(agent, batch)
-        for keys in self._pages(index.user_keys, batch, f"{agent.pk} users"):
-            index.recount_users(keys)
+        for keys in self._pages(repair.user_keys, batch, f"{agent.pk} users"):
+            repair.recount_users(keys)
         return failed
 
     def _check(self, agent: Agent, batch: int) -> int:
-        threads = (index.differences(ids) for ids in self._pages(index.thread_ids, batch, f"{agent.pk} threads"))
-        users = (index.user_differences(keys) for keys in self._pages(index.user_keys, batch, f"{agent.pk} users"))
+        threads = (repair.differences(ids) for ids in self._pages(repair.thread_ids, batch, f"{agent.pk} threads"))
+        users = (repair.user_differences(keys) for keys in self._pages(repair.user_keys, batch, f"{agent.pk} users"))
         bad = self._report(threads) + self._report(users)
         self.stdout.write(f"{agent.pk}: " + (f"{bad} rows differ" if bad else "the index is exact"))
         return bad
 
-    def _report(self, batches: Iterable[list[index.Difference]]) -> int:
+    def _report(self, batches: Iterable[list[repair.Difference]]) -> int:
         bad = 0
         for found in batches:
             for difference in found:
@@ -78,7 +78,7 @@ class Command(BaseCommand):
                 bar.update(len(rows))
 
 
-def _changes(difference: index.Difference) -> str:
+def _changes(difference: repair.Difference) -> str:
     kept, counted = difference.kept, difference.counted
     if kept is None or counted is None:
         return "missing" if kept is None else "left over"

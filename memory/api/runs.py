@@ -1,0 +1,116 @@
+"""Runs and their messages as the API gives them, made of what the store has parsed."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from memory.query import Row
+from memory.transcript import runs as store
+from memory.transcript.model import Message, Run, ToolCall
+from memory.transcript.stored import StoredRun
+
+RUNS: Final = 20
+# pages of runs that one page of messages may take: some runs have none
+PAGES: Final = 10
+TOO_LARGE: Final = "It is too large to be given here."
+
+Json = dict[str, Any]
+
+
+def run_json(stored: StoredRun) -> Json:
+    run = stored.run
+    return {
+        "run_id": run.run_id,
+        "parent_run_id": run.parent_run_id or None,
+        "kind": run.kind,
+        "name": run.name,
+        "user_id": run.user_id,
+        "status": run.status,
+        "created_at": stored.created_at,
+        "model": run.model,
+        "provider": run.provider,
+        "input_tokens": run.input_tokens,
+        "output_tokens": run.output_tokens,
+        "cached_tokens": run.cached_tokens,
+        "reasoning_tokens": run.reasoning_tokens,
+        "seconds": run.seconds,
+        "first_token_seconds": run.first_token_seconds,
+        "bytes": stored.bytes,
+        "note": run.note.value if run.note else None,
+        "problem": TOO_LARGE if stored.too_large else run.problem or None,
+        "messages": messages_of(stored),
+    }
+
+
+def messages_of(stored: StoredRun) -> list[Json]:
+    """A run's messages in order, each tool result behind the message that called for it; none of one too large."""
+    run, found = stored.run, []
+    for message in [] if stored.too_large else run.messages:
+        if message.role == "system":
+            continue
+        if message.role != "tool" or message.text:
+            found.append(_message(run, message))
+        found += [_result(run, call) for call in message.calls if call.result is not None]
+    return found
+
+
+def page_of_messages(thread: Row, cursor: str, limit: int) -> tuple[list[Json], str | None]:
+    """Return messages oldest first, and the cursor of those that follow; raises ValueError for a foreign one."""
+    at, skip = _read(cursor)
+    items: list[Json] = []
+    for _ in range(PAGES):
+        page = store.list_runs(thread, at, RUNS, "oldest")
+        found = [message for stored in page.runs for message in messages_of(stored)][skip:]
+        taken = found[: limit - len(items)]
+        items += taken
+        if len(taken) < len(found):
+            return items, f"{skip + len(taken)}.{at}"
+        if not page.newer:
+            return items, None
+        at, skip = page.newer, 0
+        if len(items) == limit:
+            break
+    return items, f"0.{at}"
+
+
+def _read(cursor: str) -> tuple[str, int]:
+    """Split a cursor into the page of runs and how many of its messages were given."""
+    if not cursor:
+        return "", 0
+    skip, dot, at = cursor.partition(".")
+    if not dot or not skip.isascii() or not skip.isdigit() or len(skip) > 9:
+        raise ValueError("not a cursor of messages")
+    return at, int(skip)
+
+
+def _message(run: Run, message: Message) -> Json:
+    return {
+        "run_id": run.run_id,
+        "id": message.message_id,
+        "role": message.role,
+        "content": message.text.value,
+        "name": message.name,
+        "reasoning": message.reasoning.value if message.reasoning else None,
+        "created_at": message.created_at,
+        "media": [asdict(media) for media in message.media],
+        "tool_calls": [{"id": call.call_id, "name": call.name, "arguments": call.args.value} for call in message.calls],
+        "tool_call_id": None,
+        "tool_name": None,
+        "tool_call_error": None,
+    }
+
+
+def _result(run: Run, call: ToolCall) -> Json:
+    return {
+        "run_id": run.run_id,
+        "id": "",
+        "role": "tool",
+        "content": call.result.value if call.result else "",
+        "name": "",
+        "reasoning": None,
+        "created_at": None,
+        "media": [asdict(media) for media in call.media],
+        "tool_calls": [],
+        "tool_call_id": call.call_id,
+        "tool_name": call.name,
+        "tool_call_error": call.status == "error",
+    }

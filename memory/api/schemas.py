@@ -1,0 +1,198 @@
+"""Memory settings, threads, runs and messages as they go over the wire. Times are epoch seconds."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from ninja import Field, Path, Query, Schema
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+
+from studio.agents.memory_settings import RUNS, TOOL_CALLS
+from studio.api.schemas import Text
+
+T = TypeVar("T")
+
+SessionId = Annotated[
+    str, Path(description="id of a thread, encoded as the introduction says", examples=["order-72", "~b3JkZXIgNy8y"])
+]
+Cursor = Annotated[str, Query(max_length=8000, description="next or previous of a page")]
+
+
+def _seconds(value: Any) -> Any:
+    """Read epoch seconds, or a date or time in ISO 8601, which is in UTC unless it says else."""
+    if isinstance(value, str) and not value.lstrip("-").isdigit():
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be epoch seconds, or a date or time in ISO 8601") from None
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return value
+
+
+Moment = Annotated[
+    int,
+    BeforeValidator(_seconds),
+    Field(ge=-(2**63), le=2**63 - 1),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}, {"type": "string"}],
+            "examples": ["2026-01-31", 1769817600],
+        }
+    ),
+]
+
+
+class Page(Schema, Generic[T]):
+    """One page of a list; `next` is null on the last one."""
+
+    items: list[T]
+    next: str | None
+    previous: str | None
+
+
+class CountedPage(Page[T], Generic[T]):
+    total: int
+    total_is_exact: bool
+
+
+class User(Schema):
+    user_id: str
+    threads: int
+    runs: int
+    first_seen: int
+    last_seen: int
+
+
+class Media(Schema):
+    """A picture, recording, film or file: what it is, not its bytes. `size` is in bytes."""
+
+    kind: str
+    mime: str
+    name: str
+    size: int | None
+    source: str
+
+
+class Call(Schema):
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(Schema):
+    """A message, or (role `tool`) the result of a call. The system message and copies of earlier turns are left out."""
+
+    run_id: str
+    id: str
+    role: str
+    content: str
+    name: str
+    reasoning: str | None
+    created_at: int | None
+    media: list[Media]
+    tool_calls: list[Call]
+    tool_call_id: str | None
+    tool_name: str | None
+    tool_call_error: bool | None
+
+
+class Run(Schema):
+    run_id: str
+    parent_run_id: str | None
+    kind: Literal["agent", "team", "workflow"]
+    name: str
+    user_id: str | None
+    status: str
+    created_at: int
+    model: str
+    provider: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    seconds: float | None
+    first_token_seconds: float | None
+    bytes: int = Field(description="of the run's JSON, as stored")
+    note: str | None = Field(description="why it failed or was cancelled")
+    problem: str | None = Field(description="why its messages cannot be given")
+    messages: list[Message]
+
+
+class Thread(Schema):
+    session_id: str
+    url: str
+    title: str = Field(description="its name, else its first user message where the key may read, else its id")
+    name: str | None
+    session_type: str
+    user_id: str | None = Field(description="the owner")
+    users: list[str] = Field(description="the first few of those who take part, the owner first")
+    users_count: int
+    shared: bool
+    runs: int
+    messages: int
+    tool_calls: int
+    errors: int
+    tokens: int
+    input_tokens: int
+    output_tokens: int
+    last_status: str | None
+    created_at: int
+    updated_at: int | None
+    last_activity: int
+    summary: str | None = Field(None, description="in a list only with include=runs")
+    first_runs: Page[Run] | None = Field(
+        None, description="only with include=runs, and then null where all together are too large"
+    )
+
+
+class ThreadQuery(Schema):
+    user_id: Text | None = Field(None, description="threads that this user owns or takes part in")
+    q: Text = Field(
+        "", max_length=1000, description="looked for in titles, ids and users, and with threads:read in texts"
+    )
+    status: Text = Field("", max_length=100, description="of the last run", examples=["COMPLETED"])
+    since: Moment | None = Field(None, description="last activity at or after")
+    until: Moment | None = Field(None, description="last activity before")
+    errors: bool = Field(False, description="only threads with an error")
+    shared: bool = Field(False, description="only threads of more than one user")
+
+
+def _whole(value: Any) -> Any:
+    """Take numbers for numbers: true is not 1, and "5" is not 5."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - a ValueError is what becomes 422
+    return value
+
+
+def _switch(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004
+    return value
+
+
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
+class Memory(Schema):
+    version: int
+    updated_at: datetime
+    session_storage: bool
+    num_history_runs: int
+    max_tool_calls_from_history: int = Field(description="0 means no cap")
+    session_summaries: bool
+
+
+def _optional(**limits: Any) -> Any:
+    """A field that may be left out, but not be null: `default_factory` stays out of the schema."""
+    return Field(default_factory=bool, **limits)
+
+
+class MemoryChange(Schema):
+    """Any subset of the settings; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_storage: Switch = _optional()
+    num_history_runs: Whole = _optional(ge=RUNS[0], le=RUNS[1])
+    max_tool_calls_from_history: Whole = _optional(ge=TOOL_CALLS[0], le=TOOL_CALLS[1])
+    session_summaries: Switch = _optional()

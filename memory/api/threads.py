@@ -1,0 +1,223 @@
+"""Threads: list, read, delete. Lists read the thread index; only runs and messages touch a transcript."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from ninja import Query, Router, Status
+
+from memory.api import runs as transcript
+from memory.api.schemas import CountedPage, Cursor, Message, Page, Run, SessionId, Thread, ThreadQuery, User
+from memory.index import threads, users
+from memory.index.threads import Filter
+from memory.query import Row
+from memory.services import deletion, reading
+from memory.transcript import runs as run_store
+from memory.transcript.summary import get_summary
+from studio import ids
+from studio.api import auth
+from studio.api.agents import Id
+from studio.api.auth import ApiRequest
+from studio.api.problems import NOTHING_HERE, Problem
+from studio.api.schemas import answers
+from studio.audit.record import record
+from studio.models import Agent
+
+router = Router(tags=["Threads"])
+
+T = TypeVar("T")
+READ: Final = "threads:read"
+STORED: Final = (409, 501)
+# bytes of runs that one list may carry
+INCLUDED: Final = 4_000_000
+MOST_WITH_RUNS: Final = 20
+PAGING: Final = {"sort", "cursor", "limit"}
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+Prefix = Annotated[str, Query(max_length=1000, description="what the user's id begins with")]
+Order = Annotated[Literal["oldest", "newest"], Query(description="which come first")]
+
+
+@router.get(
+    "/agents/{agent:agent_id}/users",
+    operation_id="list_users",
+    **answers(200, CountedPage[User], *STORED, scope="agents:read"),
+)
+def list_users(
+    request: ApiRequest,
+    agent_id: Id,
+    q: Prefix = "",
+    sort: Literal["seen", "threads", "runs"] = "seen",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """Users of the agent, with how many threads and runs they have."""
+    auth.get_store(request, agent_id, "agents:read")
+    _only(request, PAGING | {"q"})
+    page = _with_cursor(lambda: users.list_users(q, sort, cursor, limit))
+    rows = [{**row, "first_seen": row["first_at"], "last_seen": row["seen_at"]} for row in page.rows]
+    return _counted(page, rows)
+
+
+@router.get(
+    "/agents/{agent:agent_id}/threads",
+    operation_id="list_threads",
+    exclude_unset=True,
+    **answers(200, CountedPage[Thread], *STORED, scope="agents:read"),
+)
+def list_threads(
+    request: ApiRequest,
+    agent_id: Id,
+    filter: Query[ThreadQuery],
+    sort: Literal["activity", "created", "runs", "tokens"] = "activity",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+    include: Annotated[
+        Literal["", "runs"],
+        Query(description="runs adds each thread's first runs; needs threads:read; at most 20 threads"),
+    ] = "",
+) -> dict[str, Any]:
+    """Threads that match, without their content; titles and search use texts only with threads:read."""
+    agent = auth.get_store(request, agent_id, READ if include else "agents:read")
+    _only(request, PAGING | {"include"} | set(ThreadQuery.model_fields))
+    content = auth.access_of(request).may(READ, agent_id)
+    limit = min(limit, MOST_WITH_RUNS) if include else limit
+    page = _with_cursor(lambda: threads.list_threads(Filter(**filter.dict()), sort, cursor, limit, content))
+    rows = [_thread(agent, row) for row in page.rows]
+    if filter.q and content and not cursor:
+        reading.record_search(auth.actor_of(request), agent, filter.q)
+    if include:
+        _add_runs(rows)
+        _log_reading(request, agent, threads=len(rows))
+    return _counted(page, rows)
+
+
+@router.get(
+    "/agents/{agent:agent_id}/threads/{any:session_id}",
+    operation_id="get_thread",
+    exclude_unset=True,
+    **answers(200, Thread, *STORED, scope="agents:read"),
+)
+def get_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> dict[str, Any]:
+    """Counts, users, times; with threads:read the summary too, which is content and so logged as read."""
+    agent = auth.get_store(request, agent_id, "agents:read")
+    content = auth.access_of(request).may(READ, agent_id)
+    thread = _find(session_id, content)
+    summary = get_summary(session_id) if content else None
+    if summary:
+        _log_reading(request, agent, session_id)
+    return {**_thread(agent, thread), "summary": summary}
+
+
+@router.get(
+    "/agents/{agent:agent_id}/threads/{any:session_id}/runs",
+    operation_id="list_runs",
+    **answers(200, Page[Run], *STORED, scope="threads:read"),
+)
+def list_runs(
+    request: ApiRequest,
+    agent_id: Id,
+    session_id: SessionId,
+    order: Order = "oldest",
+    cursor: Cursor = "",
+    limit: Limit = 20,
+) -> dict[str, Any]:
+    """Runs with their messages. A page may be shorter than `limit` where runs are large."""
+    agent = auth.get_store(request, agent_id, READ)
+    thread = _find(session_id)
+    page = _with_cursor(lambda: run_store.list_runs(thread, cursor, limit, order))
+    _log_reading(request, agent, session_id)
+    return _run_page(page, order)
+
+
+@router.get(
+    "/agents/{agent:agent_id}/threads/{any:session_id}/messages",
+    operation_id="list_messages",
+    **answers(200, Page[Message], *STORED, scope="threads:read"),
+)
+def list_messages(
+    request: ApiRequest, agent_id: Id, session_id: SessionId, cursor: Cursor = "", limit: Limit = 100
+) -> dict[str, Any]:
+    """Messages of all runs, oldest first."""
+    agent = auth.get_store(request, agent_id, READ)
+    thread = _find(session_id)
+    items, following = _with_cursor(lambda: transcript.page_of_messages(thread, cursor, limit))
+    _log_reading(request, agent, session_id)
+    return {"items": items, "next": following, "previous": None}
+
+
+@router.delete(
+    "/agents/{agent:agent_id}/threads/{any:session_id}",
+    operation_id="delete_thread",
+    **answers(204, None, *STORED, scope="threads:delete"),
+)
+def delete_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> Any:
+    """Delete a thread with all its runs, for good; 404 when it is gone already."""
+    agent = auth.get_store(request, agent_id, "threads:delete")
+    try:
+        deleted = deletion.delete_threads(auth.actor_of(request), agent, [session_id])
+    except deletion.Busy as error:
+        raise Problem(503, "The agent is writing to this thread. Try again.", Retry_After="1") from error
+    if not deleted.threads:
+        raise Problem(404, NOTHING_HERE)
+    return Status(204, None)
+
+
+def _find(session_id: str, content: bool = True) -> Row:
+    thread = threads.get_thread(session_id, content)
+    if thread is None:
+        raise Problem(404, NOTHING_HERE)
+    return thread
+
+
+def _only(request: ApiRequest, known: set[str]) -> None:
+    """Refuse a parameter that does not exist: a filter with a slip in its name would match everything."""
+    if unknown := sorted(set(request.GET) - known):
+        raise Problem(422, f"{unknown[0][:100]}: there is no such parameter")
+
+
+def _with_cursor(read: Callable[[], T]) -> T:
+    """Run a read whose only ValueError is about its cursor."""
+    try:
+        return read()
+    except ValueError as error:
+        raise Problem(422, "cursor: was not made for this list, filter and sort") from error
+
+
+def _log_reading(request: ApiRequest, agent: Agent, session_id: str = "", threads: int = 1) -> None:
+    """Reading content is an event too; of many threads their number, as ids may be personal data."""
+    data = {"threads": threads} if threads != 1 else {}
+    record(auth.actor_of(request), "thread.read", agent=agent, object=session_id, data=data)
+
+
+def _thread(agent: Agent, row: Row) -> dict[str, Any]:
+    url = f"/api/agents/{agent.pk}/threads/{ids.encode(row['session_id'])}"
+    return {**row, "url": url, "last_activity": row["last_at"]}
+
+
+def _add_runs(rows: list[Row]) -> None:
+    """Give each thread its first page of runs, as long as all together stay small."""
+    carried = 0
+    for row in rows:
+        row["summary"], row["first_runs"] = get_summary(row["session_id"]), None
+        thread = threads.get_thread(row["session_id"])
+        if thread is None or carried > INCLUDED:
+            continue
+        page = run_store.list_runs(thread, "", transcript.RUNS, "oldest")
+        carried += sum(stored.bytes for stored in page.runs if not stored.too_large)
+        row["first_runs"] = _run_page(page, "oldest")
+
+
+def _run_page(page: run_store.RunPage, order: str) -> dict[str, Any]:
+    after, before = (page.newer, page.older) if order == "oldest" else (page.older, page.newer)
+    items = [transcript.run_json(stored) for stored in page.runs]
+    return {"items": items, "next": after or None, "previous": before or None}
+
+
+def _counted(page: threads.ThreadPage, rows: list[Row]) -> dict[str, Any]:
+    return {
+        "items": rows,
+        "next": page.older,
+        "previous": page.newer,
+        "total": page.count,
+        "total_is_exact": page.count_is_exact,
+    }

@@ -1,0 +1,72 @@
+"""Which threads: a filter, and how it reads as SQL over the thread index."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from memory.query import count_some, count_table, like, user_key
+
+# One comparison of one text: five of them cost twice as much.
+_SEARCH = """(lower(concat_ws(e'\\n', t.name, {texts} t.session_id, t.user_id)) like lower(%(q)s)
+    or (t.users > 1 or t.user_id is null) and exists (
+        select 1 from memory_participant s where s.session_id = t.session_id and lower(s.user_id) like lower(%(q)s)))"""
+# The rollup knows how many threads a user has.
+_COUNT_USER = """
+    coalesce((select u.threads from memory_user u where u.user_key = %(user_key)s), 0)::bigint as matching,
+    null::integer as cap, null::bigint as estimate"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which threads: `since` (inclusive) and `until` (exclusive) are epoch seconds of last activity.
+
+    `user_id` None is everybody; "" is the user whose id is empty. `q` is looked for in titles,
+    previews, and ids of threads and users.
+    """
+
+    user_id: str | None = None
+    q: str = ""
+    status: str = ""
+    since: int | None = None
+    until: int | None = None
+    errors: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A filter as SQL; `by_user` says that the participants' table `p` leads."""
+
+    source: sql.Composable
+    condition: sql.Composable
+    values: dict[str, Any]
+    by_user: bool
+    count: sql.Composable
+
+
+def where(filter: Filter, content: bool) -> Where:
+    """Write a filter as SQL; without `content` the search leaves texts alone."""
+    by_user = filter.user_id is not None
+    active = "p.last_at" if by_user else "t.last_at"
+    source = sql.SQL("memory_participant p join memory_thread t using (session_id)" if by_user else "memory_thread t")
+    search = _SEARCH.format(texts="t.first_text, t.last_text," if content else "")
+    terms: list[tuple[bool, str, dict[str, Any]]] = [
+        (by_user, "p.user_key = %(user_key)s", {"user_key": user_key(filter.user_id or "")}),
+        (filter.since is not None, f"{active} >= %(since)s", {"since": filter.since}),
+        (filter.until is not None, f"{active} < %(until)s", {"until": filter.until}),
+        (bool(filter.status), "t.last_status = %(status)s", {"status": filter.status}),
+        (filter.errors, "t.errors > 0", {}),
+        (filter.shared, "t.users > 1", {}),
+        (bool(filter.q), search, {"q": f"%{like(filter.q)}%"}),
+    ]
+    chosen = [(term, values) for wanted, term, values in terms if wanted]
+    condition = sql.SQL(" and ").join(sql.SQL(term) for term, _ in chosen) if chosen else sql.SQL("true")
+    values = {name: value for _, named in chosen for name, value in named.items()}
+    if filter == Filter():
+        count = count_table("memory_thread")
+    elif filter == Filter(user_id=filter.user_id):
+        count = sql.SQL(_COUNT_USER)
+    else:
+        count = count_some(source, condition)
+    return Where(source, condition, values, by_user, count)

@@ -1,0 +1,87 @@
+"""Measure and remove threads of the current schema, both layouts at once."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import sql
+
+from memory.query import Row, fetch
+
+# For update conflicts with the key share that a new run takes on its thread, so that nothing is
+# added to what was locked; one order, so that two deletions cannot wait for each other.
+_LOCK: Final = sql.SQL("""
+    select session_id from agno_sessions where session_id = any (%(ids)s) order by session_id for update""")
+
+_MEASURE: Final = sql.SQL("""
+    with chosen as materialized (
+        select session_id from agno_sessions where session_id = any (%(ids)s)
+    ), counted as (
+        select coalesce(sum(t.runs), 0)::bigint as runs, coalesce(sum(t.messages), 0)::bigint as messages,
+            coalesce(sum(t.text_bytes), 0)::bigint as text_bytes
+        from chosen join memory_thread t using (session_id)
+    )
+    select (select count(*) from chosen) as threads, counted.*,
+        (select count(distinct p.user_key) from chosen join memory_participant p using (session_id)) as people,
+        (select count(*) from chosen join agno_runs r using (session_id)) as run_rows
+    from counted""")
+
+# One statement: the triggers of both tables run at its end, when the threads of the runs are gone
+# already, so that none of them is counted again. The foreign key finds nothing left to do. The index
+# rows go here, and not by the trigger alone, because they say on their way what the threads held.
+_REMOVE: Final = sql.SQL("""
+    with runs as (
+        delete from agno_runs where session_id = any (%(ids)s) returning 1
+    ), sessions as (
+        delete from agno_sessions where session_id = any (%(ids)s) returning 1
+    ), people as (
+        delete from memory_participant where session_id = any (%(ids)s) returning user_key
+    ), indexed as (
+        delete from memory_thread where session_id = any (%(ids)s) returning runs, messages, text_bytes
+    )
+    select (select count(*) from sessions) as threads, coalesce(sum(i.runs), 0)::bigint as runs,
+        coalesce(sum(i.messages), 0)::bigint as messages, coalesce(sum(i.text_bytes), 0)::bigint as text_bytes,
+        (select count(distinct user_key) from people) as people, (select count(*) from runs) as run_rows
+    from indexed i""")
+
+# A trigger that gave up has left its threads here.
+_LEFT: Final = sql.SQL("select 1 from memory_dirty limit 1")
+_FORGET: Final = sql.SQL("""
+    with mended as (delete from memory_dirty where session_id = any (%(ids)s))
+    select memory_forget(%(ids)s)""")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What some threads hold, by the thread index; text_bytes is the size of their messages as jsonb.
+
+    `threads` is also the number of rows in agno_sessions, `run_rows` is that in agno_runs.
+    """
+
+    threads: int
+    runs: int
+    messages: int
+    people: int
+    text_bytes: int
+    run_rows: int
+
+
+def measure(session_ids: list[str]) -> Size:
+    """Count what the threads that are stored hold; ids that name none add nothing."""
+    return _size(fetch(_MEASURE, {"ids": session_ids})[0])
+
+
+def lock(session_ids: list[str]) -> list[str]:
+    """Lock the threads that are stored until the transaction ends and return their ids."""
+    return [row["session_id"] for row in fetch(_LOCK, {"ids": session_ids})]
+
+
+def remove(session_ids: list[str]) -> Size:
+    """Delete locked threads from both tables and from the index, and say what went; a trigger leaves tombstones."""
+    size = _size(fetch(_REMOVE, {"ids": session_ids})[0])
+    if fetch(_LEFT, {}):
+        fetch(_FORGET, {"ids": session_ids})
+    return size
+
+
+def _size(row: Row) -> Size:
+    return Size(**{name: int(row[name]) for name in Size.__slots__})

@@ -1,0 +1,137 @@
+"""Threads of the current schema, read from the thread index: lists never touch a transcript."""
+
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from psycopg import sql
+
+from memory.index import filters
+from memory.index.filters import Filter
+from memory.index.paging import Cursor, Page, after, cut, order
+from memory.query import LIMIT, Row, fetch, patience
+
+__all__ = ["DEFAULT_SORT", "SORTS", "Filter", "ThreadPage", "get_thread", "list_threads", "matching_ids"]
+
+SORTS: Final = {"activity": "last_at", "created": "created_at", "runs": "runs", "tokens": "tokens"}
+DEFAULT_SORT: Final = "activity"
+ThreadPage = Page
+
+_COLUMNS = """
+    t.session_id, coalesce(t.name, {first_text}, memory_line(t.session_id), '(blank id)') as title, t.name,
+    t.session_type, t.user_id, t.users as users_count, t.users > 1 as shared, t.runs, t.messages, t.tool_calls,
+    t.errors, t.tokens, t.input_tokens, t.output_tokens, t.last_status, {last_text} as last_text, t.created_at,
+    t.updated_at, t.last_at,
+    case when t.users = 1 and t.user_id is not null then array[t.user_id] when t.users > 0 then array(
+        select s.user_id from memory_participant s where s.session_id = t.session_id
+        order by s.is_owner desc, s.first_at, s.user_key limit {people}) else '{{}}' end as users"""
+
+# A page that holds all there is needs no count, so none is made before the page is known.
+_LIST = """
+    with page as materialized (
+        select {columns} from {source} where {condition} and {after} order by {order} limit %(limit)s
+    )
+    select page.*, total.*, {of_user} as of_user from page
+    left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
+
+# The row of the rollup comes with the user's threads, so that their page asks once.
+_OF_USER = "(select to_jsonb(u) - 'user_key' from memory_user u where u.user_key = %(user_key)s)"
+
+_IDS = "select t.session_id from {source} where {condition} limit %(limit)s"
+
+_THREAD = """
+    select {columns}, t.column_runs, t.table_runs, t.column_sorted, t.has_summary, t.text_bytes, true as indexed
+    from memory_thread t where t.session_id = %(session_id)s
+        and exists (select 1 from agno_sessions s where s.session_id = t.session_id)"""
+
+# A thread whose index row is not written yet: what can be told without reading its runs.
+_UNINDEXED = """
+    select s.session_id, coalesce(n.name, memory_line(s.session_id), '(blank id)') as title, n.name,
+        s.session_type, s.user_id, num_nonnulls(s.user_id) as users_count, false as shared,
+        c.column_runs + r.table_runs as runs, 0 as messages, 0 as tool_calls, 0 as errors, 0 as tokens,
+        0 as input_tokens, 0 as output_tokens, null as last_status, null as last_text, s.created_at, s.updated_at,
+        coalesce(s.updated_at, s.created_at) as last_at, array_remove(array[s.user_id::text], null) as users,
+        c.column_runs, r.table_runs, false as column_sorted,
+        coalesce(jsonb_typeof(s.summary) = 'object', false) as has_summary, 0 as text_bytes, false as indexed
+    from agno_sessions s
+    cross join lateral (select memory_line(s.session_data ->> 'session_name') as name) n
+    cross join lateral (select case jsonb_typeof(s.runs) when 'array' then jsonb_array_length(s.runs) else 0 end
+                        as column_runs) c
+    cross join lateral (select count(*)::integer as table_runs from agno_runs x where x.session_id = s.session_id) r
+    where s.session_id = %(session_id)s"""
+
+
+def list_threads(
+    filter: Filter, sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50, content: bool = True
+) -> ThreadPage:
+    """Read one page of threads, and how many there are, in one statement; a user's with their row of the rollup.
+
+    Without `content`, titles are session names or ids, and the search leaves texts alone. Raises
+    ValueError for a cursor that this list did not make.
+    """
+    sort = sort if sort in SORTS else DEFAULT_SORT
+    limit = min(max(limit, 1), LIMIT)
+    here = Cursor.read(cursor, sort)
+    where = filters.where(filter, content)
+    value, key = _order_by(sort, where.by_user)
+    statement = sql.SQL(_LIST).format(
+        columns=_columns(content, 3),
+        count=where.count,
+        source=where.source,
+        condition=where.condition,
+        after=after(here, value, key),
+        order=order(here, value, key),
+        counted=sql.Literal(here is not None),
+        of_user=sql.SQL(_OF_USER if where.by_user else "null"),
+    )
+    place = {"value": here.value, "key": here.key} if here else {}
+    with patience() if filter.q else nullcontext():
+        rows = fetch(statement, {"limit": limit + 1, **where.values, **place})
+    if here and here.newer and len(rows) < limit:
+        # Fewer are newer than a page holds: the first page has them all.
+        return list_threads(filter, sort, "", limit, content)
+    of_user = [row.pop("of_user") for row in rows]
+    page = cut(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["session_id"]))
+    return replace(page, user=json.loads(of_user[0])) if of_user and of_user[0] else page
+
+
+def matching_ids(filter: Filter, limit: int, content: bool = True) -> list[str]:
+    """Ids of up to `limit` threads that match, in no order."""
+    where = filters.where(filter, content)
+    statement = sql.SQL(_IDS).format(source=where.source, condition=where.condition)
+    with patience():
+        return [row["session_id"] for row in fetch(statement, {"limit": limit, **where.values})]
+
+
+def get_thread(session_id: str, content: bool = True) -> Row | None:
+    """Read one thread's index row with up to 20 of its users; None where no such thread is stored.
+
+    Beside a list's columns: column_runs, table_runs, column_sorted, has_summary, text_bytes, and
+    `indexed`, false where the index is still behind and only the stored row could be asked.
+    """
+    values = {"session_id": session_id}
+    rows = fetch(sql.SQL(_THREAD).format(columns=_columns(content, 20)), values)
+    rows = rows or fetch(sql.SQL(_UNINDEXED), values)
+    return rows[0] if rows else None
+
+
+def _order_by(sort: str, by_user: bool) -> tuple[sql.Composable, sql.Composable]:
+    """A user's threads by activity have an index; by all else their few rows are sorted.
+
+    `+ 0` is no indexed expression, so that nobody else's rows are walked in that order.
+    """
+    if by_user and sort == DEFAULT_SORT:
+        return sql.SQL("p.last_at"), sql.SQL("p.session_id")
+    value = sql.SQL("({} + 0)" if by_user else "{}").format(sql.Identifier("t", SORTS[sort]))
+    return value, sql.SQL("t.session_id")
+
+
+@lru_cache
+def _columns(content: bool, people: int) -> sql.Composable:
+    return sql.SQL(_COLUMNS).format(
+        first_text=sql.SQL("t.first_text" if content else "null"),
+        last_text=sql.SQL("t.last_text" if content else "null::text"),
+        people=sql.Literal(people),
+    )

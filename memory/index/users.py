@@ -1,0 +1,67 @@
+"""Users of the current schema, from the rollup that the triggers keep: nothing is counted here."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg import sql
+
+from memory.index.paging import Cursor, Page, after, cut, order
+from memory.query import LIMIT, Row, count_some, count_table, fetch, like, user_key
+
+__all__ = ["DEFAULT_SORT", "SORTS", "UserPage", "get_user", "list_users", "user_key"]
+
+SORTS: Final = {"seen": "seen_at", "threads": "threads", "runs": "runs"}
+DEFAULT_SORT: Final = "seen"
+UserPage = Page
+
+_COLUMNS = "u.user_id, u.threads, u.runs, u.first_at, u.seen_at"
+_LIST = """
+    with page as materialized (
+        select {columns}, u.user_key from memory_user u where {condition} and {after} order by {order} limit %(limit)s
+    )
+    select page.*, total.* from page
+    left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
+_USER = "select {columns} from memory_user u where u.user_key = %(user_key)s"
+# The first term is the index's own expression, which stops at 200 characters.
+_PREFIX = """lower(left(u.user_id, 200)) like lower(%(prefix)s)
+    and lower(u.user_id) like lower(%(q)s)"""
+
+
+def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50) -> UserPage:
+    """Read one page of users whose id begins with `q`, in any case, and how many there are.
+
+    Raises ValueError for a cursor that this list did not make.
+    """
+    sort = sort if sort in SORTS else DEFAULT_SORT
+    limit = min(max(limit, 1), LIMIT)
+    here = _read(cursor, sort)
+    condition = sql.SQL(_PREFIX if q else "true")
+    value, key = sql.Identifier("u", SORTS[sort]), sql.Identifier("u", "user_key")
+    statement = sql.SQL(_LIST).format(
+        columns=sql.SQL(_COLUMNS),
+        count=count_some(sql.SQL("memory_user u"), condition) if q else count_table("memory_user"),
+        condition=condition,
+        after=after(here, value, key),
+        order=order(here, value, key),
+        counted=sql.Literal(here is not None),
+    )
+    values: dict[str, Any] = {"limit": limit + 1, "prefix": like(q[:200]) + "%", "q": like(q) + "%"}
+    if here:
+        values |= {"value": here.value, "key": UUID(here.key)}
+    rows = fetch(statement, values)
+    if here and here.newer and len(rows) < limit:
+        return list_users(q, sort, "", limit)
+    return cut(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["user_key"].hex))
+
+
+def get_user(user_id: str) -> Row | None:
+    """Read one user's row of the rollup; None for a user without threads."""
+    rows = fetch(sql.SQL(_USER).format(columns=sql.SQL(_COLUMNS)), {"user_key": user_key(user_id)})
+    return rows[0] if rows else None
+
+
+def _read(token: str, sort: str) -> Cursor | None:
+    here = Cursor.read(token, sort)
+    if here:
+        UUID(here.key)  # raises ValueError
+    return here

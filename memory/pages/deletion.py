@@ -1,0 +1,176 @@
+"""Delete threads: first say exactly what goes, then do it."""
+
+import time
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.urls import Resolver404, resolve, reverse
+from django.utils.html import format_html
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
+
+from memory.index import threads, users
+from memory.index.removal import Size
+from memory.index.stats import BYTES_PER_TOKEN
+from memory.pages.thread_list import may_read, read_query
+from memory.pages.thread_query import ThreadQuery
+from memory.services import deletion
+from studio import ids
+from studio.compress import compressed
+from studio.models import Agent
+from studio.people import confirm, guard
+from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
+
+EVENT: Final = "threads-deleted"
+# so many threads take a password that was given lately
+CONFIRM_ABOVE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What somebody wants to delete: threads by id, or all that match `query`."""
+
+    session_ids: list[str]
+    query: ThreadQuery | None = None
+
+    @property
+    def too_many(self) -> bool:
+        return len(self.session_ids) > deletion.MOST
+
+    @property
+    def seal(self) -> str:
+        """Tells this set of threads from any other, however many it has."""
+        return sha256("\0".join(sorted(self.session_ids)).encode()).hexdigest()[:32]
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The form fields that choose the same again."""
+        if self.query is not None:
+            return [("all", "1"), *self.query.fields().items()]
+        return [("id", ids.encode(session_id)) for session_id in self.session_ids]
+
+
+@compressed
+@get_or_post
+@vary_on_htmx
+def threads_delete(request: AppRequest, agent_id: str) -> HttpResponse:
+    """Show what would go. POST serves a selection whose ids are too long for an address; it deletes nothing."""
+    agent = _agent(request, agent_id)
+    data = request.POST if request.method == "POST" else request.GET
+    return _ask(request, agent, _chosen(request, agent, data))
+
+
+@post_only
+@vary_on_htmx
+def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
+    """Choose again, and delete if that is what was confirmed; else ask again and say why."""
+    agent = _agent(request, agent_id)
+    chosen = _chosen(request, agent, request.POST)
+    expected = whole_number(request.POST.get("expect", "")) or 0
+    if chosen.too_many:
+        return _ask(request, agent, chosen, status=409)
+    size = deletion.preview(agent, chosen.session_ids)
+    if size.threads > expected or (chosen.query and chosen.seal != request.POST.get("seal")):
+        return _ask(request, agent, chosen, size, status=409, changed_from=expected)
+    if size.threads > 1 and whole_number(request.POST.get("confirm", "").replace(",", "").strip()) != expected:
+        return _ask(request, agent, chosen, size, status=422, wrong=True)
+    if size.threads > CONFIRM_ABOVE:
+        confirm.require(request)
+    try:
+        done = deletion.delete_threads(guard.actor_of(request), agent, chosen.session_ids)
+    except deletion.Busy:
+        return _ask(request, agent, chosen, size, status=409, busy=True)
+    _say(request, agent, done, gone=max(expected - done.threads, 0))
+    return _done(request, agent)
+
+
+def _agent(request: AppRequest, agent_id: str) -> Agent:
+    agent = guard.get_agent(request, agent_id, "threads:delete")
+    if not agent.is_agno:
+        raise Http404("no threads")
+    return agent
+
+
+def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:
+    """Find the threads that a form or an address names; raises BadRequest for ids that we did not write."""
+    if data.get("all") == "1":
+        now = int(time.time())
+        query = replace(read_query(request).fixed(now), sort=threads.DEFAULT_SORT)
+        found = deletion.matching(agent, query.filter(now), content=may_read(request, agent))
+        return Chosen(found, query)
+    try:
+        return Chosen(list(dict.fromkeys(ids.decode(segment) for segment in data.getlist("id"))))
+    except ValueError as error:
+        raise BadRequest("id") from error
+
+
+def _ask(
+    request: AppRequest, agent: Agent, chosen: Chosen, size: Size | None = None, status: int = 200, **why: Any
+) -> HttpResponse:
+    """Render the question: as a dialog for htmx, else as a page. `why` it is asked again."""
+    if size is None and not chosen.too_many:
+        size = deletion.preview(agent, chosen.session_ids)
+    one = threads.get_thread(chosen.session_ids[0], may_read(request, agent)) if len(chosen.session_ids) == 1 else None
+    given = request.POST.get("back") or request.META.get("HTTP_REFERER", "")
+    ctx = {
+        "chosen": chosen,
+        "size": size,
+        "tokens": size.text_bytes // BYTES_PER_TOKEN if size else 0,
+        "one": one,
+        "most": deletion.MOST,
+        "back": _list_address(request, agent, given),
+        **why,
+    }
+    if not is_fragment(request):
+        return render(request, "memory/delete.html", ctx, status=status)
+    response = render(request, "memory/_delete_dialog.html", ctx, status=status)
+    if status == 200:
+        return response
+    return retarget(reswap(response, "outerHTML"), "#delete-dialog")
+
+
+def _say(request: AppRequest, agent: Agent, done: deletion.Deleted, gone: int) -> None:
+    """Leave a message with the counts and the audit event; what others deleted first is no error."""
+    before = f" {_count(gone, 'other thread')} had been deleted already." if gone else ""
+    if done.event_id is None:
+        messages.info(request, "Nothing was left to delete: somebody else deleted it first.")
+        return
+    text = f"Deleted {_count(done.threads, 'thread')} with {_count(done.runs, 'run')} and "
+    text += f"{_count(done.messages, 'message')}.{before}"
+    event = f"{reverse('activity', args=[agent.pk])}?event={done.event_id}"
+    messages.success(request, format_html('{} <a href="{}">See event {}</a>', text, event, done.event_id))
+
+
+def _done(request: AppRequest, agent: Agent) -> HttpResponse:
+    """Go back to the list; a list that is open stays, and fetches its rows when it hears of the deletion."""
+    if not is_fragment(request):
+        return see_other(_list_address(request, agent, request.POST.get("back", "")))
+    current = request.htmx.current_url_abs_path or ""
+    back = _list_address(request, agent, current)
+    if back != current:
+        return HttpResponseClientRedirect(back)
+    return trigger_client_event(render(request, "studio/_messages.html"), EVENT)
+
+
+def _list_address(request: AppRequest, agent: Agent, given: str) -> str:
+    """The list of threads that `given` is, or else the agent's; a user without threads has no page any more."""
+    threads = reverse("threads", args=[agent.pk])
+    origin = f"{request.scheme}://{request.get_host()}"
+    given = given.removeprefix(origin)
+    try:
+        match = resolve(given.partition("?")[0])
+    except Resolver404:
+        return threads
+    if match.kwargs.get("agent_id") != agent.pk or match.url_name not in ("threads", "user"):
+        return threads
+    if match.url_name == "user" and users.get_user(match.kwargs["user_id"]) is None:
+        return reverse("users", args=[agent.pk])
+    return given
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,98 @@
+"""One run as JSON, one text of a run, and a thread as a file."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.http import urlencode
+
+from memory.pages.open_logged import open_thread, threads_agent
+from memory.pages.run_cards import whole
+from memory.services import export
+from memory.services.export import in_schema
+from memory.transcript import runs
+from memory.transcript.json_text import reindent
+from memory.transcript.parse import parse_run
+from memory.transcript.stored import TEXT_LIMIT
+from studio import ids
+from studio.compress import compressed
+from studio.people import guard
+from studio.web import AppRequest, get_only, vary_on_htmx, whole_number
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@compressed
+@get_only
+@vary_on_htmx
+def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str) -> HttpResponseBase:
+    """Show a run's JSON as plain text, or hand it over as a file where it is large or asked for."""
+    agent = threads_agent(request, agent_id, "threads:read")
+    at, part = request.GET.get("at", ""), request.GET.get("part", "")
+    position = whole_number(at)
+    text = runs.get_run(session_id, run_id, position, longest=TEXT_LIMIT)
+    if text is None:
+        raise Http404("no such run")
+    fragment = bool(part and request.htmx)
+    ticket = open_thread(request, agent, session_id, part=fragment, run_id=run_id)
+    if part:
+        return _part(request, text, part, ticket)
+    name = f"run-{_file_name(run_id or at)}.json"
+    if not text:
+        pieces = in_schema(agent, runs.stream_run(session_id, run_id, position))
+        return _file(name, export.FORMATS["json"], pieces)
+    if request.GET.get("download"):
+        return _file(name, export.FORMATS["json"], [text])
+    return HttpResponse(reindent(text), content_type=_TEXT)
+
+
+def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpResponseBase:
+    """One text of a run: for htmx as part of the page, else as plain text or a file."""
+    found = parse_run(text).find(path)
+    if found is None:
+        raise Http404("no such text")
+    if request.htmx:
+        raw = request.GET.get("raw") == "1"
+        href = f"{request.path}?{urlencode({**_at(request), 'part': path})}"
+        ctx = {
+            "block": whole(found, raw),
+            "markdown": found.kind == "markdown",
+            "raw": raw,
+            "href": href,
+            "ticket": urlencode({"ticket": ticket}),
+        }
+        return render(request, "memory/_text_whole.html", ctx)
+    if request.GET.get("download"):
+        return _file(f"text-{_file_name(path)}.txt", _TEXT, [found.value])
+    return HttpResponse(found.value, content_type=_TEXT)
+
+
+@get_only
+def thread_export(request: AppRequest, agent_id: str, session_id: str) -> HttpResponseBase:
+    """Hand over a thread as a file, written while it is sent."""
+    agent = threads_agent(request, agent_id, "threads:export")
+    form = request.GET.get("format", "json")
+    if form not in export.FORMATS:
+        raise BadRequest("format")
+    pieces = export.export_thread(guard.actor_of(request), agent, session_id, form)
+    if pieces is None:
+        raise Http404("no such thread")
+    return _file(f"thread-{_file_name(session_id)}.{form}", export.FORMATS[form], pieces)
+
+
+def _at(request: AppRequest) -> dict[str, str]:
+    return {"at": request.GET["at"]} if request.GET.get("at") else {}
+
+
+def _file(name: str, content_type: str, pieces: Iterable[str]) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(pieces, content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _file_name(text: str) -> str:
+    return _NOT_IN_A_FILE_NAME.sub("-", ids.encode(text))[:60]

@@ -1,0 +1,130 @@
+"""The Memory tab: what an agent is loaded with, and every version of it."""
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.core.exceptions import ObjectDoesNotExist
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django_htmx.http import trigger_client_event
+
+from memory.index import stats
+from memory.pages.settings_conflict import Clash
+from memory.pages.settings_form import SettingsForm
+from studio.agents import memory_settings
+from studio.agents.memory_settings import Conflict
+from studio.compress import compressed
+from studio.models import Agent, MemorySettings
+from studio.people import guard
+from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
+
+VERSIONS: Final = 10
+PRESETS: Final = (3, 5, 10, 20)
+
+
+@compressed
+@get_or_post
+@vary_on_htmx
+def memory(request: AppRequest, agent_id: str) -> HttpResponse:
+    posted = request.method == "POST"
+    agent = guard.get_agent(request, agent_id, "settings:write" if posted else "agents:read")
+    form = _form(agent.memory, request.POST if posted else None)
+    if not posted:
+        return _show(request, agent, form)
+    if not agent.is_agno:
+        return _refused(request, agent)
+    if not form.is_valid():
+        return _show(request, agent, form, status=422)
+    wanted = form.wanted()
+    try:
+        saved = memory_settings.save(guard.actor_of(request), agent, wanted, form.base)
+    except Conflict as conflict:
+        return _conflict(request, agent, conflict, Clash.of(conflict, form.base, wanted))
+    except MemorySettings.DoesNotExist as error:
+        raise Http404("the agent was removed meanwhile") from error
+    said = f"Saved as version {saved.version}. Agents get it when they are next loaded."
+    same = "Nothing to save: nothing was changed."
+    return _done(request, agent, saved, said if saved.version != form.base else same, focus=form.focus)
+
+
+@post_only
+def restore(request: AppRequest, agent_id: str) -> HttpResponse:
+    agent = guard.get_agent(request, agent_id, "settings:write")
+    if not agent.is_agno:
+        return _refused(request, agent)
+    old = whole_number(request.POST.get("version", "")) or 0
+    base = whole_number(request.POST.get("base", "")) or 0
+    try:
+        values = memory_settings.values_at(agent, old)
+        saved = memory_settings.restore(guard.actor_of(request), agent, old, base)
+    except ObjectDoesNotExist as error:
+        raise Http404("no such version, or the agent was removed meanwhile") from error
+    except Conflict as conflict:
+        return _conflict(request, agent, conflict, Clash.of(conflict, base, values, restored=old))
+    said = f"Version {old} is restored as version {saved.version}. Agents get it when they are next loaded."
+    same = f"Nothing to restore: version {old} is what is saved."
+    return _done(request, agent, saved, said if saved.version != base else same)
+
+
+def _form(saved: MemorySettings, data: Any = None) -> SettingsForm:
+    return SettingsForm(memory_settings.values_of(saved), saved.version, data)
+
+
+def _done(request: AppRequest, agent: Agent, saved: MemorySettings, said: str, *, focus: str = "") -> HttpResponse:
+    """Answer a save: the fragment as it is now, focus where it was, or without htmx a redirect to the page."""
+    if not request.htmx:
+        messages.success(request, said)
+        return see_other("memory", agent.pk)
+    agent.memory = saved
+    response = _show(request, agent, _form(saved), focus=focus)
+    trigger_client_event(response, "notice", {"text": said})
+    # the frame shows whether storage is on, and asks again by itself
+    return trigger_client_event(response, "agent-changed")
+
+
+def _conflict(request: AppRequest, agent: Agent, conflict: Conflict, clash: Clash) -> HttpResponse:
+    """Show both states, and the form with mine laid over theirs: saving again saves on top."""
+    theirs = memory_settings.values_of(conflict.current)
+    if clash.merged == theirs:
+        said = f"{clash.who} saved the same values meanwhile, as version {clash.version}."
+        return _done(request, agent, conflict.current, said)
+    agent.memory = conflict.current
+    form = SettingsForm.of_values(theirs, conflict.current.version, clash.merged)
+    return trigger_client_event(_show(request, agent, form, clash=clash, status=409), "agent-changed")
+
+
+def _refused(request: AppRequest, agent: Agent) -> HttpResponse:
+    messages.error(request, "Nothing was saved: memory settings are for Agno agents only.")
+    return _show(request, agent, _form(agent.memory), status=409)
+
+
+def _show(
+    request: AppRequest,
+    agent: Agent,
+    form: SettingsForm,
+    *,
+    clash: Clash | None = None,
+    focus: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    below = whole_number(request.GET.get("before", ""))
+    versions = memory_settings.versions(agent, below=below, limit=VERSIONS + 1)
+    measured = stats.latest_threads() if agent.is_agno else None
+    ctx = {
+        "form": form,
+        "clash": clash,
+        "focus": focus or (form.focus if form.errors else ""),
+        "saved": agent.memory,
+        "defaults": memory_settings.defaults(),
+        "saved_values": memory_settings.values_of(agent.memory),
+        "editable": agent.is_agno and request.user.access.may("settings:write", agent.pk),
+        "presets": PRESETS,
+        "stats": measured if measured and measured.threads else None,
+        "window": measured.at(form.depth) if measured else None,
+        "versions": versions[:VERSIONS],
+        "older": versions[VERSIONS - 1].version if len(versions) > VERSIONS else None,
+        "below": below,
+    }
+    # the frame's header asks for the whole page, to take itself and the sidebar out of it
+    part = is_fragment(request) and request.htmx.target != "agent-head"
+    return render(request, "memory/_memory.html" if part else "memory/memory.html", ctx, status=status)

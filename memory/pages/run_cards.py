@@ -1,0 +1,152 @@
+"""Runs as a page shows them: nested, with addresses, words for their state, and long texts cut."""
+
+from typing import Final
+
+from memory.pages.cards import Block, CallCard, Card, MessageCard, Reading
+from memory.pages.thread_query import STATUSES
+from memory.transcript.json_text import resolved
+from memory.transcript.model import SKIPPED, Message, Run, Text, ToolCall
+from memory.transcript.runs import RunPage
+from memory.transcript.stored import StoredRun
+from studio import ids
+from studio.render import Budget, markdown
+
+# characters of one text that a page shows before "show all"
+CUT: Final = 4_000
+CUT_PROSE: Final = 8_000
+# a longer JSON text is shown as it is stored until one asks for all of it: laying it out costs
+LAID_OUT: Final = 1_200
+_PREVIEW: Final = 120
+_STYLES: Final = {"text": "plain-text", "markdown": "plain-text", "json": "json"}
+
+# the class of a run that is not complete
+_STATES: Final = {
+    "RUNNING": "running",
+    "PENDING": "running",
+    "PAUSED": "paused",
+    "CANCELLED": "cancelled",
+    "ERROR": "failed",
+    "REGENERATED": "cancelled",
+}
+
+
+class Deck:
+    """Makes the cards of one page. Anchors are unique on it, and its Markdown shares one budget."""
+
+    def __init__(self, reading: Reading, owner: str | None) -> None:
+        self.reading = reading
+        self.owner = owner
+        self._budget = Budget()
+        self._anchors: dict[str, int] = {}
+
+    def deal(self, page: RunPage) -> list[Card]:
+        """Cards of a page in its order; a run whose parent is on the page goes inside that one."""
+        cards = {row.key: self._card(row, row.key in page.sent) for row in page.runs}
+        by_id = {row.run_id: row for row in reversed(page.runs) if row.run_id}
+        top = []
+        for row in page.runs:
+            parent = by_id.get(row.parent_run_id or "")
+            if parent is None or _leads_back(row, by_id):
+                top.append(cards[row.key])
+                if row.parent_run_id:
+                    cards[row.key].elsewhere = self._link(row.parent_run_id)
+            else:
+                inside = cards[parent.key].cards
+                # the row is newer than the copy that its parent may hold
+                inside[:] = [one for one in inside if one.run.run_id != row.run_id]
+                inside.insert(0 if self.reading.order == "newest" else len(inside), cards[row.key])
+        for card in top:
+            card.end_with_answer()
+        return top
+
+    def _card(self, row: StoredRun, sent: bool) -> Card:
+        run, address = row.run, self._run_address(row)
+        card = self._show(run, address)
+        card.href = self._link(run.run_id) if run.run_id else ""
+        card.json_href = address
+        card.too_large, card.sent = row.too_large, sent
+        card.left_out = not run.is_sub_run and run.status in SKIPPED
+        return card
+
+    def _show(self, run: Run, address: str) -> Card:
+        tone, words = STATUSES.get(run.status, ("", run.status.capitalize()[:20]))
+        card = Card(run, self._anchor("run", run.run_id), words=words, tone=tone, state=_STATES.get(run.status, ""))
+        card.speaker = self.owner if run.user_id is None else run.user_id
+        card.messages = [self._message(message, address) for message in run.messages]
+        card.note = self._block(run.note, address) if run.note else None
+        card.steps = [(step, self._block(step.text, address)) for step in run.steps]
+        card.cards = [self._show(member, address) for member in run.members]
+        card.waits = [(call.name, call.wants) for one in run.messages for call in one.calls if call.wants]
+        return card
+
+    def _message(self, message: Message, address: str) -> MessageCard:
+        return MessageCard(
+            message,
+            self._anchor("message", message.message_id),
+            self._block(message.text, address, CUT_PROSE if message.role == "assistant" else CUT),
+            self._block(message.reasoning, address) if message.reasoning else None,
+            [self._call(call, address) for call in message.calls],
+        )
+
+    def _call(self, call: ToolCall, address: str) -> CallCard:
+        args = self._block(call.args, address) if call.args else None
+        preview = " ".join(args.content[: _PREVIEW * 4].split())[:_PREVIEW] if args else ""
+        return CallCard(call, preview, args, self._block(call.result, address) if call.result else None)
+
+    def _block(self, text: Text, address: str, cut: int = CUT) -> Block:
+        flat = text.kind == "json" and len(text.value) > LAID_OUT
+        shown = resolved(text.value[: 6 * cut]) if flat else text.beginning(cut)
+        block = Block(
+            shown, _STYLES[text.kind], text.size, cut=len(shown) > cut or (flat and len(text.value) > 6 * cut)
+        )
+        if block.cut:
+            shown = block.content = _cut(shown, cut) if text.kind == "markdown" else shown[:cut]
+        if block.cut or flat:
+            block.href = f"{address}{'&' if '?' in address else '?'}part={text.path}"
+            block.part = self.reading.part(block.href)
+        if text.kind == "markdown" and shown and not self.reading.raw:
+            block.content, block.style = markdown(shown, self._budget), "prose"
+        return block
+
+    def _link(self, run_id: str) -> str:
+        """The address of the page that begins with a run, and its anchor there."""
+        key = ids.encode(run_id)
+        return f"{self.reading.link(run=key)}#run-{key}"
+
+    def _run_address(self, row: StoredRun) -> str:
+        # a page of many runs would spend its time in `reverse`
+        address = f"{self.reading.address}runs/{ids.encode(row.run_id or '')}/"
+        return address if row.run_id or row.position is None else f"{address}?at={row.position}"
+
+    def _anchor(self, kind: str, stored_id: str) -> str:
+        """The anchor of an id, with a number after it from its second time on the page; "" where there is no id."""
+        if not stored_id:
+            return ""
+        anchor = f"{kind}-{ids.encode(stored_id)}"
+        number = self._anchors[anchor] = self._anchors.get(anchor, 0) + 1
+        return anchor if number == 1 else f"{anchor}-{number}"
+
+
+def whole(text: Text, raw: bool) -> Block:
+    """A text to its end; Markdown is rendered while it is not too long for that."""
+    if text.kind == "markdown" and not raw:
+        return Block(markdown(text.value), "prose", text.size)
+    return Block(text.shown, _STYLES[text.kind], text.size)
+
+
+def _cut(text: str, cut: int) -> str:
+    """Cut prose at the end of a paragraph, if one ends in the second half of what fits."""
+    end = text.rfind("\n\n", cut // 2, cut)
+    return text[: end if end > 0 else cut]
+
+
+def _leads_back(row: StoredRun, by_id: dict[str, StoredRun]) -> bool:
+    """Whether a run is its own ancestor."""
+    seen = {row.run_id}
+    parent = by_id.get(row.parent_run_id or "")
+    while parent is not None:
+        if parent.run_id in seen:
+            return True
+        seen.add(parent.run_id)
+        parent = by_id.get(parent.parent_run_id or "")
+    return False

@@ -1,0 +1,88 @@
+"""Two people changed the same version of the settings: what each of them wants, field by field."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from memory.pages.settings_form import LABELS, words
+from studio.agents.memory_settings import FIELDS, Conflict, merge, values_of
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting in words: as it was, as they saved it, as I want it, and what comes of both."""
+
+    label: str
+    was: str
+    theirs: str
+    mine: str
+    merged: str
+    both: bool
+
+    @property
+    def by_them(self) -> bool:
+        return self.theirs != self.was
+
+    @property
+    def by_me(self) -> bool:
+        return self.mine != self.was
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Who saved meanwhile, and both states; `merged` lays my changes over theirs.
+
+    `base` is the version I started from, 0 where the form did not say it: then all that was posted
+    counts as mine. `restored` is the version I wanted back, 0 for a plain save.
+    """
+
+    who: str
+    at: datetime
+    version: int
+    base: int
+    restored: int
+    rows: list[Row]
+    merged: dict[str, Any]
+
+    @classmethod
+    def of(cls, conflict: Conflict, base: int, mine: dict[str, Any], restored: int = 0) -> "Clash":
+        was = conflict.base(base)
+        theirs = values_of(conflict.current)
+        latest = conflict.latest
+        # who restores a version wants all of it, also what they had not changed themselves
+        merged = merge({} if restored else was, theirs, mine)
+        return cls(
+            who=latest.actor if latest else "Somebody",
+            at=latest.created_at if latest else conflict.current.updated_at,
+            version=conflict.current.version,
+            base=base if was else 0,
+            restored=restored,
+            rows=_rows(was, theirs, mine, merged),
+            merged=merged,
+        )
+
+    @property
+    def overlap(self) -> bool:
+        """Whether both changed the same setting to different values."""
+        return any(row.both for row in self.rows)
+
+
+def _rows(was: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any], merged: dict[str, Any]) -> list[Row]:
+    rows = []
+    for name in FIELDS:
+        before = was.get(name, theirs[name])
+        wanted = mine.get(name, before)
+        if theirs[name] == wanted == before:
+            continue
+        both = wanted != theirs[name] and (not was or before not in (theirs[name], wanted))
+        rows.append(
+            Row(
+                LABELS[name],
+                words(name, before),
+                words(name, theirs[name]),
+                words(name, wanted),
+                words(name, merged[name]),
+                both,
+            )
+        )
+    return rows

@@ -1,0 +1,174 @@
+"""The query string of a list of threads: read, written, and told as chips."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from memory.index.threads import DEFAULT_SORT, SORTS, Filter
+from studio import ids
+
+PERIODS: Final = {
+    "24h": ("Last 24 hours", 86_400),
+    "7d": ("Last 7 days", 7 * 86_400),
+    "30d": ("Last 30 days", 30 * 86_400),
+    "90d": ("Last 90 days", 90 * 86_400),
+}
+# how a run may have ended: the tone of its badge, and the word
+STATUSES: Final = {
+    "COMPLETED": ("ok", "Completed"),
+    "ERROR": ("bad", "Error"),
+    "PAUSED": ("warn", "Paused"),
+    "CANCELLED": ("warn", "Cancelled"),
+    "RUNNING": ("", "Running"),
+    "PENDING": ("", "Pending"),
+    "REGENERATED": ("", "Regenerated"),
+}
+LONGEST: Final = 200
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SECONDS: Final = re.compile(r"-?\d{1,18}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter that is on: what it says, and the query string without it."""
+
+    text: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadQuery:
+    """What a list is asked for. `since` and `until` are days, `2026-11-22` (both included, UTC), or epoch seconds."""
+
+    user: str | None = None
+    q: str = ""
+    status: str = ""
+    active: str = ""
+    since: str = ""
+    until: str = ""
+    errors: bool = False
+    shared: bool = False
+    sort: str = DEFAULT_SORT
+
+    @classmethod
+    def read(cls, data: QueryDict) -> "ThreadQuery":
+        """Read a query string or a form; raises ValueError for what no page of ours would send."""
+        if any("\x00" in value for _, values in data.lists() for value in values):
+            raise ValueError("NUL")
+        user, active, sort = data.get("user", ""), data.get("active", ""), data.get("sort", "")
+        found = cls(
+            # a form sends what was typed; only an id that begins with ~ has to be written as we do
+            user=(ids.decode(user) if user.startswith("~") else user) if user else None,
+            q=" ".join(data.get("q", "").split())[:LONGEST],
+            status=data.get("status", "")[:LONGEST],
+            active=active if active in PERIODS else "",
+            since=data.get("since", ""),
+            until=data.get("until", ""),
+            errors=data.get("errors") == "1",
+            shared=data.get("shared") == "1",
+            sort=sort if sort in SORTS else DEFAULT_SORT,
+        )
+        found.filter(0)
+        return found
+
+    def filter(self, now: int) -> Filter:
+        """Resolve days and periods against `now`, in epoch seconds."""
+        since = _seconds(self.since, timedelta())
+        if self.active:
+            start = now - PERIODS[self.active][1]
+            since = start if since is None else max(since, start)
+        until = _seconds(self.until, timedelta(days=1))
+        return Filter(self.user, self.q, self.status, since, until, self.errors, self.shared)
+
+    def fixed(self, now: int) -> "ThreadQuery":
+        """The same threads when it is asked again later: periods become seconds."""
+        filter = self.filter(now)
+        return replace(
+            self,
+            active="",
+            since="" if filter.since is None else str(filter.since),
+            until="" if filter.until is None else str(filter.until),
+        )
+
+    def fields(self) -> dict[str, str]:
+        """What differs from a list of everything, as form fields."""
+        values: dict[str, Any] = {
+            "q": self.q,
+            "user": None if self.user is None else ids.encode(self.user),
+            "status": self.status,
+            "active": self.active,
+            "since": self.since,
+            "until": self.until,
+            "errors": "1" if self.errors else "",
+            "shared": "1" if self.shared else "",
+            "sort": "" if self.sort == DEFAULT_SORT else self.sort,
+        }
+        return {name: value for name, value in values.items() if value}
+
+    def encoded(self, **changes: Any) -> str:
+        """Write it as `?…`, with changes; empty when a list of everything is asked for."""
+        fields = (replace(self, **changes) if changes else self).fields()
+        return f"?{urlencode(fields)}" if fields else ""
+
+    @property
+    def is_filtered(self) -> bool:
+        return self != ThreadQuery(sort=self.sort)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a filter is on that the short form hides."""
+        return bool(self.since or self.until or self.user is not None)
+
+    def typed_user(self) -> str:
+        """The user as a text field holds it; what a field would change is written as in a URL."""
+        user = self.user or ""
+        return user if user and user.isprintable() and not user.startswith("~") else self.fields().get("user", "")
+
+    def chips(self) -> list[Chip]:
+        named = {
+            "user": f"User: {name_of_user(self.user or '')}",
+            "q": f"“{self.q}”",
+            "status": f"Last run: {STATUSES.get(self.status, ('', self.status))[1]}",
+            "active": f"Active: {PERIODS.get(self.active, ('', 0))[0].lower()}",
+            "since": f"From {_day_or_time(self.since)}",
+            "until": f"Until {_day_or_time(self.until)}",
+            "errors": "Has errors",
+            "shared": "Shared",
+        }
+        empty = ThreadQuery()
+        return [
+            Chip(text, self.encoded(**{name: getattr(empty, name)}))
+            for name, text in named.items()
+            if getattr(self, name) != getattr(empty, name)
+        ]
+
+
+def name_of_user(user_id: str) -> str:
+    """A user's id as a person can see it: ids may be empty, or nothing but spaces."""
+    shown = " ".join(user_id[:1000].split())
+    return (shown if len(shown) <= 120 else shown[:119] + "…") or ("(empty id)" if not user_id else "(blank id)")
+
+
+def _seconds(text: str, past: timedelta) -> int | None:
+    """Read a day, as its first second plus `past`, or seconds as they are; "" is None."""
+    if not text:
+        return None
+    if _DAY.fullmatch(text):
+        day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+        return int(day.timestamp() + past.total_seconds())
+    if _SECONDS.fullmatch(text):
+        return int(text)
+    raise ValueError("not a day")
+
+
+def _day_or_time(text: str) -> str:
+    if not _SECONDS.fullmatch(text):
+        return text
+    try:
+        return f"{datetime.fromtimestamp(int(text), UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return text

@@ -1,0 +1,107 @@
+"""Tool calls of a run: each with its result, found by tool_call_id, and with what `tools[]` knows of it."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from memory.transcript.content import field_media, text_and_media
+from memory.transcript.model import Text, ToolCall
+from memory.transcript.values import amount, as_json, record, string
+
+MakeText = Callable[[str, str], Text]
+# what a paused run waits for: the field that asks, the field that answers, and the words
+_WAITS: Final = (
+    ("requires_confirmation", "confirmed", "a confirmation"),
+    ("requires_user_input", "answered", "an answer from the user"),
+    ("external_execution_required", "result", "a result from outside"),
+)
+
+
+def read_calls(
+    stored: list[Any], results: dict[str, deque[dict[str, Any]]], used: set[int], text: MakeText
+) -> list[ToolCall]:
+    """Read the calls of one message; a result that is taken from `results` is put into `used`."""
+    calls = []
+    for one in stored:
+        if not isinstance(one, dict):
+            continue
+        function = record(one.get("function"))
+        ids = [string(one.get(name)) for name in ("tool_call_id", "id", "call_id")]
+        call_id = next((i for i in ids if results.get(i)), ids[0] or ids[1])
+        result = results[call_id].popleft() if results.get(call_id) else None
+        if result is None and (one.get("role") == "tool" or ("content" in one and "function" not in one)):
+            result = one  # a result without its call
+        name = function.get("name") or one.get("name") or one.get("tool_name") or record(result).get("tool_name")
+        call = ToolCall(call_id, string(name)[:200], _json_text(_args(one, result), text))
+        if result is not None:
+            used.add(id(result))
+            _take_result(call, result.get("content"), text)
+            call.media += field_media(result)
+            call.status = "error" if result.get("tool_call_error") is True else "ok"
+            call.seconds = _seconds(result)
+        calls.append(call)
+    return calls
+
+
+def pair(calls: list[ToolCall], tools: list[Any], status: str, text: MakeText) -> list[ToolCall]:
+    """Add to each call what the run's `tools[]` says; returns the calls that no message holds."""
+    by_id: dict[str, deque[ToolCall]] = defaultdict(deque)
+    for call in calls:
+        by_id[call.call_id].append(call)
+    extra = []
+    for tool in tools:
+        if not isinstance(tool, dict):
+            continue
+        call_id = string(tool.get("tool_call_id"))
+        if by_id[call_id]:
+            call = by_id[call_id].popleft()
+        else:
+            call = ToolCall(call_id, string(tool.get("tool_name"))[:200], _json_text(tool.get("tool_args"), text))
+            extra.append(call)
+        _merge(call, tool, status, text)
+    return extra
+
+
+def _merge(call: ToolCall, tool: dict[str, Any], status: str, text: MakeText) -> None:
+    seconds = _seconds(tool)
+    call.seconds = call.seconds if seconds is None else seconds
+    call.name = call.name or string(tool.get("tool_name"))[:200]
+    call.child_run_id = string(tool.get("child_run_id"))
+    if not call.args and tool.get("tool_args"):
+        call.args = _json_text(tool["tool_args"], text)
+    if call.result is None and tool.get("result") is not None:
+        _take_result(call, tool["result"], text)
+        call.status = "ok"
+    if tool.get("tool_call_error") is True:
+        call.status = "error"
+    for asks, answers, words in _WAITS:
+        if tool.get(asks) is True and tool.get(answers) in (None, False) and call.result is None:
+            refused = tool.get(answers) is False or status != "PAUSED"
+            call.status = ("refused" if tool.get(answers) is False else "none") if refused else "waiting"
+            call.wants = "" if refused else words
+
+
+def _take_result(call: ToolCall, content: Any, text: MakeText) -> None:
+    value, kind, media = text_and_media(content)
+    call.result = text(value, "json" if kind == "json" or value.lstrip()[:1] in ("{", "[") else "text")
+    call.media += media
+
+
+def _args(call: dict[str, Any], result: dict[str, Any] | None) -> Any:
+    """The arguments, from the first place that has some."""
+    places = ((call.get("function"), "arguments"), (call, "arguments"), (call, "input"), (call, "tool_args"))
+    for holder, name in (*places, (result, "tool_args")):
+        value = record(holder).get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def _json_text(value: Any, text: MakeText) -> Text:
+    if value is None or value == "":
+        return text("", "json")
+    return text(string(value) if isinstance(value, str) else as_json(value), "json")
+
+
+def _seconds(holder: dict[str, Any]) -> float | None:
+    return amount(record(holder.get("metrics")), "duration", "time")

@@ -1,0 +1,149 @@
+"""What a stored run is to a reader: plain values, every one of them checked by `parse`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from memory.transcript.json_text import LONGEST, reindent
+
+# Statuses that Agno leaves out of what it sends to the model; the last one since 3.x.
+SKIPPED = frozenset({"PAUSED", "CANCELLED", "ERROR", "REGENERATED"})
+
+
+@dataclass
+class Text:
+    """A stored text. `path` finds it again within its run; `kind` is text, markdown or json."""
+
+    value: str
+    path: str
+    kind: str = "text"
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes in UTF-8."""
+        return len(self.value) if self.value.isascii() else len(self.value.encode("utf-8", "replace"))
+
+    @property
+    def shown(self) -> str:
+        """The text as one reads it: JSON indented, its escapes resolved."""
+        return self.beginning()
+
+    def beginning(self, enough: int = LONGEST * 20) -> str:
+        """At least the first `enough` characters of what is shown, where there are so many."""
+        return reindent(self.value, enough) if self.kind == "json" else self.value
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+
+@dataclass
+class Media:
+    """A picture, recording, film or file: what it is and how large, never its bytes.
+
+    `size` is in bytes, None where only a reference is stored, which is then in `source`.
+    """
+
+    kind: str
+    mime: str = ""
+    name: str = ""
+    size: int | None = None
+    source: str = ""
+
+
+@dataclass
+class ToolCall:
+    """A call and its result. `status` is ok, error, waiting, refused or none (no result is stored)."""
+
+    call_id: str
+    name: str
+    args: Text
+    result: Text | None = None
+    status: str = "none"
+    seconds: float | None = None
+    child_run_id: str = ""
+    media: list[Media] = field(default_factory=list)
+    wants: str = ""
+
+    @property
+    def size(self) -> int:
+        return self.result.size if self.result else 0
+
+
+@dataclass
+class Message:
+    """One message. `role` is user, assistant, system, tool or whatever else was stored."""
+
+    message_id: str
+    role: str
+    text: Text
+    created_at: int | None = None
+    name: str = ""
+    reasoning: Text | None = None
+    media: list[Media] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+
+
+@dataclass
+class Step:
+    """One step of a workflow's run."""
+
+    name: str
+    executor: str
+    text: Text
+    failed: bool = False
+    run_id: str = ""
+
+
+@dataclass
+class Run:
+    """One run. `problem` says why it cannot be shown; `size` is of its JSON text, in bytes."""
+
+    run_id: str = ""
+    parent_run_id: str = ""
+    kind: str = "agent"
+    name: str = ""
+    owned: bool = False  # whether it names its agent or team; Agno reads no other
+    user_id: str | None = None
+    status: str = ""
+    created_at: int | None = None
+    model: str = ""
+    provider: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    seconds: float | None = None
+    first_token_seconds: float | None = None
+    messages: list[Message] = field(default_factory=list)
+    hidden: int = 0  # messages that are copies of earlier turns
+    unread: int = 0  # messages, calls and steps beyond those that are shown
+    steps: list[Step] = field(default_factory=list)
+    media: list[Media] = field(default_factory=list)
+    note: Text | None = None  # why it failed or was cancelled
+    members: list["Run"] = field(default_factory=list)
+    problem: str = ""
+    size: int = 0
+
+    @property
+    def is_sub_run(self) -> bool:
+        return bool(self.parent_run_id)
+
+    def texts(self) -> Iterator[Text]:
+        """Every text of the run and of the runs inside it, each with a path of its own."""
+        if self.note:
+            yield self.note
+        for message in self.messages:
+            yield message.text
+            if message.reasoning:
+                yield message.reasoning
+            for call in message.calls:
+                yield call.args
+                if call.result:
+                    yield call.result
+        for step in self.steps:
+            yield step.text
+        for member in self.members:
+            yield from member.texts()
+
+    def find(self, path: str) -> Text | None:
+        return next((text for text in self.texts() if text.path == path), None)

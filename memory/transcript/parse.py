@@ -1,0 +1,215 @@
+"""A run's JSON text as values that a page can show. Nothing in it is trusted to be there or of its type.
+
+Pure, and never raises: a run that cannot be read is a Run with a `problem`.
+"""
+
+import json
+from collections import defaultdict, deque
+from typing import Any, Final
+
+from memory.transcript.calls import pair, read_calls
+from memory.transcript.content import field_media, text_and_media
+from memory.transcript.model import Message, Run, Step
+from memory.transcript.text_ids import Paths
+from memory.transcript.values import amount, as_json, count, first, items, record, string, whole
+
+_LONGEST_INTEGER: Final = 4_000  # digits; Python itself refuses to write more than 4,300
+_DEEPEST_MEMBER: Final = 6
+_ROLES: Final = {"model": "assistant", "ai": "assistant", "human": "user", "developer": "system", "function": "tool"}
+_FAILED: Final = ("ERROR", "CANCELLED")
+
+
+def parse_run(text: str | None, size: int | None = None) -> Run:
+    """Read a run from JSON text; `size` is of that text in bytes, counted here when not given."""
+    size = len((text or "").encode("utf-8", "replace")) if size is None else size
+    try:
+        value = json.loads(text or "", parse_int=_integer)
+    except RecursionError:
+        return Run(problem="It is nested too deeply to be read.", size=size)
+    except ValueError:
+        return Run(problem="It is not JSON.", size=size)
+    if not isinstance(value, dict):
+        return Run(problem=f"It is {_TYPES[type(value)]}, not an object.", size=size)
+    try:
+        return _run(value, size)
+    except (RecursionError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        return Run(
+            run_id=string(value.get("run_id")),
+            problem=f"It has a shape that the studio cannot read ({type(error).__name__}).",
+            size=size,
+        )
+
+
+_TYPES: Final = {
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+}
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
+
+
+def _run(value: dict[str, Any], size: int, paths: Paths | None = None, depth: int = 0) -> Run:
+    paths = paths or Paths()
+    metrics = record(value.get("metrics"))
+    run = Run(
+        run_id=string(value.get("run_id")),
+        parent_run_id=string(value.get("parent_run_id")),
+        kind="team" if value.get("team_id") else "workflow" if _is_workflow(value) else "agent",
+        name=first(value, "agent_name", "team_name", "workflow_name", "agent_id", "team_id", "workflow_id"),
+        owned="agent_id" in value or "team_id" in value,
+        user_id=string(value.get("user_id")) if isinstance(value.get("user_id"), str) else None,
+        status=string(value.get("status")).upper()[:40],
+        created_at=whole(value.get("created_at")),
+        model=string(value.get("model")) or first(record(value.get("model")), "id", "name"),
+        provider=string(value.get("model_provider")),
+        input_tokens=count(metrics, "input_tokens", "prompt_tokens"),
+        output_tokens=count(metrics, "output_tokens", "completion_tokens"),
+        cached_tokens=count(metrics, "cache_read_tokens", "cached_tokens"),
+        reasoning_tokens=count(metrics, "reasoning_tokens"),
+        seconds=amount(metrics, "duration", "time"),
+        first_token_seconds=amount(metrics, "time_to_first_token"),
+        size=size,
+    )
+    run.messages, run.hidden = _messages(value, paths)
+    calls = [call for message in run.messages for call in message.calls]
+    extra = paths.take(pair(calls, items(value.get("tools")), run.status, paths.text))
+    if extra:
+        last = run.messages[-1] if run.messages else None
+        place = len(run.messages) - bool(last and last.role == "assistant" and last.text and not last.calls)
+        run.messages.insert(place, Message("", "assistant", paths.text(""), calls=extra))
+    run.steps = _steps(value.get("step_results"), paths)
+    _outside_of_messages(run, value, paths)
+    inside = [*items(value.get("member_responses")), *items(value.get("step_executor_runs"))]
+    inside += [value["workflow_agent_run"]] if value.get("workflow_agent_run") else []
+    for member in paths.take(inside):
+        if isinstance(member, dict) and depth < _DEEPEST_MEMBER:
+            run.members.append(_run(member, 0, paths, depth + 1))
+        elif member:
+            run.members.append(Run(problem="A run inside this one cannot be shown here."))
+    run.unread = 0 if depth else paths.unread
+    return run
+
+
+def _is_workflow(value: dict[str, Any]) -> bool:
+    return bool(value.get("workflow_id")) and not value.get("agent_id") and not value.get("agent_name")
+
+
+def _messages(value: dict[str, Any], paths: Paths) -> tuple[list[Message], int]:
+    """Messages in stored order with results put beside their calls, and how many were copies of earlier turns."""
+    stored = items(value.get("messages"))
+    copies = [one for one in stored if isinstance(one, dict) and one.get("from_history") is True]
+    own = paths.take([one for one in stored if not (isinstance(one, dict) and one.get("from_history") is True)])
+    results: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
+    for one in own:
+        for result in _results(one):
+            results[string(result.get("tool_call_id"))].append(result)
+    used: set[int] = set()
+    messages: list[Message] = []
+    for one in own:
+        if _role(one) == "tool":
+            left = paths.take([result for result in _results(one) if id(result) not in used])
+            calls = [call for result in left for call in read_calls([result], {}, used, paths.text)]
+            if calls:
+                messages.append(Message(string(one.get("id")), "tool", paths.text(""), calls=calls))
+        elif isinstance(one, dict):
+            messages.append(_message(one, results, used, paths))
+        elif one is not None:
+            messages.append(Message("", "unknown", paths.text(as_json(one), "json")))
+    return messages, len(copies)
+
+
+def _results(message: Any) -> list[dict[str, Any]]:
+    """Tool results in a message; some providers put several into one."""
+    if _role(message) != "tool":
+        return []
+    several = [one for one in items(message.get("tool_calls")) if isinstance(one, dict) and "content" in one]
+    return several or [message]
+
+
+def _role(message: Any) -> str:
+    if not isinstance(message, dict):
+        return ""
+    role = string(message.get("role")).lower()[:40]
+    return _ROLES.get(role, role or "unknown")
+
+
+def _message(one: dict[str, Any], results: dict[str, deque[dict[str, Any]]], used: set[int], paths: Paths) -> Message:
+    role = _role(one)
+    text, kind, media = text_and_media(one.get("content"))
+    reasoning = string(one.get("reasoning_content"))
+    return Message(
+        string(one.get("id")),
+        role,
+        paths.text(text, "markdown" if role == "assistant" and kind == "text" else kind),
+        whole(one.get("created_at")),
+        string(one.get("name"))[:200],
+        paths.text(reasoning) if reasoning else None,
+        [*media, *field_media(one)],
+        read_calls(paths.take(items(one.get("tool_calls"))), results, used, paths.text),
+    )
+
+
+def _outside_of_messages(run: Run, value: dict[str, Any], paths: Paths) -> None:
+    """Show what no message holds: the input, the answer, why the run failed, and media that it made."""
+    given = value.get("input")
+    given_text, given_kind, media = text_and_media(
+        given["input_content"] if isinstance(given, dict) and "input_content" in given else given
+    )
+    media += field_media(record(given))
+    if (given_text or media) and not any(message.role == "user" for message in run.messages):
+        place = 1 if run.messages and run.messages[0].role == "system" else 0
+        run.messages.insert(place, Message("", "user", paths.text(given_text, given_kind), media=media))
+    run.media = field_media(value)
+    reasoning = string(value.get("reasoning_content"))
+    answer, kind, _ = text_and_media(value.get("content"))
+    answers = [message for message in run.messages if message.role == "assistant" and message.text]
+    if run.status in _FAILED:
+        reason = answer or _reason(value)
+        if reason and not any(message.text.value == reason for message in answers):
+            run.note = paths.text(reason, kind if answer else "text")
+    elif answer and not answers:
+        kind = "markdown" if kind == "text" else kind
+        answers = [Message("", "assistant", paths.text(answer, kind), whole(value.get("created_at")))]
+        run.messages += answers
+    if reasoning and answers and not any(message.reasoning for message in run.messages):
+        answers[-1].reasoning = paths.text(reasoning)
+
+
+def _reason(value: dict[str, Any]) -> str:
+    """Why a run ended, from its last event that says so."""
+    for event in reversed(items(value.get("events"))):
+        reason = record(event).get("reason") or record(event).get("error")
+        if not reason and "error" in string(record(event).get("event")).lower():
+            reason = record(event).get("content")
+        if string(reason):
+            return string(reason)
+    return ""
+
+
+def _steps(value: Any, paths: Paths, depth: int = 0) -> list[Step]:
+    """Steps of a workflow in order, those inside another after it."""
+    steps: list[Step] = []
+    for one in paths.take(items(value)):
+        if isinstance(one, list):
+            steps += _steps(one, paths, depth + 1) if depth < _DEEPEST_MEMBER else []
+        elif isinstance(one, dict):
+            text, kind, _ = text_and_media(one.get("content"))
+            failed = one.get("success") is False or bool(one.get("error"))
+            error = string(one.get("error"))
+            steps.append(
+                Step(
+                    first(one, "step_name", "step_id"),
+                    first(one, "executor_name", "executor_type"),
+                    paths.text(error if failed and error else text, "text" if failed and error else kind),
+                    failed,
+                    string(one.get("step_run_id")),
+                )
+            )
+            steps += _steps(one.get("steps"), paths, depth + 1) if depth < _DEEPEST_MEMBER else []
+    return steps

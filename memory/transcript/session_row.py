@@ -1,0 +1,50 @@
+"""What a thread's own row says beside its runs."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import sql
+
+from memory.query import fetch
+from memory.transcript.values import items, string
+
+_LONGEST: Final = 8_000
+
+_SUMMARY: Final = """
+    select left(s.summary ->> 'summary', {longest}) as text, s.summary ->> 'updated_at' as at,
+        case when pg_column_size(s.summary -> 'topics') < {longest} then (s.summary -> 'topics')::text end as topics
+    from agno_sessions s where s.session_id = %(session_id)s and jsonb_typeof(s.summary) = 'object'"""
+
+# all columns but runs
+_ROW: Final = """
+    select jsonb_build_object('session_id', s.session_id, 'session_type', s.session_type, 'agent_id', s.agent_id,
+        'team_id', s.team_id, 'workflow_id', s.workflow_id, 'user_id', s.user_id, 'session_data', s.session_data,
+        'agent_data', s.agent_data, 'team_data', s.team_data, 'workflow_data', s.workflow_data,
+        'metadata', s.metadata, 'summary', s.summary, 'created_at', s.created_at, 'updated_at', s.updated_at
+    )::text as text from agno_sessions s where s.session_id = %(session_id)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    text: str
+    topics: list[str]
+    at: str
+
+
+def get_summary(session_id: str) -> Summary | None:
+    """Read what Agno wrote as the thread's summary; None where it holds no text."""
+    rows = fetch(sql.SQL(_SUMMARY).format(longest=sql.Literal(_LONGEST)), {"session_id": session_id})
+    if not rows or not string(rows[0]["text"]).strip():
+        return None
+    try:
+        topics = [topic for one in items(json.loads(rows[0]["topics"] or "[]")) if (topic := string(one))]
+    except (ValueError, RecursionError):
+        topics = []
+    return Summary(rows[0]["text"], topics[:20], string(rows[0]["at"])[:40])
+
+
+def get_row(session_id: str) -> str | None:
+    """Read the thread's row without its runs, as JSON text."""
+    rows = fetch(sql.SQL(_ROW), {"session_id": session_id})
+    return rows[0]["text"] if rows else None

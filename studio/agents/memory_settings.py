@@ -1,0 +1,120 @@
+"""Memory settings of an agent: save with a version, restore, and never lose somebody's change."""
+
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils.functional import cached_property
+
+from studio.audit.record import Actor, record
+from studio.models import Agent, MemorySettings, MemorySettingsVersion
+
+FIELDS: Final = ("session_storage", "num_history_runs", "max_tool_calls_from_history", "session_summaries")
+RUNS: Final = (1, 1000)
+TOOL_CALLS: Final = (0, 10_000)
+
+
+class Conflict(Exception):
+    """Somebody saved after the version that the change was made from; `current` is what is saved."""
+
+    def __init__(self, current: MemorySettings) -> None:
+        super().__init__(f"saved meanwhile as version {current.version}")
+        self.current = current
+
+    @cached_property
+    def latest(self) -> MemorySettingsVersion | None:
+        """Who saved the current version, and when; None for an agent that has no versions yet."""
+        return _version(self.current.agent_id, self.current.version)
+
+    def base(self, version: int) -> dict[str, Any]:
+        """Return the values that the change was made from, empty where no such version was saved."""
+        row = _version(self.current.agent_id, version) if version < self.current.version else None
+        return dict(row.values) if row else {}
+
+
+def values_of(settings: MemorySettings) -> dict[str, Any]:
+    return {field: getattr(settings, field) for field in FIELDS}
+
+
+def defaults() -> dict[str, Any]:
+    """Return what a new agent starts with."""
+    return values_of(MemorySettings())
+
+
+def create(actor: Actor, agent: Agent) -> MemorySettings:
+    """Give a new agent its default settings, as version 1."""
+    settings = MemorySettings.objects.create(agent=agent)
+    _keep_version(actor, settings, {})
+    return settings
+
+
+def save(
+    actor: Actor, agent: Agent, values: dict[str, Any], version: int, *, action: str = "settings.save"
+) -> MemorySettings:
+    """Save checked values on top of `version` and return the settings.
+
+    Any subset of FIELDS may be given; what is not given stays. Nothing changed means nothing is
+    written. Raises Conflict when `version` is no longer the current one, and ValidationError for
+    values out of range.
+    """
+    with transaction.atomic():
+        settings = MemorySettings.objects.select_for_update().get(agent=agent)
+        if settings.version != version:
+            raise Conflict(settings)
+        before = values_of(settings)
+        changes = {
+            name: [before[name], values[name]] for name in FIELDS if name in values and values[name] != before[name]
+        }
+        if not changes:
+            return settings
+        for name, (_, after) in changes.items():
+            setattr(settings, name, after)
+        settings.version += 1
+        settings.full_clean(exclude=["agent"])
+        settings.save()
+        _keep_version(actor, settings, changes)
+        record(
+            actor,
+            action,
+            agent=agent,
+            object=f"v{settings.version}",
+            data={"changes": changes, "version": settings.version},
+        )
+    return settings
+
+
+def restore(actor: Actor, agent: Agent, old: int, version: int) -> MemorySettings:
+    """Save the values of version `old` again, as a new version; raises MemorySettingsVersion.DoesNotExist."""
+    return save(actor, agent, values_at(agent, old), version, action="settings.restore")
+
+
+def values_at(agent: Agent, version: int) -> dict[str, Any]:
+    """Return the values that were saved as `version`; raises MemorySettingsVersion.DoesNotExist."""
+    return dict(MemorySettingsVersion.objects.get(agent=agent, version=version).values)
+
+
+def versions(agent: Agent, *, below: int | None = None, limit: int = 10) -> list[MemorySettingsVersion]:
+    """Return saved versions, newest first, at most `limit`; `below` continues under a version."""
+    rows = MemorySettingsVersion.objects.filter(agent=agent)
+    return list((rows if below is None else rows.filter(version__lt=below)).order_by("-version")[:limit])
+
+
+def merge(base: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, Any]:
+    """Lay the values I changed since `base` over what somebody else saved; both keep their changes.
+
+    Where both changed the same setting, mine stands: the form shows it before anything is saved.
+    """
+    return {**theirs, **{name: value for name, value in mine.items() if name not in base or base[name] != value}}
+
+
+def _version(agent_id: str, version: int) -> MemorySettingsVersion | None:
+    return MemorySettingsVersion.objects.filter(agent_id=agent_id, version=version).first()
+
+
+def _keep_version(actor: Actor, settings: MemorySettings, changes: dict[str, Any]) -> None:
+    MemorySettingsVersion.objects.create(
+        agent_id=settings.agent_id,
+        version=settings.version,
+        values=values_of(settings),
+        changes=changes,
+        actor=actor.name[:200],
+    )

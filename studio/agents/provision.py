@@ -1,0 +1,112 @@
+"""Make and remove agents: the row, the schema with its tables, and the audit event, or nothing of it."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import IntegrityError, OperationalError, ProgrammingError, connection, transaction
+from django.db.migrations.exceptions import MigrationSchemaMissing
+from psycopg import sql
+
+from studio.agents import database_role, memory_settings
+from studio.audit.record import Actor, record
+from studio.ids import is_agent_id, new_agent_id, schema_name
+from studio.models import Agent, MemorySettings
+
+EDITABLE = ("name", "icon", "description", "framework", "model_provider", "model_name", "instructions", "status")
+
+# The app whose tables an agent's schema has. Migrations of the others would be recorded there, and do
+# nothing but take a second for each agent.
+TABLES_OF = "memory"
+
+# Ids that are words in the studio's own addresses: /agents/new/ and /api/agents/list.
+RESERVED = frozenset({"list", "new"})
+
+
+class Refused(Exception):
+    """The agent cannot be made as asked; the message says why and what to do."""
+
+
+def create_agent(actor: Actor, *, agent_id: str = "", **fields: Any) -> Agent:
+    """Create an agent with its schema, tables and default memory settings, in one transaction.
+
+    `agent_id` is made by us when empty. Raises Refused for an id that is not allowed or whose
+    schema name is taken.
+    """
+    agent_id = agent_id or new_agent_id()
+    if not is_agent_id(agent_id):
+        raise Refused(
+            "Use 1 to 58 lower-case letters, digits, hyphens and underscores for the id,"
+            " and begin and end it with a letter or digit."
+        )
+    if agent_id in RESERVED:
+        raise Refused(f"The id {agent_id} is a word in the studio's own addresses. Choose another.")
+    agent = Agent(id=agent_id, schema_name=schema_name(agent_id), **fields)
+    try:
+        with transaction.atomic():
+            agent.save(force_insert=True)
+            _create_schema(agent.schema_name)
+            memory_settings.create(actor, agent)
+            database_role.ensure(agent)
+            record(actor, "agent.create", agent=agent, object=agent.name)
+    except (IntegrityError, ProgrammingError, ValidationError) as error:
+        if _is_taken(agent.schema_name):
+            raise Refused(f"The id {agent_id} is taken, or differs from another only in - and _.") from error
+        raise
+    return agent
+
+
+def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]]:
+    """Save changed fields of an agent and return them as {field: [before, after]}."""
+    changes = {
+        name: [getattr(agent, name), fields[name]]
+        for name in EDITABLE
+        if name in fields and fields[name] != getattr(agent, name)
+    }
+    if not changes:
+        return {}
+    with transaction.atomic():
+        for name, (_, after) in changes.items():
+            setattr(agent, name, after)
+        agent.save(update_fields=list(changes))
+        if "framework" in changes:
+            database_role.ensure(agent) if agent.is_agno else database_role.close(agent)
+        record(actor, "agent.edit", agent=agent, object=agent.name, data={"changes": changes})
+    return changes
+
+
+def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = None) -> None:
+    """Drop the agent's schema with all its threads, and its row; the audit log keeps the event."""
+    with transaction.atomic():
+        # somebody who saves its settings holds this row when they come to the audit log's lock
+        MemorySettings.objects.select_for_update().filter(agent=agent).first()
+        database_role.close(agent)
+        with connection.cursor() as cursor:
+            cursor.execute("set local statement_timeout = '60s'")
+            cursor.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(agent.schema_name)))
+        database_role.drop(agent)
+        # last, as everybody who changes anything waits for the audit log's lock
+        record(actor, "agent.remove", agent=agent, object=agent.name, data={"counts": counts or {}})
+        agent.delete()
+
+
+def migrate(schema: str) -> None:
+    """Run the migrations that an agent's schema lacks."""
+    call_command("migrate_schemas", TABLES_OF, tenant=True, schema_name=schema, interactive=False, verbosity=0)
+
+
+def _is_taken(schema: str) -> bool:
+    """Tell whether an agent has the schema, or the database has it without an agent."""
+    with connection.cursor() as cursor:
+        cursor.execute("select exists (select from pg_catalog.pg_namespace where nspname = %s)", [schema])
+        return bool(cursor.fetchone()[0]) or Agent.objects.filter(schema_name=schema).exists()
+
+
+def _create_schema(name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
+    try:
+        migrate(name)
+    except MigrationSchemaMissing as error:
+        # the first table could not be made, for example on a full disk: the database's fault, not the request's
+        raise OperationalError(str(error)) from error

@@ -1,0 +1,143 @@
+"""The agents: list, create, edit, remove, and how each is reached."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.forms.models import model_to_dict
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import cache_control
+
+from studio.agents import connection, database_role, listing, provision
+from studio.agents.forms import AgentForm, NewAgentForm
+from studio.agents.provision import Refused
+from studio.agents.sidebar import Neighbour
+from studio.compress import compressed
+from studio.people import confirm, guard
+from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx
+
+SEARCH = 120  # characters
+SIDE = "side-agents"
+
+
+@get_only
+def home(request: AppRequest) -> HttpResponse:
+    return redirect("agents")
+
+
+@get_only
+def agent(request: AppRequest, agent_id: str) -> HttpResponse:
+    guard.get_agent(request, agent_id)
+    return redirect("memory", agent_id)
+
+
+@compressed
+@get_only
+@vary_on_htmx
+def agents(request: AppRequest) -> HttpResponse:
+    """The list, searched and paged; the sidebar asks here too, for the names alone."""
+    q = request.GET.get("q", "").strip()[:SEARCH]
+    if "\x00" in q:
+        raise BadRequest("NUL in the search")
+    seen = guard.visible_agents(request.user)
+    page = listing.page(seen, q=q, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
+    ctx: dict[str, Any] = {"q": q, "page": page}
+    name = "studio/agents.html"
+    if request.htmx.target == SIDE:
+        name, ctx["found"] = "studio/_side_agents.html", [Neighbour.of(a) for a in page.agents[: guard.SIDEBAR]]
+    else:
+        held = listing.figures(page.agents)
+        ctx["rows"] = [(agent, held.get(agent.pk)) for agent in page.agents]
+        if is_fragment(request):
+            name = "studio/_agents.html"
+    return render(request, name, ctx)
+
+
+@compressed
+@get_or_post
+def agent_new(request: AppRequest) -> HttpResponse:
+    guard.require(request, "admin")
+    form = NewAgentForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = provision.create_agent(
+                guard.actor_of(request), agent_id=form.cleaned_data["agent_id"], **form.values()
+            )
+        except Refused as error:
+            form.add_error("agent_id", str(error))
+        else:
+            messages.success(request, f"Created {made.name}.")
+            return see_other("memory", made.pk)
+    return render(request, "studio/agent_new.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@compressed
+@get_or_post
+def agent_edit(request: AppRequest, agent_id: str) -> HttpResponse:
+    agent = guard.get_agent(request, agent_id, "admin")
+    saved = model_to_dict(agent, provision.EDITABLE)
+    form = AgentForm(request.POST if request.method == "POST" else None, initial=saved)
+    if request.method == "POST" and form.is_valid():
+        changed = provision.edit_agent(guard.actor_of(request), agent, **form.values())
+        messages.success(request, "Saved." if changed else "Nothing was changed.")
+        return see_other("memory", agent_id)
+    return render(request, "studio/agent_edit.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@compressed
+@get_only
+def agent_remove(request: AppRequest, agent_id: str) -> HttpResponse:
+    """Show what will be lost, and ask for the id."""
+    agent = guard.get_agent(request, agent_id, "admin")
+    return render(request, "studio/agent_remove.html", {"counts": listing.holdings(agent)})
+
+
+@post_only
+def agent_remove_now(request: AppRequest, agent_id: str) -> HttpResponse:
+    agent = guard.get_agent(request, agent_id, "admin")
+    counts = listing.holdings(agent)
+    if request.POST.get("confirm", "").strip() != agent_id:
+        return render(request, "studio/agent_remove.html", {"counts": counts, "wrong": True}, status=422)
+    confirm.require(request)
+    provision.remove_agent(guard.actor_of(request), agent, counts=counts)
+    messages.success(request, f"Removed {agent.name} ({agent_id}) and all it held.")
+    return see_other("agents")
+
+
+@cache_control(no_store=True)
+@get_or_post
+def agent_connection(request: AppRequest, agent_id: str) -> HttpResponse:
+    """Show where the agent writes; a POST shows the password too, which is logged."""
+    agent = guard.get_agent(request, agent_id, "connect")
+    if not agent.is_agno:
+        raise Http404("no database for other frameworks")
+    ctx: dict[str, Any] = {"limit": settings.AGENT_CONNECTION_LIMIT, **connection.addresses()}
+    try:
+        ctx["role"] = role = database_role.find(agent)
+        if request.method == "POST":
+            confirm.require(request)
+            ctx["uri"] = connection.reveal(guard.actor_of(request), agent)
+        ctx["address"] = connection.address(role)
+    except database_role.Unavailable as error:
+        ctx["unavailable"] = str(error)
+    return render(request, "studio/connection.html", ctx)
+
+
+@get_or_post
+def agent_rotate(request: AppRequest, agent_id: str) -> HttpResponse:
+    """Ask, then set a new password; the old one stops at once."""
+    agent = guard.get_agent(request, agent_id, "admin")
+    if not agent.is_agno:
+        raise Http404("no database for other frameworks")
+    if request.method != "POST":
+        return render(request, "studio/connection_rotate.html")
+    confirm.require(request)
+    try:
+        database_role.rotate(guard.actor_of(request), agent)
+    except database_role.Unavailable as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The password was changed. Agents that hold the old one are cut off.")
+    return see_other("connection", agent_id)

@@ -1,0 +1,228 @@
+"""Agents and their threads, as agent code uses them."""
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from studio.client.http import Call, Json, Send, Studio
+
+T = TypeVar("T")
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_@:.+-]{0,254}", re.ASCII)
+_PAGE = 20
+
+
+@dataclass(frozen=True)
+class AgnoSettings:
+    """What an agent is loaded with. `max_tool_calls_from_history` 0 means no cap."""
+
+    session_storage: bool
+    num_history_runs: int
+    max_tool_calls_from_history: int
+    session_summaries: bool
+    user_memories: bool = False
+    agentic_memory: bool = False
+    agent_memories: bool = False
+    agentic_culture: bool = False
+    tool_call_limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A thread. `user_id` is its owner, who need not be the user it was asked for; times are epoch seconds."""
+
+    session_id: str
+    user_id: str | None
+    created_at: int
+    updated_at: int | None
+    summary: str | None
+    runs: list[Json] = field(repr=False)
+
+    @property
+    def messages(self) -> list[Json]:
+        """The messages of all runs, oldest first."""
+        return [message for run in self.runs for message in run["messages"]]
+
+
+@dataclass(frozen=True)
+class ConnectionUri:
+    uri: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ConnectionString:
+    id: str
+    name: str
+    organization_id: str
+    connection_uri: ConnectionUri
+
+
+@dataclass(frozen=True)
+class AgentsListItem:
+    id: str
+    name: str
+    icon: str
+    description: str
+    framework: str
+    status: str
+    instructions: Json = field(repr=False)
+    organization_id: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Agent(AgentsListItem):
+    """An agent, and its threads. The calls about threads raise NotImplementedError for other frameworks
+    than Agno, LookupError while session storage is off, and StudioError for what the studio refuses."""
+
+    unique_name: str
+    model_provider: str
+    model_name: str
+    version: int
+    agno_settings: AgnoSettings
+    _studio: "Studio" = field(repr=False, compare=False)
+
+    async def aget_user_sessions(self, user_id: str) -> list[Session]:
+        """Return all threads that the user owns or takes part in, newest first, with their runs."""
+        return await self._studio.awaited(lambda send: _user_sessions(send, self, user_id))
+
+    def get_user_sessions(self, user_id: str) -> list[Session]:
+        return self._studio.run(lambda send: _user_sessions(send, self, user_id))
+
+    async def aget_session(self, session_id: str) -> Session | None:
+        """Return one thread with its runs; None where there is none."""
+        return await self._studio.awaited(lambda send: _session(send, self, session_id))
+
+    def get_session(self, session_id: str) -> Session | None:
+        return self._studio.run(lambda send: _session(send, self, session_id))
+
+    async def adelete_session(self, session_id: str) -> bool:
+        """Delete a thread for good; False when it was gone already."""
+        return await self._studio.awaited(lambda send: _delete(send, self, session_id))
+
+    def delete_session(self, session_id: str) -> bool:
+        return self._studio.run(lambda send: _delete(send, self, session_id))
+
+    async def aget_connection_string(self) -> ConnectionString:
+        """Return the DSN of the agent's own database role, as `.connection_uri.uri`."""
+        return await self._studio.awaited(lambda send: _connection(send, self))
+
+    def get_connection_string(self) -> ConnectionString:
+        return self._studio.run(lambda send: _connection(send, self))
+
+    async def aget_db(self, async_db: bool = True) -> Any:
+        """Return Agno's own AsyncPostgresDb, or PostgresDb, on the agent's schema."""
+        _require_storage(self)
+        return _agno_db(self, await self.aget_connection_string(), async_db)
+
+    def get_db(self, async_db: bool = False) -> Any:
+        _require_storage(self)
+        return _agno_db(self, self.get_connection_string(), async_db)
+
+
+class Agents:
+    """The agents that the key reaches."""
+
+    def __init__(self, base_url: str | None = None, api_key: str | None = None, timeout: float = 60) -> None:
+        self._studio = Studio(base_url, api_key, timeout)
+
+    async def alist(self) -> list[AgentsListItem]:
+        return await self._studio.awaited(_list)
+
+    def list(self) -> "list[AgentsListItem]":
+        return self._studio.run(_list)
+
+    async def aget(self, agent_id: str, version: int | None = None) -> Agent:
+        """Load an agent, with its settings as of `version` or as they are now; raises StudioError."""
+        return await self._studio.awaited(lambda send: _agent(send, self._studio, agent_id, version))
+
+    def get(self, agent_id: str, version: int | None = None) -> Agent:
+        return self._studio.run(lambda send: _agent(send, self._studio, agent_id, version))
+
+
+async def _list(send: Send) -> list[AgentsListItem]:
+    return [_fill(AgentsListItem, item) for item in await send(Call("agents/list"))]
+
+
+async def _agent(send: Send, studio: Studio, agent_id: str, version: int | None) -> Agent:
+    headers = {} if version is None else {"x-agent-version": str(version)}
+    values = await send(Call(f"agents/{quote(agent_id, safe='')}", headers=headers))
+    return _fill(Agent, {**values, "agno_settings": _fill(AgnoSettings, values["agno_settings"]), "_studio": studio})
+
+
+async def _user_sessions(send: Send, agent: Agent, user_id: str) -> list[Session]:
+    _require_storage(agent)
+    # by creation, which never changes: a thread that is written to meanwhile is not missed
+    params = {"user_id": user_id, "sort": "created", "limit": _PAGE, "include": "runs"}
+    sessions: list[Session] = []
+    while True:
+        page = await send(Call(f"agents/{agent.id}/threads", params))
+        sessions += [await _with_runs(send, agent, thread, thread["first_runs"]) for thread in page["items"]]
+        if not page["next"]:
+            return sessions
+        params = {**params, "cursor": page["next"]}
+
+
+async def _session(send: Send, agent: Agent, session_id: str) -> Session | None:
+    _require_storage(agent)
+    thread = await send(Call(_path(agent, session_id), or_none=True))
+    return await _with_runs(send, agent, thread, None) if thread else None
+
+
+async def _with_runs(send: Send, agent: Agent, thread: Json, page: Json | None) -> Session:
+    """Complete a thread by the runs that follow `page`, or by all of them."""
+    runs: list[Json] = []
+    path, params = _path(agent, thread["session_id"]) + "/runs", {"limit": _PAGE}
+    while True:
+        if page is None:
+            page = await send(Call(path, params, or_none=True)) or {"items": [], "next": None}
+        runs += page["items"]
+        if not page["next"]:
+            return _fill(Session, {"summary": None, **thread, "runs": runs})
+        params, page = {**params, "cursor": page["next"]}, None
+
+
+async def _delete(send: Send, agent: Agent, session_id: str) -> bool:
+    _require_storage(agent)
+    return bool(await send(Call(_path(agent, session_id), method="DELETE", or_none=True)))
+
+
+async def _connection(send: Send, agent: Agent) -> ConnectionString:
+    values = await send(Call(f"agents/{agent.id}/db"))
+    return _fill(ConnectionString, {**values, "connection_uri": ConnectionUri(values["connection_uri"]["uri"])})
+
+
+def _agno_db(agent: Agent, connection: ConnectionString, async_db: bool) -> Any:
+    try:
+        from agno.db.postgres import AsyncPostgresDb, PostgresDb  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise ImportError(
+            "This needs Agno and its database drivers: pip install agno sqlalchemy 'psycopg[binary]'"
+        ) from error
+    driver = "postgresql+psycopg_async" if async_db else "postgresql+psycopg"
+    url = connection.connection_uri.uri.replace("postgresql", driver, 1)
+    schema = "ag_" + agent.id.replace("-", "_")
+    return (AsyncPostgresDb if async_db else PostgresDb)(db_url=url, db_schema=schema)
+
+
+def _require_storage(agent: Agent) -> None:
+    if agent.framework != "agno":
+        raise NotImplementedError(f"Storage for framework '{agent.framework}' is not supported.")
+    if not agent.agno_settings.session_storage:
+        raise LookupError("Session storage is not enabled for this agent.")
+
+
+def _path(agent: Agent, session_id: str) -> str:
+    """Write an id as one segment of a path, as the API documents it."""
+    segment = session_id
+    if not _PLAIN.fullmatch(session_id):
+        segment = "~" + base64.urlsafe_b64encode(session_id.encode()).decode().rstrip("=")
+    return f"agents/{agent.id}/threads/{segment}"
+
+
+def _fill(kind: Callable[..., T], values: Json) -> T:
+    """Make a dataclass of the values it knows; what a newer studio sends beside them is left out."""
+    return kind(**{one.name: values[one.name] for one in fields(kind) if one.name in values})  # type: ignore[arg-type]

@@ -1,0 +1,109 @@
+"""The pages for 400, 403, 404, 429, 500 and 503: the same for everyone, and most need no database."""
+
+import logging
+import sys
+
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError, ProgrammingError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.loader import render_to_string
+
+from studio.api.problems import MISSING_TABLES, answer
+from studio.audit.record import NotWritten
+
+log = logging.getLogger("studio")
+API = "/api/"
+
+
+def _page(request: HttpRequest, status: int, title: str, text: str, *, framed: bool = False) -> HttpResponse:
+    """Render an error page: by itself, or (framed) with the sidebar for somebody who is signed in."""
+    if request.path_info.startswith(API):
+        return answer(status, text)
+    ctx = {"title": title, "text": text, "status": status, "request_id": getattr(request, "id", "")}
+    if framed and not request.headers.get("HX-Request"):
+        try:
+            if request.user.is_authenticated:
+                html = render_to_string("studio/error.html", {**ctx, "layout": "base.html"}, request)
+                return HttpResponse(html, status=status)
+        except (AttributeError, DatabaseError):
+            log.warning("error page without its frame", exc_info=True)
+    # no request: its context processors would ask the database who this is
+    return HttpResponse(render_to_string("studio/error.html", {**ctx, "layout": "studio/alone.html"}), status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
+    return _page(
+        request,
+        400,
+        "Bad request",
+        "The address or the form holds something that cannot be read. Go back and try again.",
+    )
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
+    return _page(
+        request,
+        403,
+        "Not allowed",
+        "Your role does not include this. An admin of the studio can change that.",
+        framed=True,
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
+    return _page(request, 404, "Not found", "There is nothing at this address, or it was removed.", framed=True)
+
+
+def too_many(request: HttpRequest) -> HttpResponseBase:
+    response = _page(request, 429, "Too many tries", "Wait a minute, then try again.")
+    response["Retry-After"] = "60"
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError | InterfaceError):
+        # Django has made this an answer before any middleware could see the exception
+        return unavailable(request, error)
+    if isinstance(error, UnicodeEncodeError) or (isinstance(error, DataError) and "NUL" in str(error)):
+        # text that Postgres cannot hold, in a place where no form looks: a cookie, say
+        return bad_request(request)
+    if isinstance(error, ProgrammingError) and isinstance(error.__cause__, MISSING_TABLES):
+        return _page(request, 503, "Tables missing", "This agent's tables are missing, so there is nothing to read.")
+    return _page(request, 500, "Something went wrong", "The error was logged. Nothing was changed by this request.")
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    return _page(
+        request,
+        403,
+        "Form expired",
+        "This form was opened in another session. Go back, reload the page and send it again.",
+    )
+
+
+def unavailable(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    if isinstance(error, NotWritten):
+        return not_logged(request, error)
+    log.error("database unavailable: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
+    response = _page(
+        request,
+        503,
+        "Database unavailable",
+        "The studio cannot reach its database. It tries again by itself; reload in a moment.",
+    )
+    response["Retry-After"] = "5"
+    return response
+
+
+def not_logged(request: HttpRequest, error: NotWritten) -> HttpResponseBase:
+    cause = str(error.__cause__).splitlines() or [type(error.__cause__).__name__]
+    log.error("%s: %s", error, cause[0])
+    response = _page(
+        request,
+        503,
+        "Nothing was changed",
+        "The audit log cannot be written, and without it nothing is changed or shown. Try again in a moment;"
+        " if it stays, whoever runs the studio finds the cause in its log.",
+    )
+    response["Retry-After"] = "5"
+    return response

@@ -1,0 +1,38 @@
+"""One's own account: password, second factors, and signing out everywhere."""
+
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from studio.models import Grant
+from studio.people import guard
+from studio.people import service as people
+from studio.web import AppRequest, get_only, post_only, see_other
+
+
+@get_only
+def account(request: AppRequest) -> HttpResponse:
+    user = request.user
+    factors = list(Authenticator.objects.filter(user=user).order_by("created_at"))
+    codes = next((one for one in factors if one.type == Authenticator.Type.RECOVERY_CODES), None)
+    ctx = {
+        "grants": Grant.objects.filter(user=user).select_related("agent").order_by("role", "agent__name"),
+        "app": next((one for one in factors if one.type == Authenticator.Type.TOTP), None),
+        "passkeys": [one for one in factors if one.type == Authenticator.Type.WEBAUTHN],
+        "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
+        "idle_hours": settings.SESSION_COOKIE_AGE / 3600,
+        "most_days": settings.SESSION_ABSOLUTE_AGE / 86_400,
+    }
+    return render(request, "account/account.html", ctx)
+
+
+@post_only
+def sign_out_everywhere(request: AppRequest) -> HttpResponse:
+    """End every session of this person, also this one."""
+    people.sign_out_everywhere(guard.actor_of(request), request.user)
+    logout(request)
+    messages.success(request, "You are signed out on every browser.")
+    return see_other("account_login")

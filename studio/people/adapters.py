@@ -1,0 +1,117 @@
+"""How allauth behaves here: nobody signs up by themselves, and a person comes with their grants."""
+
+import base64
+import secrets
+import time
+from typing import Any, Final, cast
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.internal.flows.login import get_authentication_records, perform_login, record_authentication
+from allauth.account.models import Login
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from django.contrib.auth import login, logout
+from django.db import transaction
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+
+from studio import vault
+from studio.agents import sidebar
+from studio.audit.record import record
+from studio.models import User
+from studio.people import guard
+from studio.people.sessions import SessionStore
+from studio.web import AppRequest
+
+LINK_USED_AT: Final = "signed_in_by_link_at"
+# what the log says of each step of signing in
+STEPS: Final = {"socialaccount": "OpenID Connect", "mfa": "second factor"}
+
+
+def sign_in_by_link(request: HttpRequest, user: User, redirect_url: str) -> HttpResponseBase:
+    """Begin to sign in the person of a one-time link; a second factor is still asked for."""
+    logout(request)
+    record_authentication(request, user, method="link")
+    response: HttpResponseBase = perform_login(request, Login(user=user, redirect_url=redirect_url))
+    return response
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_reauthentication_required(self, **kwargs: Any) -> bool:
+        """Never allauth's own: studio.people.confirm asks, and keeps what was sent."""
+        return False
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """Begin a session under a new key, after all steps; without its audit event there is none."""
+        steps = [record["method"] for record in get_authentication_records(request, user)]
+        how = ", ".join(STEPS.get(step, step) for step in dict.fromkeys(steps))
+        ours = cast(AppRequest, request)
+        try:
+            with transaction.atomic():
+                login(request, user, backend="studio.people.adapters.Backend")
+                cast(SessionStore, request.session).begin()
+                if "link" in steps:
+                    request.session[LINK_USED_AT] = int(time.time())
+                record(guard.actor_of(ours), "person.sign_in", object=user.email, data={"how": how})
+        except Exception:
+            # else it would be saved with the answer, which need not be a 500
+            request.session.flush()
+            raise
+
+    def logout(self, request: HttpRequest) -> None:
+        ours = cast(AppRequest, request)
+        with transaction.atomic():
+            record(guard.actor_of(ours), "person.sign_out", object=ours.user.email)
+            super().logout(request)
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):
+    """Takes people who were invited: their email must be verified by the provider. It makes nobody."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
+        return False
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        """Find the person at their first visit; later visits are found by the provider's own id of them."""
+        if sociallogin.is_existing:
+            return
+        verified = [one.email.lower() for one in sociallogin.email_addresses if one.verified]
+        user = User.objects.filter(email__in=verified).order_by("id").first()
+        if user is None:
+            email = next((one.email for one in sociallogin.email_addresses), "")
+            ctx = {"unknown": True, "email": email}
+            raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", ctx, status=403))
+        sociallogin.connect(request, user)
+
+    def on_authentication_error(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", status=403))
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    def encrypt(self, text: str) -> str:
+        return vault.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Return the secret; without the SECRET_KEY that wrote it a random one, as codes of an empty one are known."""
+        return vault.decrypt(encrypted_text) or base64.b32encode(secrets.token_bytes(40)).decode()
+
+    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
+        """Send nothing: the audit log has it."""
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
+        """Name a passkey that its owner did not name: Passkey, Passkey 2, …"""
+        number = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.WEBAUTHN).count() + 1
+        return "Passkey" if number == 1 else f"Passkey {number}"
+
+
+class Backend(AuthenticationBackend):
+    def get_user(self, user_id: Any) -> User | None:
+        """Load a person and their grants in one query, as every request needs both."""
+        user = sidebar.person(user_id)
+        return user if user and self.user_can_authenticate(user) else None

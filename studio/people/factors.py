@@ -1,0 +1,54 @@
+"""Second factors on one's own account: allauth's views, confirmed first and audited with the change."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from allauth.mfa.base.views import authenticate
+from allauth.mfa.recovery_codes.views import generate_recovery_codes, view_recovery_codes
+from allauth.mfa.totp.views import activate_totp, deactivate_totp
+from allauth.mfa.webauthn.views import add_webauthn, edit_webauthn, remove_webauthn
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_safe
+
+from studio.audit.record import record
+from studio.people import confirm, guard
+from studio.web import AppRequest, get_only
+
+View = Callable[..., HttpResponseBase]
+# allauth's views take PUT for POST
+_BY_FORM = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _changing(view: View, action: str, factor: str) -> View:
+    """Let a view of allauth change a factor only after confirming, and together with its audit event."""
+
+    @wraps(view)
+    def wrapped(request: AppRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user = request.user
+        with transaction.atomic():
+            response = view(request, *args, **kwargs)
+            if request.method == "POST" and response.status_code == 302:
+                record(guard.actor_of(request), action, object=user.email, data={"factor": factor})
+        return response
+
+    return _BY_FORM(confirm.confirmed(wrapped))
+
+
+app_add = _changing(activate_totp, "person.factor_add", "authenticator app")
+app_remove = _changing(deactivate_totp, "person.factor_remove", "authenticator app")
+passkey_add = _changing(add_webauthn, "person.factor_add", "passkey")
+passkey_rename = _changing(edit_webauthn, "person.factor_rename", "passkey")
+passkey_remove = _changing(remove_webauthn, "person.factor_remove", "passkey")
+codes_new = _changing(generate_recovery_codes, "person.factor_codes", "recovery codes")
+codes = require_safe(confirm.confirmed(view_recovery_codes))
+sign_in = login_not_required(_BY_FORM(authenticate))
+
+
+@get_only
+def index(request: AppRequest) -> HttpResponse:
+    """Where allauth goes after a change: the account's page, which lists all factors."""
+    return redirect("account")

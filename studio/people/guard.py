@@ -1,0 +1,51 @@
+"""Fetch and authorise in one call, so that no view can hold what its user may not see."""
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404
+
+from studio.agents import sidebar
+from studio.audit.record import Actor
+from studio.models import Agent, User
+from studio.web import AppRequest
+
+SIDEBAR = 40
+
+
+def visible_agents(user: User) -> QuerySet[Agent]:
+    """Agents that the person may see, with their memory settings, by name."""
+    agents = Agent.objects.select_related("memory").defer(*sidebar.NOT_IN_LISTS)
+    ids = user.access.agent_ids
+    return agents if ids is None else agents.filter(pk__in=ids)
+
+
+def sidebar_agents(user: User, current: str = "") -> tuple[Agent | None, list[sidebar.Neighbour]]:
+    """The current agent, if it may be seen, and the sidebar's by name: one query for both."""
+    return sidebar.agents(user.access.agent_ids, current, SIDEBAR)
+
+
+def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") -> Agent:
+    """Return the agent or raise Http404 where it may not be seen, PermissionDenied without `scope`.
+
+    Leaves the sidebar's agents on the request, which come with the same query.
+    """
+    user = request.user
+    agent, neighbours = sidebar_agents(user, agent_id)
+    if agent is None:
+        raise Http404("no such agent")
+    request.agent, request.sidebar = agent, neighbours
+    if not user.access.may(scope, agent_id):
+        raise PermissionDenied(scope)
+    return agent
+
+
+def require(request: AppRequest, scope: str) -> User:
+    """Return the person, or raise PermissionDenied without `scope` for the whole studio."""
+    if not request.user.access.may(scope):
+        raise PermissionDenied(scope)
+    return request.user
+
+
+def actor_of(request: AppRequest) -> Actor:
+    """Who acts in this request, for the audit log."""
+    return Actor.person(request.user, ip=request.META.get("REMOTE_ADDR", ""), request_id=getattr(request, "id", ""))

@@ -1,0 +1,75 @@
+"""One-time sign-in links: valid once, for one hour (an invitation: a week); only their hash is stored."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from studio.audit.record import Actor, record
+from studio.models import Grant, SignInLink, User
+
+VALID_FOR = timedelta(hours=1)
+INVITED_FOR = timedelta(days=7)
+FIRST_ADMIN = "admin@studio.local"
+
+
+def new_link(email: str = "") -> str:
+    """Make a link for a person and return its path, `/sign-in/once/<token>/`.
+
+    Without an email it is for the first admin, who is made when nobody is there yet. Raises
+    User.DoesNotExist for an unknown or deactivated person.
+    """
+    with transaction.atomic():
+        user = User.objects.get(email=email.lower(), is_active=True) if email else _first_admin()
+        return link_for(Actor.system(), user)
+
+
+def link_for(actor: Actor, user: User, valid_for: timedelta = VALID_FOR, *, is_invitation: bool = False) -> str:
+    """Make a link for a person, inside the caller's transaction, and return its path."""
+    token = secrets.token_urlsafe(32)
+    SignInLink.objects.create(
+        token_hash=_hash(token), user=user, expires_at=timezone.now() + valid_for, is_invitation=is_invitation
+    )
+    record(actor, "link.create", object=user.email)
+    return f"/sign-in/once/{token}/"
+
+
+def link_by_mail(email: str) -> tuple[User, str]:
+    """Make a link for whoever asked for one; raises User.DoesNotExist for nobody, or somebody deactivated."""
+    with transaction.atomic():
+        user = User.objects.get(email=email, is_active=True)
+        return user, link_for(Actor.system(), user)
+
+
+def person_of_link(token: str) -> User | None:
+    """Tell whose link it is while it can be used; nothing is spent."""
+    link = _usable(token).select_related("user").first()
+    return link.user if link else None
+
+
+def use_link(token: str) -> SignInLink | None:
+    """Spend a link and return it with its person; None when it was used, is over or never was."""
+    spent = _usable(token).update(used_at=timezone.now())
+    return SignInLink.objects.select_related("user").get(token_hash=_hash(token)) if spent else None
+
+
+def _usable(token: str) -> QuerySet[SignInLink]:
+    return SignInLink.objects.filter(
+        token_hash=_hash(token), used_at=None, expires_at__gt=timezone.now(), user__is_active=True
+    )
+
+
+def _first_admin() -> User:
+    admin = User.objects.filter(is_active=True, grants__role="admin", grants__agent=None).order_by("id").first()
+    if admin:
+        return admin
+    user, _ = User.objects.get_or_create(email=FIRST_ADMIN, defaults={"name": "Admin", "password": "!"})
+    Grant.objects.get_or_create(user=user, role=Grant.Role.ADMIN, agent=None)
+    return user
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

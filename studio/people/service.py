@@ -1,0 +1,139 @@
+"""People: who may come in, with which roles. Each change is audited, and one admin always remains."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from allauth.mfa.models import Authenticator
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from studio.audit.record import Actor, record
+from studio.models import Agent, Grant, SignInLink, User
+from studio.people.links import INVITED_FOR, link_for
+
+
+class Refused(Exception):
+    """The change cannot be made; the message says why."""
+
+
+def invite(actor: Actor, *, email: str, name: str, role: str, agents: Sequence[Agent] | None) -> tuple[User, str]:
+    """Make a person with a role on all agents (None) or chosen ones; return them and the path of their link.
+
+    They set a password after they have opened the link. Raises Refused for an email that is known.
+    """
+    try:
+        with _changing():
+            user = User.objects.create_user(email, name=name)
+            where: Sequence[Agent | None] = [None] if agents is None else agents
+            for agent in where:
+                Grant.objects.create(user=user, role=role, agent=agent)
+            data = {"role": role, "agents": None if agents is None else [agent.pk for agent in agents]}
+            record(actor, "person.invite", object=user.email, data=data)
+            return user, link_for(actor, user, INVITED_FOR, is_invitation=True)
+    except IntegrityError as error:
+        raise Refused(f"{email} is here already.") from error
+
+
+def add_role(actor: Actor, user: User, role: str, agent: Agent | None) -> bool:
+    """Give a role on one agent or (None) all of them; returns False when it was there."""
+    with _changing():
+        before = _roles(user)
+        _, is_new = Grant.objects.get_or_create(user=user, role=role, agent=agent)
+        if is_new:
+            _record(actor, "person.role_add", user, agent, before)
+    return is_new
+
+
+def remove_role(actor: Actor, user: User, grant_id: int) -> bool:
+    """Take a role away; returns False when it was gone. Raises Refused for the last admin's."""
+    with _changing():
+        before = _roles(user)
+        grant = Grant.objects.select_related("agent").filter(pk=grant_id, user=user).first()
+        if grant is None:
+            return False
+        grant.delete()
+        _record(actor, "person.role_remove", user, grant.agent, before)
+    return True
+
+
+def deactivate(actor: Actor, user: User) -> bool:
+    """Keep a person out and end their sessions and links at once. Raises Refused for the last admin."""
+    with _changing():
+        if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+            return False
+        _end_sessions(user)
+        record(actor, "person.deactivate", object=user.email)
+    return True
+
+
+def reactivate(actor: Actor, user: User) -> bool:
+    """Let a person in again, with the roles that they had; sessions and links from before stay over."""
+    with _changing():
+        if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
+            return False
+        record(actor, "person.reactivate", object=user.email)
+    return True
+
+
+def sign_out_everywhere(actor: Actor, user: User) -> None:
+    """End all sessions of a person, and the links that they have not used."""
+    with transaction.atomic():
+        _end_sessions(user)
+        record(actor, "person.sign_out_everywhere", object=user.email)
+
+
+def new_link(actor: Actor, user: User) -> str:
+    """Make a one-time link for somebody else, e.g. who forgot their password; return its path."""
+    with transaction.atomic():
+        if not User.objects.filter(pk=user.pk, is_active=True).exists():
+            raise Refused("Reactivate this person first.")
+        return link_for(actor, user)
+
+
+def factor_names(user: User) -> list[str]:
+    """Name the second factors of a person, e.g. `authenticator app`, `2 passkeys`."""
+    types = list(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+    passkeys = types.count(Authenticator.Type.WEBAUTHN)
+    names = ["authenticator app"] if Authenticator.Type.TOTP in types else []
+    return names + ([f"{passkeys} passkey{'' if passkeys == 1 else 's'}"] if passkeys else [])
+
+
+def remove_factors(actor: Actor, user: User) -> bool:
+    """Take away a person's second factors, e.g. after they lost their phone; False when there are none."""
+    with transaction.atomic():
+        names = factor_names(user)
+        if not Authenticator.objects.filter(user=user).delete()[0]:
+            return False
+        record(actor, "person.factor_remove", object=user.email, data={"factors": names})
+    return True
+
+
+def _end_sessions(user: User) -> None:
+    # in the database, so that two at once count twice
+    User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
+    SignInLink.objects.filter(user=user, used_at=None).update(used_at=timezone.now())
+
+
+@contextmanager
+def _changing() -> Iterator[None]:
+    """Change people one at a time; undo everything when no admin for all agents remains."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            # so that two admins cannot each remove the other; a row, as advisory locks are open to agents' roles
+            cursor.execute("select 1 from public.studio_turn where name = 'people' for update")
+        yield
+        if not User.objects.filter(is_active=True, grants__role=Grant.Role.ADMIN, grants__agent=None).exists():
+            raise Refused("This is the last admin. Make somebody else an admin first.")
+
+
+def _roles(user: User) -> list[str]:
+    """Write roles as text for the log: `support`, or `support on agt-x`."""
+    pairs = Grant.objects.filter(user=user).order_by("role", "agent_id").values_list("role", "agent_id")
+    return [role if agent_id is None else f"{role} on {agent_id}" for role, agent_id in pairs]
+
+
+def _record(actor: Actor, action: str, user: User, agent: Agent | None, before: list[str]) -> None:
+    after = _roles(user)
+    data = {"changes": {"roles": [", ".join(before) or "none", ", ".join(after) or "none"]}}
+    record(actor, action, agent=agent, object=user.email, data=data)

@@ -1,0 +1,115 @@
+"""Signing in and out, passwords, and the one-time links that need neither."""
+
+import time
+from contextlib import suppress
+
+from allauth.account import views as allauth_views
+from allauth.core import ratelimit
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django_htmx.http import HttpResponseClientRedirect
+
+from studio import errors
+from studio.audit.record import record
+from studio.models import User
+from studio.people import guard, mail
+from studio.people.adapters import LINK_USED_AT, sign_in_by_link
+from studio.people.links import VALID_FOR, link_by_mail, person_of_link, use_link
+from studio.web import AppRequest, get_only, get_or_post, see_other
+
+
+@get_or_post
+@login_not_required
+def sign_in(request: AppRequest) -> HttpResponseBase:
+    """Allauth's page; a fragment of a page whose session ended gets the whole page sent here instead."""
+    if request.htmx:
+        back = request.htmx.current_url_abs_path or "/"
+        return HttpResponseClientRedirect(f"{resolve_url('account_login')}?{urlencode({'next': back})}")
+    return allauth_views.login(request)
+
+
+@get_or_post
+@never_cache
+@login_not_required
+def once(request: AppRequest, token: str) -> HttpResponse:
+    """A one-time link. Opening it spends nothing, as mail scanners and browsers open links by themselves."""
+    if request.method != "POST":
+        person = person_of_link(token)
+        return render(request, "account/once.html", {"person": person}) if person else redirect("sign-in-over")
+    with transaction.atomic():
+        link = use_link(token)
+        if link is None:
+            return see_other("sign-in-over")
+        wanted = resolve_url("account_change_password" if link.is_invitation else "agents")
+        response = sign_in_by_link(request, link.user, wanted)
+    if not link.user.has_usable_password() and not link.is_invitation:
+        messages.info(
+            request,
+            format_html(
+                'You have no password yet. <a href="{}">Set one</a> to sign in without a link.',
+                resolve_url("account_change_password"),
+            ),
+        )
+    return see_other(response["Location"])
+
+
+@get_only
+@login_not_required
+def over(request: AppRequest) -> HttpResponse:
+    """A link that is spent or over ends here: at an address without the token, which the log may hold."""
+    return render(request, "account/over.html", status=410)
+
+
+@get_or_post
+@sensitive_post_parameters()
+@never_cache
+def password(request: AppRequest) -> HttpResponse:
+    """Set a password; the old one is asked for unless there is none, or a link was used within the hour."""
+    user = request.user
+    if not user.has_usable_password() and not _needs_no_old_password(request):
+        return render(request, "account/password_stale.html")
+    form_class = SetPasswordForm if _needs_no_old_password(request) else PasswordChangeForm
+    form = form_class(user, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.save()
+            record(guard.actor_of(request), "person.password", object=user.email)
+        # every other session of this person ends, this one goes on under a new key
+        update_session_auth_hash(request, user)
+        request.session.pop(LINK_USED_AT, None)
+        messages.success(request, "Your password is set. Other browsers where you were signed in are signed out.")
+        return see_other("agents")
+    return render(request, "account/password.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@get_or_post
+@login_not_required
+def forgotten(request: AppRequest) -> HttpResponseBase:
+    """Say how to get in without the password: an admin prints a link, or it comes by mail where that is set up.
+
+    The answer is the same whether somebody has the address or not.
+    """
+    if request.method == "POST" and mail.is_on():
+        email = request.POST.get("email", "").replace("\x00", "").strip().lower()[:254]
+        if not ratelimit.consume(request, action="reset_password", key=email):
+            return errors.too_many(request)
+        with suppress(User.DoesNotExist):
+            user, path = link_by_mail(email)
+            mail.send_link(user, path)
+        return render(request, "account/forgotten.html", {"sent": True})
+    return render(request, "account/forgotten.html", {"by_mail": mail.is_on()})
+
+
+def _needs_no_old_password(request: AppRequest) -> bool:
+    """Whoever came by link lately has shown who they are; a session that was left open has not."""
+    used_at: int = request.session.get(LINK_USED_AT, 0)
+    return time.time() - used_at < VALID_FOR.total_seconds()

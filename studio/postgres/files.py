@@ -1,0 +1,107 @@
+"""Small files that are made once and then kept: passwords, the secret key, the port."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Failure(SystemExit):
+    """Say in one sentence what is wrong and what to do.
+
+    A SystemExit, because settings read these files while they are imported: uncaught, it ends
+    the program with that sentence and code 1 instead of a traceback.
+    """
+
+
+def make_dir(path: Path) -> None:
+    """Make a directory and its missing parents, whatever the umask is.
+
+    Root's can be passed through by others: the database's own user has to reach its files.
+    """
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    try:
+        for part in [*reversed(path.parents), path]:
+            if not part.exists():
+                part.mkdir(exist_ok=True)
+                part.chmod(mode)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def make_once(path: Path, make: Callable[[], str]) -> str:
+    """Return the text of a 0600 file, made by the first caller even when several start together."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        make_dir(path.parent)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    try:
+        temporary = write_beside(path, make())
+        try:
+            # Unlike a rename, a link never replaces what another process has put there first.
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+        return path.read_text()
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
+
+
+def replace(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a whole file or nothing."""
+    try:
+        temporary = write_beside(path, text)
+        temporary.chmod(mode)
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
+
+
+def write_beside(path: Path, text: str) -> Path:
+    """Write a 0600 file with a name of its own in the same directory."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(handle)
+    return Path(name)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a lock that ends with the process; yield False when it is taken and wait is off."""
+    make_dir(path.parent)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+def unwritable(path: Path, error: OSError) -> Failure:
+    """Describe a directory that cannot be written to."""
+    return Failure(
+        f"Cannot write to {path} ({error.strerror}): set DATA_DIR to a directory that this user may write to."
+    )
+
+
+def unreadable(path: Path, error: OSError) -> Failure:
+    """Describe a kept file that cannot be read."""
+    return Failure(
+        f"Cannot read {path} ({error.strerror}): run as the user who made it, "
+        "or set DATA_DIR to a directory of your own."
+    )

@@ -1,0 +1,63 @@
+"""Who may do what in a new bundled Postgres."""
+
+from typing import Any
+
+from psycopg import Connection, connect
+from psycopg.sql import SQL, Identifier, Literal
+
+from studio.postgres.dsn import NAME, Parts
+from studio.postgres.scram import scram_verifier
+
+# The owner of a large object can fill the disk outside of every schema, and PUBLIC may make them.
+NO_LARGE_OBJECTS = """
+    revoke execute on function
+        pg_catalog.lo_creat(integer), pg_catalog.lo_create(oid),
+        pg_catalog.lo_from_bytea(oid, bytea)
+    from public
+"""
+
+
+def settle(superuser: Parts, password: str) -> None:
+    """Make the studio's role and database, and take from everybody else what Postgres grants all.
+
+    Safe to repeat: a start that was cut off half-way is completed by the next one.
+    """
+    with open_as(superuser, "postgres") as connection:
+        _make_role(connection, password)
+        if not _exists(connection, "pg_database", "datname"):
+            connection.execute(SQL("create database {0} owner {0}").format(Identifier(NAME)))
+        for name in ("template1", "postgres", NAME):
+            connection.execute(SQL("revoke all on database {} from public").format(Identifier(name)))
+    for name in ("template1", "postgres", NAME):
+        with open_as(superuser, name) as connection:
+            connection.execute("revoke all on schema public from public")
+            connection.execute(NO_LARGE_OBJECTS)
+
+
+def _make_role(connection: Connection[Any], password: str) -> None:
+    if not _exists(connection, "pg_roles", "rolname"):
+        connection.execute(SQL("create role {}").format(Identifier(NAME)))
+    # The verifier, because the text of a failing statement may end up in the server's log.
+    connection.execute(
+        SQL("alter role {} with login createrole nosuperuser nocreatedb noreplication nobypassrls password {}").format(
+            Identifier(NAME), Literal(scram_verifier(password))
+        )
+    )
+
+
+def _exists(connection: Connection[Any], catalog: str, column: str) -> bool:
+    query = SQL("select 1 from {} where {} = %s").format(Identifier(catalog), Identifier(column))
+    return connection.execute(query, [NAME]).fetchone() is not None
+
+
+def open_as(superuser: Parts, name: str) -> Connection[Any]:
+    """Connect to a database as the superuser."""
+    return connect(
+        host=superuser["host"],
+        port=superuser["port"],
+        user=superuser["user"],
+        password=superuser["password"],
+        dbname=name,
+        autocommit=True,
+        connect_timeout=5,
+    )

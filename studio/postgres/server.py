@@ -1,0 +1,236 @@
+"""Start and stop the bundled Postgres."""
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+
+import psycopg
+
+from studio.postgres import rights
+from studio.postgres.binaries import bin_dir
+from studio.postgres.dsn import (
+    SOCKET_PORT,
+    SUPERUSER,
+    dsn_parts,
+    free_port,
+    is_free,
+    keep_port,
+    password,
+    superuser_parts,
+    tcp_port,
+)
+from studio.postgres.files import Failure, locked, make_dir, replace
+from studio.postgres.home import Account, account, identity, locate, own_dir, socket_dir
+
+SOCKET = f".s.PGSQL.{SOCKET_PORT}"
+
+# What this machine's environment says about Postgres or languages is not for this server.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "synchronous_commit": "on",
+    "jit": "off",
+    "password_encryption": "scram-sha-256",
+    "unix_socket_permissions": "0700",
+    "timezone": "UTC",
+    "cluster_name": "agent-studio",
+    # One file a weekday, begun anew each week. No statement and no row may get in: both hold
+    # what users said to their agents.
+    "logging_collector": "on",
+    "log_filename": "postgres-%a.log",
+    "log_rotation_age": "1d",
+    "log_rotation_size": "0",
+    "log_truncate_on_rotation": "on",
+    "log_timezone": "UTC",
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
+
+# Agents' roles come by TCP, the superuser never does.
+HBA = f"""\
+local all all scram-sha-256
+host all {SUPERUSER} 127.0.0.1/32 reject
+host all all 127.0.0.1/32 scram-sha-256
+"""
+
+# A server that was killed leaves its lock file, and for a moment its children: never delete the
+# file, which is all that keeps two servers off the same data.
+BUSY = ("postmaster.pid", "pre-existing shared memory block", "could not create any TCP/IP sockets")
+BUSY_SECONDS = 30
+START_SECONDS = 300
+STOP_SECONDS = 60
+
+
+def start(data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
+    """Start the server and wait until it answers; do nothing where it already does.
+
+    The first call makes the database. The server outlives this process.
+    """
+    home = locate(data_dir)
+    make_dir(home)
+    with locked(home / "start.lock", wait=True):
+        user = account(home)
+        own_dir(socket_dir(home), user)
+        if not (home / "data").exists():
+            _initialise(home, user)
+        _attach(home)
+        deadline = time.monotonic() + START_SECONDS
+        while reason := _not_ready(data_dir):
+            if not answers(data_dir):
+                _launch(data_dir, home, user, {**SETTINGS, **(settings or {})})
+            # It is starting up, or not yet accepting connections, or shutting down.
+            elif "the database system is" not in reason or time.monotonic() > deadline:
+                raise Failure(f"The database does not answer: {reason}.")
+            time.sleep(0.02)
+        if not (home / "settled").exists():
+            rights.settle(superuser_parts(data_dir), dsn_parts(data_dir)["password"])
+            replace(home / "settled", "1")
+
+
+def stop(data_dir: Path) -> None:
+    """Stop the server: what is committed is kept, clients are told."""
+    home = locate(data_dir)
+    if not answers(data_dir):
+        return
+    user = account(home)
+    command: list[str | Path] = [bin_dir(home, user) / "pg_ctl", "stop", "-D", home / "data", "-m", "fast"]
+    _run([*command, "-t", str(STOP_SECONDS)], home, user, "stop.log")
+    if answers(data_dir):
+        raise Failure(f"The database did not stop within {STOP_SECONDS} s: see {home / 'log'}.")
+
+
+def answers(data_dir: Path) -> bool:
+    """Tell whether a server listens, which a file or a process id cannot tell."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(5)
+        try:
+            probe.connect(str(socket_dir(locate(data_dir)) / SOCKET))
+        except OSError:
+            return False
+    return True
+
+
+def _initialise(home: Path, user: Account | None) -> None:
+    unfinished = home / "data.new"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    own_dir(unfinished, user)
+    own_dir(home / "log", user)
+    command: list[str | Path] = [bin_dir(home, user) / "initdb", "-D", unfinished, "-U", SUPERUSER, "-E", "UTF8"]
+    command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    command += ["--auth=scram-sha-256", "--no-instructions"]
+    with tempfile.NamedTemporaryFile("w", dir=home) as secret:
+        secret.write(password(home, "superuser"))
+        secret.flush()
+        if user:
+            os.chown(secret.name, user.uid, user.gid)
+        code = _run([*command, f"--pwfile={secret.name}"], home, user, "start.log")
+    if code:
+        raise Failure(f"The database could not be made: {_last_line(home)}; see {home}/start.log.")
+    # Only a complete one gets the name, so a start that was cut off begins again.
+    unfinished.rename(home / "data")
+
+
+def _attach(home: Path) -> None:
+    """Point the clients' socket at the server that may be running already."""
+    try:
+        port = (home / "data" / "postmaster.pid").read_text().splitlines()[3]
+    except (OSError, IndexError):
+        return
+    _link(home, int(port))
+    keep_port(home, int(port))
+
+
+def _launch(data_dir: Path, home: Path, user: Account | None, settings: Mapping[str, str]) -> None:
+    deadline = time.monotonic() + BUSY_SECONDS
+    replace(home / "hba.conf", HBA, mode=0o644)
+    while True:
+        server = _spawn(home, user, {**settings, **_places(data_dir, home)})
+        try:
+            while server.poll() is None:
+                if answers(data_dir):
+                    return
+                time.sleep(0.02)
+        except BaseException:
+            # An answering server is stopped by stop(), which does not know this one yet.
+            server.send_signal(signal.SIGINT)
+            server.wait()
+            raise
+        if time.monotonic() > deadline or not any(reason in _log(home) for reason in BUSY):
+            raise Failure(f"The database did not start: {_last_line(home)}; more in {home}/log.")
+        time.sleep(0.5)
+
+
+def _places(data_dir: Path, home: Path) -> dict[str, str]:
+    """Return the settings that name files and the port, a new one where the old is taken."""
+    port = tcp_port(data_dir)
+    if not is_free(port):
+        port = free_port(home)
+        keep_port(home, port)
+    _link(home, port)
+    return {
+        "port": str(port),
+        "unix_socket_directories": f'"{socket_dir(home)}"',
+        "hba_file": str(home / "hba.conf"),
+        "log_directory": str(home / "log"),
+    }
+
+
+def _link(home: Path, port: int) -> None:
+    link = socket_dir(home) / SOCKET
+    link.unlink(missing_ok=True)
+    link.symlink_to(f".s.PGSQL.{port}")
+
+
+def _spawn(home: Path, user: Account | None, settings: Mapping[str, str]) -> Popen[bytes]:
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    with (home / "start.log").open("wb") as log:
+        return Popen(
+            [bin_dir(home, user) / "postgres", "-D", home / "data", *options],
+            stdin=DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=home,
+            env=ENVIRONMENT,
+            # Ctrl-C in the terminal is for the studio, which stops the server when it is done.
+            start_new_session=True,
+            **identity(user),
+        )
+
+
+def _run(command: list[str | Path], home: Path, user: Account | None, log_name: str) -> int:
+    # Into a file: a pipe would stay open as long as a server that the program starts.
+    with (home / log_name).open("wb") as log:
+        process = Popen(command, stdin=DEVNULL, stdout=log, stderr=log, cwd=home, env=ENVIRONMENT, **identity(user))
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def _not_ready(data_dir: Path) -> str:
+    try:
+        rights.open_as(superuser_parts(data_dir), "postgres").close()
+    except psycopg.OperationalError as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def _log(home: Path) -> str:
+    return (home / "start.log").read_text(errors="replace")
+
+
+def _last_line(home: Path) -> str:
+    lines = [line for line in _log(home).splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,52 @@
+"""What a start does only when it has to: static files and demo data."""
+
+import hashlib
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django_tenants.utils import get_tenant_model
+
+from studio.postgres.files import replace
+
+
+def collect_static(data_dir: Path) -> bool:
+    """Collect and compress static files when their sources changed; return whether they did."""
+    stamp = data_dir / "static.stamp"
+    state = _sources()
+    made = Path(settings.STATIC_ROOT) / "staticfiles.json"
+    if made.exists() and stamp.exists() and stamp.read_text() == state:
+        return False
+    call_command("collectstatic", interactive=False, verbosity=0)
+    replace(stamp, state)
+    return True
+
+
+def add_demo(data_dir: Path, *, wanted: bool) -> bool:
+    """Add demo data at the first start of a studio without agents; return whether it did.
+
+    A start that was cut off in the middle of it is taken up again by the next one.
+    """
+    mark = data_dir / "first_start"
+    state = mark.read_text() if mark.exists() else ""
+    if state == "done":
+        return False
+    begin = wanted and (state == "demo" or not get_tenant_model().objects.exists())
+    if begin:
+        replace(mark, "demo")
+        call_command("demo", verbosity=0)
+    replace(mark, "done")
+    return begin
+
+
+def _sources() -> str:
+    found = hashlib.sha256(settings.STORAGES["staticfiles"]["BACKEND"].encode())
+    for path in _source_files():
+        state = path.stat()
+        found.update(f"{path}\0{state.st_mtime_ns}\0{state.st_size}\n".encode())
+    return found.hexdigest()
+
+
+def _source_files() -> list[Path]:
+    return [Path(storage.path(name)) for finder in get_finders() for name, storage in finder.list([])]

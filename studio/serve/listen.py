@@ -1,0 +1,65 @@
+"""The address that the studio listens on, and the lock on its data."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+from studio.postgres.files import Failure, locked, make_dir, unwritable
+
+
+@contextmanager
+def alone(data_dir: Path) -> Iterator[None]:
+    """Hold DATA_DIR for one studio, and refuse a directory that cannot be written to."""
+    make_dir(data_dir)
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise unwritable(data_dir, OSError(errno.EACCES, os.strerror(errno.EACCES)))
+    with locked(data_dir / "serve.lock", wait=False) as held:
+        if not held:
+            raise Failure(
+                f"A studio runs on {data_dir} already: stop that one first, or set DATA_DIR and PORT for a second one."
+            )
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the address before anything slow happens; a browser that comes early just waits."""
+    if not 0 <= port <= 65535:
+        raise Failure(f"There is no port {port}: set PORT to one from 1024 to 65535.")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        listener = socket.socket(family, kind)
+    except OSError as error:
+        raise Failure(f"Cannot listen on {host}, port {port} ({error}): set HOST and PORT.") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise Failure(_why(host, port, error)) from None
+    return listener
+
+
+def base_url(listener: socket.socket) -> str:
+    """Return where a browser on this machine finds the studio."""
+    name, port = listener.getsockname()[:2]
+    host = ip_address(name)
+    if host.is_unspecified:
+        host = ip_address("::1" if host.version == 6 else "127.0.0.1")
+    return f"http://[{host}]:{port}" if host.version == 6 else f"http://{host}:{port}"
+
+
+def _why(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is taken: stop what listens there, or set PORT to another one."
+    if error.errno == errno.EACCES:
+        return f"This user may not listen on port {port}: set PORT to 1024 or more."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine: set HOST to 127.0.0.1 or 0.0.0.0."
+    return f"Cannot listen on {host}, port {port} ({error}): set HOST and PORT."

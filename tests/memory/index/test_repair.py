@@ -1,0 +1,231 @@
+"""Single cases of the thread index: overlap, faults in a trigger, writers side by side, schemas of Agno's own.
+
+WRITER_SECONDS=60 lets the writers write for a minute instead of 12 turns each.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from django.db import connection
+from django_tenants.utils import schema_context
+
+from memory.index import repair
+from memory.schema import run as schema_run
+from studio.models import Agent
+from tests.memory.index import oracle
+from tests.world import NOW, run, write_run, write_thread
+
+
+@pytest.fixture(autouse=True)
+def _in_adas_schema(ada: Agent) -> Iterator[None]:
+    with schema_context(ada.schema_name):
+        yield
+
+
+def sql(query: str, *params: object) -> list[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_a_run_that_moves_from_the_column_to_the_table_counts_once(ada: Agent) -> None:
+    write_thread(ada, "t", [run("a"), run("b")], layout="column")
+    write_run(ada, "t", run("b"), 1)
+    assert sql("select runs, column_runs, table_runs from memory_thread") == [(2, 2, 1)]
+    oracle.assert_exact()
+    sql("delete from agno_runs where run_id = 'b'")
+    assert sql("select runs, column_runs, table_runs from memory_thread") == [(2, 2, 0)]
+    oracle.assert_exact()
+
+
+def test_a_thread_that_agno_3_goes_on_with_counts_both_places(ada: Agent) -> None:
+    write_thread(ada, "t", [run("a"), run("b")], layout="column")
+    write_run(ada, "t", run("c", user_id="bob", at=NOW + 5), 2)
+    assert sql("select runs, messages, users, last_run_id from memory_thread") == [(3, 6, 2, "c")]
+    oracle.assert_exact()
+
+
+FAULTS = {
+    "division by zero": "alter table memory_thread add constraint fault check (1 / (length(session_id) - 4) <> 7)",
+    "a table renamed away": "alter table memory_thread rename to memory_thread_away",
+    "a column that is gone": "alter table memory_participant rename column runs to gone",
+    "a rollup that refuses": "alter table memory_user add constraint fault check (threads < 0)",
+    "a function that is gone": "drop function memory_run_facts cascade",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("layout", ["column", "table"])
+def test_a_fault_in_the_index_never_loses_an_agents_write(ada: Agent, fault: str, layout: str) -> None:
+    sql(FAULTS[fault])
+    write_thread(ada, "four", [run("a"), run("b")], layout=layout)
+    sql("update agno_sessions set updated_at = %s where session_id = 'four'", NOW + 9)
+    assert sql("select updated_at from agno_sessions") == [(NOW + 9,)]
+    assert sql("select count(*) from agno_runs") == [(2 if layout == "table" else 0,)]
+    assert ("four",) in sql("select distinct session_id from memory_dirty")
+
+
+def test_mending_makes_it_exact_after_a_fault(ada: Agent) -> None:
+    sql("alter table memory_thread rename to memory_thread_away")
+    write_thread(ada, "one", layout="table")
+    write_thread(ada, "two", [run("x"), run("y", user_id="bob")])
+    sql("alter table memory_thread_away rename to memory_thread")
+    assert sum(done.mended for done in repair.mend()) == 2
+    assert repair.dirty_count() == 0
+    oracle.assert_exact()
+
+
+def test_bad_json_in_a_run_is_counted_as_far_as_it_can_be_read(ada: Agent) -> None:
+    poison = [1, None, "text", [], {"run_id": 5, "messages": {"role": "user"}, "metrics": [], "created_at": "never"}]
+    write_thread(ada, "t", poison)
+    sql("update agno_sessions set session_data = %s where session_id = 't'", json.dumps({"session_name": ["x"]}))
+    assert sql("select runs, messages, last_at from memory_thread") == [(5, 0, NOW)]
+    assert repair.dirty_count() == 0
+
+
+def test_a_thread_that_cannot_be_mended_waits_at_the_end_with_its_error(ada: Agent) -> None:
+    write_thread(ada, "bad", [run("a")])
+    sql("alter table memory_thread add constraint fault check (session_id <> 'bad') not valid")
+    sql("insert into memory_dirty (session_id) values ('bad'), ('gone')")
+    done = list(repair.mend())
+    assert (sum(d.mended for d in done), sum(d.failed for d in done)) == (1, 1)
+    assert sql("select session_id, error like '%%fault%%' from memory_dirty") == [("bad", True)]
+
+
+def test_check_finds_what_differs_and_changes_nothing(ada: Agent) -> None:
+    write_thread(ada, "t", [run("a")])
+    sql("update memory_thread set runs = 7 where session_id = 't'")
+    sql("update memory_user set threads = 9")
+    (found,) = repair.differences(repair.thread_ids(None, 10))
+    assert (found.table, found.kept["runs"], found.counted["runs"]) == ("memory_thread", 7, 1)  # type: ignore[index]
+    (user,) = repair.user_differences(repair.user_keys(None, 10))
+    assert (user.kept["threads"], user.counted["threads"]) == (9, 1)  # type: ignore[index]
+    assert sql("select runs from memory_thread") == [(7,)]
+
+
+def test_rebuilding_counts_all_and_drops_what_is_left_over(ada: Agent) -> None:
+    write_thread(ada, "t", [run("a")])
+    sql("insert into memory_thread (session_id, created_at) values ('left over', 1)")
+    sql("update memory_thread set messages = 0")
+    assert repair.mark_all() == 2
+    list(repair.mend())
+    oracle.assert_exact()
+    assert sql("select session_id from memory_thread") == [("t",)]
+
+
+def test_truncating_by_the_owner_empties_the_index(ada: Agent) -> None:
+    write_thread(ada, "t", layout="table")
+    sql("truncate agno_sessions cascade")
+    assert sql("select (select count(*) from memory_thread), (select count(*) from memory_user)") == [(0, 0)]
+
+
+def test_a_user_id_of_any_length_is_indexed(ada: Agent) -> None:
+    import secrets
+
+    long = secrets.token_hex(4096)
+    write_thread(ada, "t", user_id=long)
+    assert sql("select user_id from memory_user") == [(long,)]
+    assert repair.dirty_count() == 0
+
+
+@pytest.fixture(scope="module")
+def committed_schema(django_db_setup: None) -> Iterator[str]:
+    """A schema that is really there for other connections, made from the migration's own SQL."""
+    name = f"ag_side_by_side_{time.monotonic_ns()}"
+    with psycopg.connect(**_where(), autocommit=True) as own:
+        own.execute(f"create schema {name}")
+        for file in ("agno.sql", "tables.sql", "functions.sql", "triggers.sql"):
+            for statement in schema_run.statements(file, name):
+                own.execute(statement)
+        yield name
+        own.execute(f"drop schema {name} cascade")
+
+
+def _where() -> dict[str, object]:
+    place = connection.settings_dict
+    return {
+        "dbname": place["NAME"],
+        "user": place["USER"],
+        "password": place["PASSWORD"],
+        "host": place["HOST"],
+        "port": place["PORT"],
+    }
+
+
+def test_a_schema_made_with_earlier_functions_gets_the_present_ones(committed_schema: str) -> None:
+    """In the transaction that makes a new agent there is nothing to do again."""
+    replace = schema_run.run("functions.sql", again=True)
+    with psycopg.connect(**_where(), autocommit=True) as own:
+        own.execute(f"drop function {committed_schema}.memory_put")
+        for in_creation in (True, False):
+            place = SimpleNamespace(schema_name=committed_schema, in_atomic_block=in_creation, cursor=own.cursor)
+            replace(None, SimpleNamespace(connection=place))
+            found = own.execute("select to_regproc(%s) is null", [f"{committed_schema}.memory_put"]).fetchone()
+            assert found == (in_creation,)
+
+
+def test_writers_side_by_side_lose_nothing(committed_schema: str) -> None:
+    """Thirty-two writers on few threads and users: each write commits, and the index is exact once mended."""
+    written: list[tuple[float, str, int]] = []
+    until = time.monotonic() + float(os.environ.get("WRITER_SECONDS", "0"))
+    failures: list[Exception] = []
+
+    def write(number: int) -> None:
+        with psycopg.connect(**_where(), options=f"-c search_path={committed_schema}", autocommit=True) as own:
+            turn = 0
+            while turn < 12 or time.monotonic() < until:
+                turn += 1
+                sid, user = f"s{(number + turn) % 5}", f"user{(number * turn) % 3}"
+                item = run(f"{number}-{turn}", user_id=user)
+                began = time.monotonic()
+                try:
+                    if number % 2:
+                        own.execute(
+                            "insert into agno_runs (run_id, session_id, run_type, user_id, run_index, run_data,"
+                            " created_at) values (%s, %s, 'agent', %s, %s, %s, %s)",
+                            [item["run_id"], sid, user, turn, json.dumps(item), NOW],
+                        )
+                    else:
+                        own.execute(
+                            "insert into agno_sessions (session_id, session_type, runs, created_at)"
+                            " values (%s, 'agent', %s, 1)"
+                            " on conflict (session_id) do update set runs = excluded.runs, updated_at = %s",
+                            [sid, json.dumps([item]), NOW + turn],
+                        )
+                    written.append((time.monotonic() - began, item["run_id"], number % 2))
+                except psycopg.Error as error:
+                    failures.append(error)
+
+    with psycopg.connect(**_where(), options=f"-c search_path={committed_schema}", autocommit=True) as own:
+        for n in range(5):
+            own.execute(
+                "insert into agno_sessions (session_id, session_type, created_at) values (%s, 'agent', 1)", [f"s{n}"]
+            )
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(32)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        while writer.is_alive():
+            writer.join(5)
+            # the test's own transaction would be ended when idle for long
+            sql("select 1")
+    assert failures == []
+    assert len(written) >= 32 * 12
+    with schema_context(committed_schema):
+        in_table = {run_id for (run_id,) in sql("select run_id from agno_runs")}
+        assert in_table == {run_id for _, run_id, to_table in written if to_table}
+        dirty = repair.dirty_count()
+        list(repair.mend())
+        took = sorted(seconds for seconds, *_ in written)
+        print(
+            f"{len(written)} writes, median {1e3 * took[len(took) // 2]:.1f} ms, slowest {1e3 * took[-1]:.0f} ms,"
+            f" {dirty} times left to mending"
+        )
+        assert repair.dirty_count() == 0
+        oracle.assert_exact()
