@@ -18,19 +18,6 @@ SAFE_NAMES = {"mark_safe", "SafeString", "SafeText", "SafeData"}
 # rooms where SQL is written as SQL; a migration is one everywhere
 SQL_ROOMS = ("index", "transcript", "schema", "services", "migrations", "demo", "postgres", "serve")
 SQL_ROOMS += ("audit", "agents", "keys", "people")
-    "index",
-    "transcript",
-    "schema",
-    "services",
-    "migrations",
-    "demo",
-    "postgres",
-    "serve",
-    "audit",
-    "agents",
-    "keys",
-    "people",
-)
 RAW = {"cursor", "raw", "RawSQL", "extra", "executemany", "execute"}
 
 
