@@ -1,117 +1,111 @@
-"""What every page asks of Postgres before its own: its session, its person, and the agents of its sidebar.
+"""What every page shows around its own: the agent whose page it is, and the sidebar's agents."""
 
-As SQL: the ORM takes several times longer to write these three than Postgres to answer them.
-"""
+from typing import Any, Final, NamedTuple, cast
 
-from datetime import datetime
-from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
-
-from django.contrib.sessions.models import Session
+from django.conf import settings
 from django.db import connection
-from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 from psycopg import sql
 
-from studio.models import Agent, MemorySettings, User
+from studio.formats import initials
+from studio.models import Agent, Framework, MemorySettings, User
+from studio.people.access import SCOPES
 
-M = TypeVar("M", bound=Model)
-# read where an agent is edited
-NOT_IN_LISTS: Final = ("instructions", "description")
+SIDEBAR: Final = 40
 
-_SESSION: Final = "select {session} from django_session s where s.session_key = %s and s.expire_date > %s"
-_PERSON: Final = """
-    select {person}, array(select array[g.role, g.agent_id] from studio_grant g where g.user_id = p.id)
-    from studio_user p where p.id = %s and p.is_active"""
-# all of the current agent, then a few words of others; two halves, as Postgres plans a join of them twice as long
-_AGENTS: Final = """
-    select a.id, a.name, a.icon, a.framework, m.session_storage, {agent}, {memory}
+_NEIGHBOURS: Final = """
+    select a.id, a.name, a.icon, a.framework, m.session_storage
     from studio_agent a left join studio_memorysettings m on m.agent_id = a.id
-    where a.id = %(current)s <seen>
-    union all (
-        select a.id, a.name, a.icon, a.framework,
-            (select m.session_storage from studio_memorysettings m where m.agent_id = a.id), {nothing}
-        from studio_agent a where a.id <> %(current)s <seen>
-        order by lower(a.name), a.id limit %(limit)s)"""
-_ALL_AGENTS: Final = _AGENTS.replace("<seen>", "")
-_SEEN_AGENTS: Final = _AGENTS.replace("<seen>", "and a.id = any(%(seen)s)")
+    where a.id <> %(current)s and (%(seen)s::text[] is null or a.id = any (%(seen)s))
+    order by lower(a.name), a.id limit %(limit)s"""
+# in one statement, as each wait for Postgres costs more than what it does for these
+_AGENT: Final = sql.SQL("""
+    select a.*, m.*, (select json_agg(json_build_array(n.id, n.name, n.icon, n.framework, n.session_storage))
+                      from ({neighbours}) n) as neighbours
+    from studio_agent a left join studio_memorysettings m on m.agent_id = a.id
+    where a.id = %(current)s and (%(seen)s::text[] is null or a.id = any (%(seen)s))
+""").format(neighbours=sql.SQL(_NEIGHBOURS))
 
 
 class Neighbour(NamedTuple):
-    """An agent as the sidebar names it; `storage` is None where it has no settings."""
+    """An agent as the sidebar names it; `session_storage` is None where it has no settings."""
 
     id: str
     name: str
     icon: str
     framework: str
-    storage: bool | None
+    session_storage: bool | None
 
     @classmethod
     def of(cls, agent: Agent) -> "Neighbour":
-        settings = getattr(agent, "memory", None)
-        return cls(agent.id, agent.name, agent.icon, agent.framework, settings and settings.session_storage)
+        memory = getattr(agent, "memory", None)
+        return cls(agent.id, agent.name, agent.icon, agent.framework, memory and memory.session_storage)
+
+    @property
+    def initials(self) -> str:
+        return initials(self.icon, self.name)
+
+    @property
+    def storage(self) -> str:
+        """Say whether session storage is on: on, off, or not available for this framework."""
+        if self.framework != Framework.AGNO:
+            return "not available"
+        return "on" if self.session_storage else "off"
 
 
-def session(key: str, now: datetime) -> Session | None:
-    """Read a session that has not expired."""
-    rows = _fetch(_written(_SESSION, session=Session), [key, now])
-    return _made(Session, rows[0]) if rows else None
+def neighbours(seen: list[str] | None, limit: int = SIDEBAR) -> list[Neighbour]:
+    """Read the first agents by name; `seen` are the ids of those that may be seen, None for all of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEIGHBOURS, {"seen": seen, "current": "", "limit": limit})
+        return [Neighbour(*row) for row in cursor.fetchall()]
 
 
-def person(user_id: int) -> User | None:
-    """Read an active person together with their grants."""
-    rows = _fetch(_written(_PERSON, person=User), [user_id])
-    if not rows:
-        return None
-    user = _made(User, rows[0][:-1])
-    user.grant_pairs = [(role, agent_id) for role, agent_id in rows[0][-1]]
-    return user
+def agent_and_neighbours(
+    seen: list[str] | None, current: str, limit: int = SIDEBAR
+) -> tuple[Agent | None, list[Neighbour]]:
+    """Read an agent with its memory settings, if it may be seen, and itself among its neighbours by name."""
+    with connection.cursor() as cursor:
+        cursor.execute(_AGENT, {"seen": seen, "current": current, "limit": limit})
+        names = [column.name for column in cursor.description or ()]
+        row = cursor.fetchone()
+    if row is None:
+        return None, []
+    agent = _agent(names, row)
+    others = [Neighbour(*one) for one in row[-1] or ()]
+    return agent, sorted([Neighbour.of(agent), *others], key=lambda one: (one.name.lower(), one.id))
 
 
-def agents(seen: list[str] | None, current: str, limit: int) -> tuple[Agent | None, list[Neighbour]]:
-    """Read the current agent with its memory settings, if it may be seen, and with it others by name, up to `limit`.
-
-    `seen` are the ids of agents that may be seen, None for all of them.
-    """
-    query = _written(_ALL_AGENTS if seen is None else _SEEN_AGENTS, agent=Agent, memory=MemorySettings)
-    rows = _fetch(query, {"seen": seen, "current": current, "limit": limit})
-    width = len(Neighbour._fields)
-    agent = next((_agent(row[width:]) for row in rows if row[0] == current), None)
-    neighbours = [Neighbour(*row[:width]) for row in rows]
-    return agent, sorted(neighbours, key=lambda one: (one.name.lower(), one.id))
-
-
-def _agent(row: tuple[Any, ...]) -> Agent:
-    width = len(_names(Agent))
-    agent = _made(Agent, row[:width])
-    # as select_related leaves them: each knows the other, and one that has none does not ask again
+def _agent(names: list[str], row: tuple[Any, ...]) -> Agent:
+    """Make the models of a row, as select_related leaves them: one that has no settings does not ask again."""
+    own = names.index("agent_id")
+    agent = Agent.from_db("default", names[:own], row[:own])
     agent._state.fields_cache["memory"] = None
-    if row[width] is not None:
-        _made(MemorySettings, row[width:]).agent = agent
+    if row[own] is not None:
+        MemorySettings.from_db("default", names[own:-1], row[own:-1]).agent = agent
     return agent
 
 
-def _fetch(query: str, values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, values)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Add to every page: `agent` if it is one's page, `sidebar` agents, and `may`: what the person may do here.
 
-
-def _made(model: type[M], row: tuple[Any, ...]) -> M:
-    return model.from_db("default", _names(model), row)
-
-
-@lru_cache
-def _names(model: type[Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields if field.attname not in NOT_IN_LISTS]
-
-
-@lru_cache
-def _written(query: str, **tables: type[Model]) -> str:
-    """Write the columns of models, whose tables are called by their names' first letters here, or as many nulls."""
-    columns = {
-        name: sql.SQL(", ").join(sql.Identifier(name[0], column) for column in _names(model))
-        for name, model in tables.items()
+    `may` maps a scope with `_` for `:` to a bool, e.g. `{% if may.threads_delete %}`; `here` is the name
+    of the page's route. The sidebar is lazy, so that a fragment pays nothing for it.
+    """
+    agent: Agent | None = getattr(request, "agent", None)
+    user = getattr(request, "user", None)
+    person = cast(User, user) if user is not None and user.is_authenticated else None
+    scopes = person.access.scopes(agent.pk if agent else None) if person else frozenset()
+    return {
+        "agent": agent,
+        "sidebar": SimpleLazyObject(lambda: _sidebar(request, person)) if person else [],
+        "here": request.resolver_match.url_name if request.resolver_match else "",
+        "oidc": settings.OIDC_NAME,
+        "may": {scope.replace(":", "_"): scope in scopes for scope in SCOPES},
     }
-    nothing = sql.SQL(", ").join([sql.NULL] * sum(len(_names(model)) for model in tables.values()))
-    return sql.SQL(query).format(**columns, nothing=nothing).as_string(None)
+
+
+def _sidebar(request: HttpRequest, person: User) -> list[Neighbour]:
+    """The sidebar's agents, which the guard has read already on a page of an agent."""
+    known: list[Neighbour] = getattr(request, "sidebar", [])
+    return known or neighbours(person.access.agent_ids)

@@ -13,7 +13,7 @@ from django.views.decorators.cache import cache_control
 from studio.agents import connection, database_role, listing, provision
 from studio.agents.forms import AgentForm, NewAgentForm
 from studio.agents.provision import Refused
-from studio.agents.sidebar import Neighbour
+from studio.agents.sidebar import SIDEBAR, Neighbour
 from studio.compress import compressed
 from studio.people import confirm, guard
 from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx
@@ -46,7 +46,7 @@ def agents(request: AppRequest) -> HttpResponse:
     ctx: dict[str, Any] = {"q": q, "page": page}
     name = "studio/agents.html"
     if request.htmx.target == SIDE:
-        name, ctx["found"] = "studio/_side_agents.html", [Neighbour.of(a) for a in page.agents[: guard.SIDEBAR]]
+        name, ctx["found"] = "studio/_side_agents.html", [Neighbour.of(a) for a in page.agents[:SIDEBAR]]
     else:
         held = listing.figures(page.agents)
         ctx["rows"] = [(agent, held.get(agent.pk)) for agent in page.agents]

@@ -14,12 +14,11 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.contrib.auth import login, logout
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
 from studio import vault
-from studio.agents import sidebar
 from studio.audit.record import record
 from studio.models import User
 from studio.people import guard
@@ -29,6 +28,10 @@ from studio.web import AppRequest
 LINK_USED_AT: Final = "signed_in_by_link_at"
 # what the log says of each step of signing in
 STEPS: Final = {"socialaccount": "OpenID Connect", "mfa": "second factor"}
+
+_PERSON: Final = """
+    select p.*, array(select array[g.role, g.agent_id] from studio_grant g where g.user_id = p.id) as grants
+    from studio_user p where p.id = %s and p.is_active"""
 
 
 def sign_in_by_link(request: HttpRequest, user: User, redirect_url: str) -> HttpResponseBase:
@@ -113,5 +116,12 @@ class FactorAdapter(DefaultMFAAdapter):
 class Backend(AuthenticationBackend):
     def get_user(self, user_id: Any) -> User | None:
         """Load a person and their grants in one query, as every request needs both."""
-        user = sidebar.person(user_id)
-        return user if user and self.user_can_authenticate(user) else None
+        with connection.cursor() as cursor:
+            cursor.execute(_PERSON, [user_id])
+            names = [column.name for column in cursor.description or ()]
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        user = User.from_db("default", names[:-1], row[:-1])
+        user.grant_pairs = [(role, agent_id) for role, agent_id in row[-1]]
+        return user if self.user_can_authenticate(user) else None

@@ -4,24 +4,17 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404
 
-from studio.agents import sidebar
+from studio.agents.sidebar import agent_and_neighbours
 from studio.audit.record import Actor
 from studio.models import Agent, User
 from studio.web import AppRequest
 
-SIDEBAR = 40
-
 
 def visible_agents(user: User) -> QuerySet[Agent]:
     """Agents that the person may see, with their memory settings, by name."""
-    agents = Agent.objects.select_related("memory").defer(*sidebar.NOT_IN_LISTS)
+    agents = Agent.objects.select_related("memory").defer("instructions", "description")
     ids = user.access.agent_ids
     return agents if ids is None else agents.filter(pk__in=ids)
-
-
-def sidebar_agents(user: User, current: str = "") -> tuple[Agent | None, list[sidebar.Neighbour]]:
-    """The current agent, if it may be seen, and the sidebar's by name: one query for both."""
-    return sidebar.agents(user.access.agent_ids, current, SIDEBAR)
 
 
 def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") -> Agent:
@@ -30,7 +23,7 @@ def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") ->
     Leaves the sidebar's agents on the request, which come with the same query.
     """
     user = request.user
-    agent, neighbours = sidebar_agents(user, agent_id)
+    agent, neighbours = agent_and_neighbours(user.access.agent_ids, agent_id)
     if agent is None:
         raise Http404("no such agent")
     request.agent, request.sidebar = agent, neighbours

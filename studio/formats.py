@@ -1,0 +1,130 @@
+"""Times, numbers and names as a page says them. All take whatever was stored, and never raise."""
+
+import math
+from datetime import UTC, datetime
+from typing import Any, Final
+
+NOTHING: Final = "—"
+_MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+# a number this large is not seconds: some writers store milli-, micro- or nanoseconds
+_UNITS: Final = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))
+
+
+def moment(value: Any) -> datetime | None:
+    """Read a time: a datetime, or epoch seconds, or the finer units that it must then be; else None."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    number = _number(value)
+    if number is None or not 0 < number < 10**20:
+        return None
+    for size, unit in _UNITS:
+        if number >= size:
+            number /= unit
+            break
+    try:
+        return datetime.fromtimestamp(number, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _number(value: Any) -> float | None:
+    """Read a finite number; None for everything else, also for what no float can hold."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def iso(at: datetime) -> str:
+    """Write a time as 2026-11-22T08:51:07, without its zone, which is UTC; faster than strftime."""
+    return at.isoformat(timespec="seconds")[:19]
+
+
+def since(at: datetime, now: datetime) -> str:
+    """Say how long ago something was; studio.js refreshes with the same words."""
+    seconds = (now - at).total_seconds()
+    days = (now.date() - at.date()).days
+    if -60 < seconds < 60:
+        return "just now"
+    if 0 < seconds < 3600:
+        return f"{int(seconds // 60)} min ago"
+    if 0 < seconds < 86_400:
+        return f"{int(seconds // 3600)} h ago"
+    if days == 1:
+        return "yesterday"
+    if 1 < days < 7:
+        return f"{days} days ago"
+    return f"{at.day} {_MONTHS[at.month - 1]}" + ("" if at.year == now.year else f" {at.year}")
+
+
+def date_and_minute(at: datetime) -> str:
+    """Write a time in full: 22 Nov 2026, 08:51 UTC."""
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def _three_digits(number: float) -> str:
+    return f"{number:.1f}" if number < 99.95 else f"{number:.0f}"
+
+
+def compact(value: Any) -> str:
+    """Shorten a count to three digits: 950, 18.4k, 1.2M."""
+    number = _number(value)
+    if number is None:
+        return NOTHING
+    sign, number = ("−" if number < 0 else ""), abs(number)
+    if number < 1000:
+        return f"{sign}{number:.0f}"
+    for suffix in "kMBT":
+        number /= 1000
+        if number < 999.5 or suffix == "T":
+            return f"{sign}{_three_digits(number)}{suffix}" if number < 10**6 else f"{sign}{number:.0e}{suffix}"
+    return NOTHING
+
+
+def count(value: Any) -> str:
+    """Write a count in full, with commas: 1,234."""
+    number = _number(value)
+    return NOTHING if number is None else f"{int(number):,}"
+
+
+def size(value: Any) -> str:
+    """Show bytes with a unit: 640 B, 1.2 KB, 3.4 MB (1 KB is 1,000 bytes)."""
+    number = _number(value)
+    if number is None or number < 0:
+        return NOTHING
+    if number < 1000:
+        return f"{number:.0f} B"
+    for suffix in ("KB", "MB", "GB", "TB"):
+        number /= 1000
+        if number < 999.5 or suffix == "TB":
+            return f"{_three_digits(number)} {suffix}"
+    return NOTHING
+
+
+def duration(value: Any) -> str:
+    """Show seconds as one or two units: 640 ms, 2.6 s, 3 min 20 s, 2 h 5 min."""
+    seconds = _number(value)
+    if seconds is None or not 0 <= seconds < 10**9:
+        return NOTHING
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut a text to `most` characters, the last of them an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def initials(icon: str, name: str) -> str:
+    """Return an agent's icon, or else the first letters of two words of its name."""
+    return icon or "".join(word[0] for word in name.split()[:2]).upper()

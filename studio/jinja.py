@@ -1,0 +1,69 @@
+"""Templates: Jinja2, with the words that pages need beside its own. Everything is escaped."""
+
+import json
+from typing import Any, Final
+
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import json_script
+from django_htmx.jinja import htmx_script
+from jinja2 import Environment
+from lucide.jinja import lucide
+
+from studio import formats, ids
+
+# nothing that a page shows may make htmx run or fetch what we did not write
+HTMX: Final = {
+    "allowEval": False,
+    "allowScriptTags": False,
+    "selfRequestsOnly": True,
+    "historyCacheSize": 0,
+    "includeIndicatorStyles": False,
+    "historyRestoreAsHxRequest": False,
+    "refreshOnHistoryMiss": True,
+    "responseHandling": [
+        {"code": "204", "swap": False},
+        {"code": "[23]..", "swap": True},
+        {"code": "(409|422)", "swap": True},
+        {"code": "...", "swap": False, "error": True},
+    ],
+}
+
+
+def environment(**options: Any) -> Environment:
+    """Make the environment of all templates; settings.TEMPLATES names it and its options."""
+    made = Environment(**options)  # noqa: S701  # nosec B701  settings switch autoescape on
+    made.globals |= {
+        "url": url,
+        "static": static,
+        "htmx_script": htmx_script,
+        "lucide": lucide,
+        "htmx_config": json.dumps(HTMX),
+        "now": timezone.now,
+    }
+    made.filters |= {
+        "moment": formats.moment,
+        "iso": formats.iso,
+        "since": formats.since,
+        "date_and_minute": formats.date_and_minute,
+        "compact": formats.compact,
+        "count": formats.count,
+        "size": formats.size,
+        "duration": formats.duration,
+        "shorten": formats.shorten,
+        "plural": plural,
+        "path_id": ids.encode,
+        "json_script": json_script,
+    }
+    return made
+
+
+def url(name: str, *args: Any) -> str:
+    """Return the path of a route; raises NoReverseMatch."""
+    return reverse(name, args=args)
+
+
+def plural(number: Any, one: str = "", many: str = "s") -> str:
+    """Choose the ending for a number: `{{ runs }} run{{ runs|plural }}`, `{{ n|plural("It is", "They are") }}`."""
+    return one if number == 1 else many
