@@ -27,7 +27,8 @@ lint: dev
 	$(PY) -m mypy studio memory; \
 	$(PY) -W ignore manage.py makemigrations --check --dry-run; \
 	$(PY) manage.py check --deploy --fail-level WARNING'
-	.venv/bin/djade --target-version 5.2 --check $$(git ls-files -co --exclude-standard '*.html')
+	.venv/bin/djangofmt --profile jinja --indent-width 2 --check templates
+	.venv/bin/djangofmt check --profile jinja templates
 	$(PY) -m bandit --quiet --recursive --severity-level medium studio memory
 
 bench: dev wrk
