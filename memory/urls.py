@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from memory.pages import activity, deletion, files, memory_settings, threads, transcript, users
+from memory.pages import deletion, files, memory_settings, threads, transcript, users
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("memory/", memory_settings.memory, name="memory"),
@@ -16,5 +16,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # beside threads/, where a thread may have any name
     path("delete-threads/", deletion.threads_delete, name="threads-delete"),
     path("delete-threads/now/", deletion.threads_delete_now, name="threads-delete-now"),
-    path("activity/", activity.activity, name="activity"),
 ]

@@ -7,7 +7,8 @@ from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 
-from studio.api.problems import MISSING_TABLES, answer
+from studio.agents.provision import lacks_tables
+from studio.api.problems import answer
 from studio.audit.record import NotWritten
 
 log = logging.getLogger("studio")
@@ -67,7 +68,7 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, DataError) and "NUL" in str(error)):
         # text that Postgres cannot hold, in a place where no form looks: a cookie, say
         return bad_request(request)
-    if isinstance(error, ProgrammingError) and isinstance(error.__cause__, MISSING_TABLES):
+    if isinstance(error, ProgrammingError) and lacks_tables(error):
         return _page(request, 503, "Tables missing", "This agent's tables are missing, so there is nothing to read.")
     return _page(request, 500, "Something went wrong", "The error was logged. Nothing was changed by this request.")
 

@@ -42,6 +42,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/<int:user_id>/sign-out/", people.sign_out, name="person-sign-out"),
     path("people/<int:user_id>/link/", people.link, name="person-link"),
     path("people/<int:user_id>/factors/remove/", people.factors_remove, name="person-factors-remove"),
+    path("agents/<agent:agent_id>/activity/", audit.activity, name="activity"),
     path("audit/", audit.audit_page, name="audit"),
     path("audit/export/", audit.audit_export, name="audit-export"),
     path("account/", account.account, name="account"),

@@ -4,13 +4,15 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from memory.query import Row
-from memory.transcript import runs as store
+from memory.transcript import runs
 from memory.transcript.model import Message, Run, ToolCall
 from memory.transcript.stored import StoredRun
+from studio import token
 
 RUNS: Final = 20
 # pages of runs that one page of messages may take: some runs have none
 PAGES: Final = 10
+_KIND: Final = "messages"
 TOO_LARGE: Final = "It is too large to be given here."
 
 Json = dict[str, Any]
@@ -58,28 +60,28 @@ def page_of_messages(thread: Row, cursor: str, limit: int) -> tuple[list[Json], 
     at, skip = _read(cursor)
     items: list[Json] = []
     for _ in range(PAGES):
-        page = store.list_runs(thread, at, RUNS, "oldest")
+        page = runs.list_runs(thread, at, RUNS, runs.OLDEST)
         found = [message for stored in page.runs for message in messages_of(stored)][skip:]
         taken = found[: limit - len(items)]
         items += taken
         if len(taken) < len(found):
-            return items, f"{skip + len(taken)}.{at}"
-        if not page.newer:
+            return items, token.pack(_KIND, skip + len(taken), at)
+        if page.next is None:
             return items, None
-        at, skip = page.newer, 0
+        at, skip = page.next, 0
         if len(items) == limit:
             break
-    return items, f"0.{at}"
+    return items, token.pack(_KIND, 0, at)
 
 
 def _read(cursor: str) -> tuple[str, int]:
     """Split a cursor into the page of runs and how many of its messages were given."""
     if not cursor:
         return "", 0
-    skip, dot, at = cursor.partition(".")
-    if not dot or not skip.isascii() or not skip.isdigit() or len(skip) > 9:
+    skip, at = token.unpack(cursor, _KIND, (int,), (str,))
+    if skip < 0:
         raise ValueError("not a cursor of messages")
-    return at, int(skip)
+    return at, skip
 
 
 def _message(run: Run, message: Message) -> Json:

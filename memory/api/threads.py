@@ -5,14 +5,15 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from ninja import Query, Router, Status
 
-from memory.api import runs as transcript
+from memory.api.runs import RUNS, page_of_messages, run_json
 from memory.api.schemas import CountedPage, Cursor, Message, Page, Run, SessionId, Thread, ThreadQuery, User
-from memory.index import threads, users
+from memory.index import paging, threads, users
 from memory.index.threads import Filter
 from memory.query import Row
 from memory.services import deletion, reading
-from memory.transcript import runs as run_store
-from memory.transcript.summary import get_summary
+from memory.transcript import runs
+from memory.transcript.runs import RunPage
+from memory.transcript.session_row import get_summary
 from studio import ids
 from studio.api import auth
 from studio.api.agents import Id
@@ -30,6 +31,7 @@ STORED: Final = (409, 501)
 # bytes of runs that one list may carry
 INCLUDED: Final = 4_000_000
 MOST_WITH_RUNS: Final = 20
+SUMMARY: Final = 100_000  # characters
 PAGING: Final = {"sort", "cursor", "limit"}
 
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -102,7 +104,7 @@ def get_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> dict
     agent = auth.get_store(request, agent_id, "agents:read")
     content = auth.access_of(request).may(READ, agent_id)
     thread = _find(session_id, content)
-    summary = get_summary(session_id) if content else None
+    summary = _summary(session_id) if content else None
     if summary:
         _log_reading(request, agent, session_id)
     return {**_thread(agent, thread), "summary": summary}
@@ -124,9 +126,9 @@ def list_runs(
     """Runs with their messages. A page may be shorter than `limit` where runs are large."""
     agent = auth.get_store(request, agent_id, READ)
     thread = _find(session_id)
-    page = _with_cursor(lambda: run_store.list_runs(thread, cursor, limit, order))
+    page = _with_cursor(lambda: runs.list_runs(thread, cursor, limit, order))
     _log_reading(request, agent, session_id)
-    return _run_page(page, order)
+    return _run_page(page)
 
 
 @router.get(
@@ -140,7 +142,7 @@ def list_messages(
     """Messages of all runs, oldest first."""
     agent = auth.get_store(request, agent_id, READ)
     thread = _find(session_id)
-    items, following = _with_cursor(lambda: transcript.page_of_messages(thread, cursor, limit))
+    items, following = _with_cursor(lambda: page_of_messages(thread, cursor, limit))
     _log_reading(request, agent, session_id)
     return {"items": items, "next": following, "previous": None}
 
@@ -194,26 +196,29 @@ def _thread(agent: Agent, row: Row) -> dict[str, Any]:
     return {**row, "url": url, "last_activity": row["last_at"]}
 
 
+def _summary(session_id: str) -> str | None:
+    found = get_summary(session_id, SUMMARY)
+    return found.text if found else None
+
+
 def _add_runs(rows: list[Row]) -> None:
     """Give each thread its first page of runs, as long as all together stay small."""
     carried = 0
     for row in rows:
-        row["summary"], row["first_runs"] = get_summary(row["session_id"]), None
+        row["summary"], row["first_runs"] = _summary(row["session_id"]), None
         thread = threads.get_thread(row["session_id"])
         if thread is None or carried > INCLUDED:
             continue
-        page = run_store.list_runs(thread, "", transcript.RUNS, "oldest")
+        page = runs.list_runs(thread, "", RUNS, runs.OLDEST)
         carried += sum(stored.bytes for stored in page.runs if not stored.too_large)
-        row["first_runs"] = _run_page(page, "oldest")
+        row["first_runs"] = _run_page(page)
 
 
-def _run_page(page: run_store.RunPage, order: str) -> dict[str, Any]:
-    after, before = (page.newer, page.older) if order == "oldest" else (page.older, page.newer)
-    items = [transcript.run_json(stored) for stored in page.runs]
-    return {"items": items, "next": after or None, "previous": before or None}
+def _run_page(page: RunPage) -> dict[str, Any]:
+    return {"items": [run_json(stored) for stored in page.runs], "next": page.next, "previous": page.previous}
 
 
-def _counted(page: threads.ThreadPage, rows: list[Row]) -> dict[str, Any]:
+def _counted(page: paging.Page, rows: list[Row]) -> dict[str, Any]:
     return {
         "items": rows,
         "next": page.older,

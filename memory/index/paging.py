@@ -1,20 +1,12 @@
-"""Opaque keyset tokens: where a page of a list ends, so that the next one begins there."""
+"""Keyset pages of a list: where one begins, what comes after it, and how many rows there are."""
 
-import base64
-import binascii
-import json
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
 
 from psycopg import sql
 
 from memory.query import Row
-
-_BIGINT: Final = range(-(2**63), 2**63)
-_LONGEST: Final = 65_536  # characters of a token, and bytes of what it unpacks to
-_WORTH_PACKING: Final = 200
+from studio import token
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +23,17 @@ class Cursor:
     start: int = 1
 
     @classmethod
-    def read(cls, token: str, sort: str) -> "Cursor | None":
+    def read(cls, text: str, sort: str) -> "Cursor | None":
         """Read a token made for this sort; "" is the first page, anything else raises ValueError."""
-        if not token:
-            return None
-        made_for, value, key, newer, start = _unpack(token)
-        if made_for != sort or type(newer) is not bool or not isinstance(key, str) or "\x00" in key:
-            raise ValueError("not a cursor of this list")
-        if type(value) is not int or type(start) is not int or value not in _BIGINT or start not in _BIGINT:
-            raise ValueError("not a cursor of this list")
-        key.encode()  # a lone surrogate raises, which is a ValueError too
-        return cls(sort, value, key, newer, start)
+        return cls(sort, *token.unpack(text, sort, (int,), (str,), (bool,), (int,))) if text else None
 
     def write(self) -> str:
-        return _pack([self.sort, self.value, self.key, self.newer, self.start])
+        return token.pack(self.sort, self.value, self.key, self.newer, self.start)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list; `older` and `newer` are tokens of its neighbours, None where there is none.
+    """One page of a list; `older` and `newer` are cursors of its neighbours, None where there is none.
 
     `count` is of all rows that match. When it is not exact it is a lower bound where
     `count_is_floor`, else an estimate. `start` is the number of the first row. `user` is what get_user
@@ -110,23 +94,3 @@ def _count(rows: list[Row], whole: bool) -> tuple[int, bool, bool]:
     if cap is not None and matching > cap:
         return cap, False, True
     return matching, True, False
-
-
-def _pack(parts: list[Any]) -> str:
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
-    # A session id may be 4 KB of repetition; a URL may not.
-    body = b"z" + zlib.compress(text, 9) if len(text) > _WORTH_PACKING else b"j" + text
-    return base64.urlsafe_b64encode(body).decode().rstrip("=")
-
-
-def _unpack(token: str) -> list[Any]:
-    try:
-        token = token[:_LONGEST]
-        body = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        text = zlib.decompressobj().decompress(body[1:], _LONGEST) if body[:1] == b"z" else body[1:]
-        parts = json.loads(text)
-    except (ValueError, zlib.error, binascii.Error, RecursionError) as error:
-        raise ValueError("not a cursor") from error
-    if not isinstance(parts, list) or len(parts) != 5:
-        raise ValueError("not a cursor")
-    return parts

@@ -111,7 +111,7 @@ def _runs(
         "lazy": lazy,
         "back": how.page(back) if back and (backwards or not lazy) else None,
         "on": how.page(on) if on and not (backwards and lazy) else None,
-        "left": max(page.total - page.shown, 0) if page.shown >= 0 else None,
+        "left": None if page.shown is None else max(page.total - page.shown, 0),
         "downwards": downwards,
         "window": window,
     }

@@ -6,6 +6,8 @@ from typing import Final, TypeVar
 
 from django_tenants.utils import schema_context
 
+from memory.index.threads import get_thread
+from memory.query import Row
 from memory.transcript import runs, session_row
 from studio.audit.record import Actor, record
 from studio.models import Agent
@@ -22,31 +24,31 @@ def export_thread(actor: Actor, agent: Agent, session_id: str, form: str = "json
     a run on each other. Both hold what is stored, as Postgres writes it.
     """
     with schema_context(agent.schema_name):
-        row = session_row.get_row(session_id)
-    if row is None:
+        row, thread = session_row.get_row(session_id), get_thread(session_id)
+    if row is None or thread is None:
         return None
     record(actor, "thread.export", agent=agent, object=session_id, data={"format": form})
-    return _ndjson(agent, session_id, row) if form == "ndjson" else _json(agent, session_id, row)
+    return _ndjson(agent, thread, row) if form == "ndjson" else _json(agent, thread, row)
 
 
-def _json(agent: Agent, session_id: str, row: str) -> Iterator[str]:
+def _json(agent: Agent, thread: Row, row: str) -> Iterator[str]:
     about = json.dumps({"id": agent.pk, "name": agent.name}, ensure_ascii=False)
     yield f'{{"agent": {about},\n"session": {row},\n"runs": ['
-    for number, pieces in enumerate(_runs(agent, session_id)):
+    for number, pieces in enumerate(_runs(agent, thread)):
         yield ",\n" if number else "\n"
         yield from pieces
     yield "\n]}\n"
 
 
-def _ndjson(agent: Agent, session_id: str, row: str) -> Iterator[str]:
+def _ndjson(agent: Agent, thread: Row, row: str) -> Iterator[str]:
     yield f'{{"session": {row}}}\n'
-    for pieces in _runs(agent, session_id):
+    for pieces in _runs(agent, thread):
         yield from pieces
         yield "\n"
 
 
-def _runs(agent: Agent, session_id: str) -> Iterator[Iterator[str]]:
-    for pieces in in_schema(agent, runs.iter_runs(session_id)):
+def _runs(agent: Agent, thread: Row) -> Iterator[Iterator[str]]:
+    for pieces in in_schema(agent, runs.iter_runs(thread)):
         yield in_schema(agent, pieces)
 
 

@@ -13,7 +13,6 @@ from django.db import connection
 from psycopg import sql
 
 from memory.history.sent import is_sent
-from memory.index.threads import get_thread
 from memory.query import Row, fetch, patience
 from memory.transcript import statements
 from memory.transcript.model import SKIPPED
@@ -28,28 +27,39 @@ _FAMILY: Final = 10
 
 Sent = frozenset[tuple[str | None, int | None]]
 
-_NEWEST, _OLDEST = "newest", "oldest"
+NEWEST: Final = "newest"
+OLDEST: Final = "oldest"
 
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """One page. `older` and `newer` are tokens of its neighbours, "" where there is none.
+    """One page, in reading order. `older` and `newer` are cursors of its neighbours, None where there is none.
 
-    `total` is of the whole thread; `shown` is how many were read when this page's end is reached, -1
+    `total` is of the whole thread; `shown` is how many were read when this page's end is reached, None
     where that is not known. `sent` holds the runs of this page that the model is sent at the
     next turn, as (run_id, position); it is empty when no window was asked for.
     """
 
     runs: list[StoredRun]
-    older: str
-    newer: str
+    order: str
+    older: str | None
+    newer: str | None
     total: int
-    shown: int = -1
+    shown: int | None = None
     sent: Sent = frozenset()
+
+    @property
+    def next(self) -> str | None:
+        """The cursor of the page that follows in reading order."""
+        return self.older if self.order == NEWEST else self.newer
+
+    @property
+    def previous(self) -> str | None:
+        return self.newer if self.order == NEWEST else self.older
 
 
 def list_runs(
-    thread: Row, cursor: str = "", limit: int = PAGE, order: str = _NEWEST, anchor_run: str = "", window: int = 0
+    thread: Row, cursor: str = "", limit: int = PAGE, order: str = NEWEST, anchor_run: str = "", window: int = 0
 ) -> RunPage:
     """Read one page of a thread's runs; `thread` is what get_thread returned.
 
@@ -58,35 +68,31 @@ def list_runs(
     Raises ValueError for a cursor that was not made here.
     """
     here = (find_place(thread["session_id"], anchor_run, order) if anchor_run else None) or Place.read(cursor)
-    upwards = order == _OLDEST
-    newer = here.newer if here else upwards
-    forward = newer == upwards
+    to_newer = order == OLDEST
+    newer = here.newer if here else to_newer
+    onwards = newer == to_newer
     limit = min(max(limit, 1), LIMIT)
     rows = read(thread, here, newer, limit)
     kept = rows[: _fitting(rows, limit)]
     ahead = len(kept) < len(rows)
-    if not forward and not ahead:
+    if not onwards and not ahead:
         # back at the beginning with less than a page: the first page has them all
         return list_runs(thread, "", limit, order, "", window)
     behind = here is not None and (not here.inclusive or _is_more(thread, here, not newer))
-    runs = kept if forward else kept[::-1]
-    sent, counted = _sent(thread, runs, order, here, window)
-    above = (here.shown if forward else -1) if here else 0
-    shown = above + len(runs) if above >= 0 else -1
-    previous = runs[0].place(newer=not upwards).write() if runs and (behind if forward else ahead) else ""
-    following = (
-        runs[-1].place(newer=upwards, shown=shown, sent=counted).write()
-        if runs and (ahead if forward else behind)
-        else ""
-    )
-    older, newest = (previous, following) if upwards else (following, previous)
-    return RunPage(runs, older, newest, thread["runs"], shown, sent)
+    # from here on in reading order
+    runs, following, preceding = (kept, ahead, behind) if onwards else (kept[::-1], behind, ahead)
+    sent, sent_so_far = _sent(thread, runs, order, here, window)
+    shown = _shown(here, len(runs), onwards)
+    after = runs[-1].place(newer=to_newer, shown=shown, sent=sent_so_far).write() if runs and following else None
+    before = runs[0].place(newer=not to_newer).write() if runs and preceding else None
+    older, newest = (before, after) if to_newer else (after, before)
+    return RunPage(runs, order, older, newest, thread["runs"], shown, sent)
 
 
-def find_place(session_id: str, run_id: str, order: str = _NEWEST) -> Place | None:
+def find_place(session_id: str, run_id: str, order: str = NEWEST) -> Place | None:
     """Where a run stands, as the beginning of a page; None where the thread does not hold it."""
     rows = fetch(sql.SQL(statements.PLACE), {"session_id": session_id, "run_id": run_id})
-    return Place(**rows[0], newer=order == _OLDEST, inclusive=True) if rows else None
+    return Place(**rows[0], newer=order == OLDEST, inclusive=True) if rows else None
 
 
 def get_run(session_id: str, run_id: str, position: int | None = None, longest: int | None = None) -> str | None:
@@ -113,24 +119,23 @@ def stream_run(session_id: str, run_id: str, position: int | None = None) -> Ite
             yield decoder.decode(piece[0])
 
 
-def iter_runs(session_id: str) -> Iterator[Iterator[str]]:
-    """Yield every run's JSON text in pieces, oldest first; needs no transaction and little memory.
+def iter_runs(thread: Row) -> Iterator[Iterator[str]]:
+    """Yield the JSON text of each run of a thread in pieces, oldest first; needs no transaction and little memory.
 
     Runs that are written meanwhile may be left out.
     """
-    thread = get_thread(session_id)
     cursor = ""
-    while thread:
+    while True:
         with patience():
-            page = list_runs(thread, cursor, LIMIT, _OLDEST)
+            page = list_runs(thread, cursor, LIMIT, OLDEST)
         for stored in page.runs:
             if stored.text is None:
-                yield stream_run(session_id, stored.run_id or "", stored.position)
+                yield stream_run(thread["session_id"], stored.run_id or "", stored.position)
             else:
                 yield iter((stored.text,))
-        cursor = page.newer
-        if not cursor:
+        if page.newer is None:
             return
+        cursor = page.newer
 
 
 def _is_more(thread: Row, here: Place, newer: bool) -> bool:
@@ -153,18 +158,25 @@ def _fitting(rows: list[StoredRun], limit: int) -> int:
     return cut if cut > 0 and count - cut <= _FAMILY else count
 
 
-def _sent(thread: Row, runs: list[StoredRun], order: str, here: Place | None, window: int) -> tuple[Sent, int]:
+def _shown(here: Place | None, count: int, onwards: bool) -> int | None:
+    """How many runs are read at a page's end, if whoever wrote the cursor had counted them."""
+    if here is None:
+        return count
+    return here.shown + count if onwards and here.shown is not None else None
+
+
+def _sent(thread: Row, runs: list[StoredRun], order: str, here: Place | None, window: int) -> tuple[Sent, int | None]:
     """The runs of a page that the model is sent, and how many of them there are down to the page's end.
 
     They are counted from the newest run on where the column's order is Agno's; a page that was
-    reached in another way asks the database, and leaves -1.
+    reached in another way asks the database, and leaves None.
     """
     if not window or thread["session_type"] == "workflow":
-        return frozenset(), -1
-    above = (here.sent if not here.newer else -1) if here else 0
-    if in_column(thread) and order == _NEWEST and above >= 0:
+        return frozenset(), None
+    above = 0 if here is None else None if here.newer else here.sent
+    if in_column(thread) and order == NEWEST and above is not None:
         able = [row.key for row in runs if is_sent(row.run)]
         return frozenset(able[: max(window - above, 0)]), above + len(able)
     statement = statements.SENT_TABLE if in_table(thread) else statements.SENT_MERGED
     found = fetch(sql.SQL(statement), {"session_id": thread["session_id"], "limit": window, "skipped": sorted(SKIPPED)})
-    return frozenset((row["run_id"], row["position"]) for row in found) & {row.key for row in runs}, -1
+    return frozenset((row["run_id"], row["position"]) for row in found) & {row.key for row in runs}, None

@@ -12,8 +12,10 @@ from memory.transcript.values import items, string
 _LONGEST: Final = 8_000
 
 _SUMMARY: Final = """
-    select left(s.summary ->> 'summary', {longest}) as text, s.summary ->> 'updated_at' as at,
-        case when pg_column_size(s.summary -> 'topics') < {longest} then (s.summary -> 'topics')::text end as topics
+    select left(case jsonb_typeof(s.summary -> 'summary') when 'string' then s.summary ->> 'summary' end, %(longest)s)
+            as text,
+        s.summary ->> 'updated_at' as at,
+        case when pg_column_size(s.summary -> 'topics') < %(longest)s then (s.summary -> 'topics')::text end as topics
     from agno_sessions s where s.session_id = %(session_id)s and jsonb_typeof(s.summary) = 'object'"""
 
 # all columns but runs
@@ -32,9 +34,9 @@ class Summary:
     at: str
 
 
-def get_summary(session_id: str) -> Summary | None:
-    """Read what Agno wrote as the thread's summary; None where it holds no text."""
-    rows = fetch(sql.SQL(_SUMMARY).format(longest=sql.Literal(_LONGEST)), {"session_id": session_id})
+def get_summary(session_id: str, longest: int = _LONGEST) -> Summary | None:
+    """Read up to `longest` characters of what Agno wrote as the thread's summary; None where it holds no text."""
+    rows = fetch(sql.SQL(_SUMMARY), {"session_id": session_id, "longest": longest})
     if not rows or not string(rows[0]["text"]).strip():
         return None
     try:

@@ -1,10 +1,10 @@
 """Forms of the studio's own pages."""
 
-import unicodedata
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 
+from studio.agents.icon import is_icon
 from studio.agents.provision import EDITABLE
 from studio.models import Agent
 
@@ -13,19 +13,7 @@ if TYPE_CHECKING:
 else:
     _AgentModelForm = forms.ModelForm
 
-ZERO_WIDTH_JOINER = "\u200d"
-
-
-def visible_characters(text: str) -> int:
-    """Count what an eye sees: an emoji of several code points is one, a flag is two."""
-    seen, joined = 0, False
-    for character in text:
-        # marks, format characters (joiners, tags) and skin tones belong to the character before
-        belongs = unicodedata.category(character) in ("Mn", "Me", "Cf") or "\U0001f3fb" <= character <= "\U0001f3ff"
-        if not belongs and not joined:
-            seen += 1
-        joined = character == ZERO_WIDTH_JOINER
-    return seen
+REACH: Final = (("all", "All agents, also those made later"), ("some", "Only these:"))
 
 
 class AgentForm(_AgentModelForm):
@@ -49,7 +37,7 @@ class AgentForm(_AgentModelForm):
 
     def clean_icon(self) -> str:
         icon: str = self.cleaned_data["icon"]
-        if visible_characters(icon) > 2:
+        if not is_icon(icon):
             raise forms.ValidationError("Use one emoji or at most two letters.")
         return icon
 
@@ -66,3 +54,22 @@ class NewAgentForm(AgentForm):
             attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "data-agent-id": ""}
         ),
     )
+
+
+class ReachForm(forms.Form):
+    """What holds for all agents, or for chosen ones."""
+
+    reach = forms.ChoiceField(choices=REACH, widget=forms.RadioSelect, initial="all")
+    agents = forms.ModelMultipleChoiceField(
+        Agent.objects.only("id", "name", "icon"), widget=forms.CheckboxSelectMultiple, required=False
+    )
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        if values.get("reach") == "some" and not values.get("agents") and "agents" not in self.errors:
+            self.add_error("agents", "Choose at least one agent, or all of them.")
+        return values
+
+    def chosen_agents(self) -> list[Agent] | None:
+        """Return the chosen agents, None for all of them."""
+        return list(self.cleaned_data["agents"]) if self.cleaned_data["reach"] == "some" else None

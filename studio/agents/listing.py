@@ -7,9 +7,10 @@ from typing import Any, Final
 from django.db import ProgrammingError, connection, transaction
 from django.db.models import BigIntegerField, BooleanField, Func, Q, QuerySet, TextField, Value
 from django.db.models.functions import Lower
-from psycopg import errors, sql
+from psycopg import sql
 
 from studio import ids
+from studio.agents.provision import lacks_tables
 from studio.models import Agent
 
 PAGE: Final = 50
@@ -22,7 +23,6 @@ _HOLDINGS: Final = """
     select count(*), coalesce(sum(runs), 0)::bigint, coalesce(sum(messages), 0)::bigint,
         (select count(*) from {users})
     from {threads}"""
-MISSING: Final = (errors.UndefinedTable, errors.InvalidSchemaName)
 
 
 class Estimate(Func):
@@ -96,7 +96,7 @@ def figures(agents: list[Agent]) -> dict[str, Figures]:
             cursor.execute(sql.SQL(" union all ").join(parts))
             rows = cursor.fetchall()
     except ProgrammingError as error:
-        if isinstance(error.__cause__, MISSING):
+        if lacks_tables(error):
             return {}
         raise
     return {agent_id: _figures(last_at, count, known[agent_id]) for agent_id, last_at, count in rows}
@@ -111,7 +111,7 @@ def holdings(agent: Agent) -> dict[str, int] | None:
             cursor.execute(query)
             return dict(zip(("threads", "runs", "messages", "users"), cursor.fetchone(), strict=True))
     except ProgrammingError as error:
-        if isinstance(error.__cause__, MISSING):
+        if lacks_tables(error):
             return None
         raise
 

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, ProgrammingError, connection, transaction
 from django.db.migrations.exceptions import MigrationSchemaMissing
-from psycopg import sql
+from psycopg import errors, sql
 
 from studio.agents import database_role, memory_settings
 from studio.audit.record import Actor, record
@@ -93,6 +93,11 @@ def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = 
 def migrate(schema: str) -> None:
     """Run the migrations that an agent's schema lacks."""
     call_command("migrate_schemas", TABLES_OF, tenant=True, schema_name=schema, interactive=False, verbosity=0)
+
+
+def lacks_tables(error: BaseException) -> bool:
+    """Tell whether a read failed because the agent's schema, or a part of it, is not there."""
+    return isinstance(error.__cause__, errors.UndefinedTable | errors.InvalidSchemaName | errors.UndefinedFunction)
 
 
 def _is_taken(schema: str) -> bool:

@@ -8,8 +8,8 @@ from django.db import DataError, InterfaceError, OperationalError, ProgrammingEr
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
-from psycopg import errors
 
+from studio.agents.provision import lacks_tables
 from studio.audit.record import NotWritten
 
 log = logging.getLogger("studio.api")
@@ -31,7 +31,6 @@ WORDS: Final = {
 }
 NOTHING_HERE: Final = "There is nothing at this address, or your key does not reach it."
 UNREADABLE: Final = "The request holds something that cannot be read."
-MISSING_TABLES: Final = errors.UndefinedTable | errors.InvalidSchemaName | errors.UndefinedFunction
 
 
 class Problem(Exception):
@@ -73,7 +72,7 @@ def of_exception(request: HttpRequest, error: Any) -> HttpResponse:
         case OperationalError() | InterfaceError():
             log.error("database unavailable: %s", type(error.__cause__ or error).__name__)
             return answer(503, "The studio cannot reach its database. Try again in a moment.")
-        case ProgrammingError() if isinstance(error.__cause__, MISSING_TABLES):
+        case ProgrammingError() if lacks_tables(error):
             log.error("schema not provisioned: %s", request.path)
             return answer(503, "This agent's tables are missing, so there is nothing to read.")
     log.error("unexpected error: %s %s", request.method, request.path, exc_info=error)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field
 
-from studio.agents.forms import visible_characters
+from studio.agents.icon import is_icon
 from studio.ids import AGENT_ID
 from studio.models import Agent, Framework
 
@@ -19,7 +19,7 @@ def _storable(text: str) -> str:
 
 
 def _short(icon: str) -> str:
-    if visible_characters(icon) > 2:
+    if not is_icon(icon):
         raise ValueError("must be one emoji or at most two letters")
     return icon
 

@@ -1,4 +1,4 @@
-"""Read the audit log of the whole studio: pages with filters, and the log as a file."""
+"""Read the audit log: pages with filters, who is in it, and the log as a file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,41 +8,41 @@ from typing import Any, Final
 from django.db import connection
 from psycopg import sql
 
-from studio.audit.events import PAGE, Event, Person, event_of, kinds
+from studio.audit.events import Event, Person, event_of, kinds
 
+PAGE: Final = 50
 BATCH: Final = 1000
-_ABOVE: Final = 2**62
 
-_WHERE: Final = sql.SQL("""
-    e.id < %(below)s
-    and (%(actions)s::text[] is null or e.action = any (%(actions)s::text[]))
-    and (%(who_kind)s::text is null or (e.actor_kind = %(who_kind)s and e.actor_id = %(who_id)s))
-    and (%(agent)s::text is null or e.agent_id = %(agent)s)
-    and (%(since)s::date is null or e.at >= %(since)s::date)
-    and (%(until)s::date is null or e.at < %(until)s::date + 1)
-    order by e.id desc limit %(limit)s
-""")
+# Large data, such as the ids of 10,000 threads, stays in the database.
 _PAGE: Final = """
-select e.id, e.at, e.actor_kind, e.actor_id, e.actor, e.ip, e.action, e.object, e.reason,
-    case when pg_column_size(e.data) <= 65536 then e.data
-        else jsonb_build_object('changes', e.data -> 'changes', 'counts', e.data -> 'counts') end,
-    e.agent_id, e.request_id,
-    (select a.name from public.studio_agent a where a.id = e.agent_id)
-from public.studio_auditevent e where {where}
-"""
+    select e.id, e.at, e.actor_kind, e.actor_id, e.actor, e.ip, e.action, e.object, e.reason,
+        case when pg_column_size(e.data) <= 65536 then e.data
+            else jsonb_build_object('changes', e.data -> 'changes', 'counts', e.data -> 'counts') end,
+        e.agent_id, (select a.name from public.studio_agent a where a.id = e.agent_id), e.request_id
+    from public.studio_auditevent e where {where} order by e.id desc limit %(limit)s"""
 _LINES: Final = """
-select e.id, jsonb_build_object('id', e.id, 'at', e.at, 'actor_kind', e.actor_kind, 'actor_id', e.actor_id,
-    'actor', e.actor, 'ip', e.ip, 'request_id', e.request_id, 'agent_id', e.agent_id, 'action', e.action,
-    'object', e.object, 'data', e.data, 'reason', e.reason,
-    'prev_hash', encode(e.prev_hash, 'hex'), 'hash', encode(e.hash, 'hex'))::text
-from public.studio_auditevent e where {where}
-"""
+    select e.id, jsonb_build_object('id', e.id, 'at', e.at, 'actor_kind', e.actor_kind, 'actor_id', e.actor_id,
+        'actor', e.actor, 'ip', e.ip, 'request_id', e.request_id, 'agent_id', e.agent_id, 'action', e.action,
+        'object', e.object, 'data', e.data, 'reason', e.reason,
+        'prev_hash', encode(e.prev_hash, 'hex'), 'hash', encode(e.hash, 'hex'))::text
+    from public.studio_auditevent e where {where} order by e.id desc limit %(limit)s"""
 _EVERYBODY: Final = """
     select 'person', id::text, coalesce(nullif(name, ''), email) as name from public.studio_user
     union all select 'key', prefix, 'key “' || name || '”' from public.studio_apikey
     union all select 'system', '', 'Agent Studio'
-    order by 1 desc, 3 limit 1000
-"""
+    order by 1 desc, 3 limit 1000"""
+# From one person to the next along the index, however many events each has.
+_PEOPLE_OF: Final = """
+    with recursive who as (
+        (select e.actor_kind, e.actor_id, e.actor from public.studio_auditevent e where e.agent_id = %(agent)s
+         order by e.actor_kind, e.actor_id, e.id desc limit 1)
+        union all
+        select n.* from who cross join lateral (
+            select e.actor_kind, e.actor_id, e.actor from public.studio_auditevent e
+            where e.agent_id = %(agent)s and (e.actor_kind, e.actor_id) > (who.actor_kind, who.actor_id)
+            order by e.actor_kind, e.actor_id, e.id desc limit 1) n
+    )
+    select actor_kind, actor_id, actor from who order by lower(actor), actor_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,24 @@ class Wanted:
     since: date | None = None
     until: date | None = None
 
-    def values(self, below: int | None, limit: int) -> dict[str, Any]:
+    def where(self, below: int | None) -> tuple[sql.Composable, dict[str, Any]]:
+        """Write the filters as a condition on the event `e`, with its values; `below` is the id to continue under."""
         who_kind, _, who_id = self.who.partition(":")
-        return {
-            "below": _ABOVE if below is None else below,
-            "actions": kinds()[self.kind] if self.kind else None,
-            "who_kind": who_kind if self.who else None,
-            "who_id": who_id,
-            "agent": self.agent or None,
-            "since": self.since,
-            "until": self.until,
-            "limit": limit,
-        }
+        terms: list[tuple[bool, str, dict[str, Any]]] = [
+            (below is not None, "e.id < %(below)s", {"below": below}),
+            (bool(self.kind), "e.action = any (%(actions)s)", {"actions": kinds().get(self.kind)}),
+            (
+                bool(self.who),
+                "e.actor_kind = %(who_kind)s and e.actor_id = %(who_id)s",
+                {"who_kind": who_kind, "who_id": who_id},
+            ),
+            (bool(self.agent), "e.agent_id = %(agent)s", {"agent": self.agent}),
+            (self.since is not None, "e.at >= %(since)s", {"since": self.since}),
+            (self.until is not None, "e.at < %(until)s::date + 1", {"until": self.until}),
+        ]
+        chosen = [(term, values) for is_on, term, values in terms if is_on] or [("true", {})]
+        condition = sql.SQL(" and ").join(sql.SQL(term) for term, _ in chosen)
+        return condition, {name: value for _, values in chosen for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +85,28 @@ class Found:
     request_id: str
 
 
-def page(wanted: Wanted, below: int | None = None) -> tuple[list[Found], int | None]:
-    """Read one page, newest first, and the id to continue below, if there is more."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(_PAGE).format(where=_WHERE), wanted.values(below, PAGE + 1))
-        rows = [Found(event_of(*row[:10]), row[10], row[12] or "", row[11]) for row in cursor.fetchall()]
-    return rows[:PAGE], rows[PAGE - 1].event.id if len(rows) > PAGE else None
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events, newest first; `older` is the id to continue below, if there are more."""
+
+    found: list[Found]
+    older: int | None
+
+
+def page(wanted: Wanted, below: int | None = None) -> Page:
+    """Read one page of events that match; `below` continues under an event."""
+    rows = [
+        Found(event_of(*row[:10]), row[10], row[11] or "", row[12]) for row in _read(_PAGE, wanted, below, PAGE + 1)
+    ]
+    return Page(rows[:PAGE], rows[PAGE - 1].event.id if len(rows) > PAGE else None)
+
+
+def lines(wanted: Wanted) -> Iterator[str]:
+    """Write the log as NDJSON, newest first, with the hashes; each batch is a read of its own."""
+    below: int | None = None
+    while rows := _read(_LINES, wanted, below, BATCH):
+        yield "".join(f"{line}\n" for _, line in rows)
+        below = rows[-1][0]
 
 
 def everybody() -> list[Person]:
@@ -94,17 +116,11 @@ def everybody() -> list[Person]:
         return [Person(*row) for row in cursor.fetchall()]
 
 
-def lines(wanted: Wanted) -> Iterator[str]:
-    """Write the log as NDJSON, newest first, with the hashes; each batch is a read of its own."""
-    below: int | None = None
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL(_LINES).format(where=_WHERE), wanted.values(below, BATCH))
-            rows = cursor.fetchall()
-        if not rows:
-            return
-        yield "".join(f"{line}\n" for _, line in rows)
-        below = rows[-1][0]
+def people_of(agent_id: str) -> list[Person]:
+    """Whoever did something with one agent, by name."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PEOPLE_OF, {"agent": agent_id})
+        return [Person(*row) for row in cursor.fetchall()]
 
 
 def day(text: str) -> date | None:
@@ -113,3 +129,11 @@ def day(text: str) -> date | None:
         return datetime.strptime(text, "%Y-%m-%d").date() if len(text) == 10 else None
     except ValueError:
         return None
+
+
+def _read(query: str, wanted: Wanted, below: int | None, limit: int) -> list[tuple[Any, ...]]:
+    condition, values = wanted.where(below)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(query).format(where=condition), {**values, "limit": limit})
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows

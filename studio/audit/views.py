@@ -1,13 +1,15 @@
-"""The audit log of the whole studio, for admins: filters, pages, and the log as a file."""
+"""The audit log as a page: of the whole studio, for admins, and of one agent as its Activity; and as a file."""
 
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 
+from studio import token
 from studio.audit import events, search
 from studio.audit.record import record
 from studio.audit.search import Wanted
@@ -16,7 +18,8 @@ from studio.ids import is_agent_id
 from studio.people import guard
 from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx, whole_number
 
-_WHO: Final = re.compile(r"(?:person|key|system):[\w.@-]{0,64}", re.ASCII)
+_WHO: Final = re.compile(r"[a-z]{1,16}:[\w.@-]{0,64}", re.ASCII)
+_CURSOR: Final = "audit"
 
 
 @compressed
@@ -25,19 +28,30 @@ _WHO: Final = re.compile(r"(?:person|key|system):[\w.@-]{0,64}", re.ASCII)
 def audit_page(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
     wanted = _wanted(request.GET)
-    below = whole_number(request.GET.get("before", ""))
-    found, older = search.page(wanted, below)
-    filters = _filters(wanted)
-    ctx = {
-        "found": found,
-        "wanted": wanted,
-        "kinds": events.kind_labels(),
+    ctx = _context(request, wanted, reverse("audit"), _filters(wanted))
+    ctx |= {
         "people": search.everybody(),
-        "filters": urlencode(filters),
-        "older": urlencode({**filters, "before": older}) if older else "",
-        "is_first": below is None,
+        "kinds": events.kind_labels(),
+        "download": _with(reverse("audit-export"), _filters(wanted)),
     }
     return render(request, "studio/_audit.html" if is_fragment(request) else "studio/audit.html", ctx)
+
+
+@compressed
+@get_only
+@vary_on_htmx
+def activity(request: AppRequest, agent_id: str) -> HttpResponse:
+    """Show what was done with one agent; signing in belongs to none."""
+    guard.get_agent(request, agent_id)
+    wanted = _wanted(request.GET, agent_id)
+    filters = {name: value for name, value in _filters(wanted).items() if name != "agent"}
+    ctx = _context(request, wanted, reverse("activity", args=[agent_id]), filters)
+    ctx |= {
+        "people": search.people_of(agent_id),
+        "kinds": [one for one in events.kind_labels() if one[0] != "sign-ins"],
+        "download": "",
+    }
+    return render(request, "studio/_audit.html" if is_fragment(request) else "studio/activity.html", ctx)
 
 
 @get_only
@@ -54,9 +68,40 @@ def audit_export(request: AppRequest) -> StreamingHttpResponse:
     )
 
 
-def _wanted(query: QueryDict) -> Wanted:
+def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[str, str]) -> dict[str, Any]:
+    event = whole_number(request.GET.get("event", ""))
+    # an event that somebody links to is the first of its page, however old it is
+    below = _below(request.GET.get("cursor", "")) if event is None else event + 1
+    page = search.page(wanted, below)
+    return {
+        "address": address,
+        "found": page.found,
+        "wanted": wanted,
+        "event": event,
+        "event_found": any(one.event.id == event for one in page.found),
+        "filters": filters,
+        "newest": _with(address, filters),
+        "older": _with(address, {**filters, "cursor": token.pack(_CURSOR, page.older)}) if page.older else "",
+        "is_first": below is None,
+    }
+
+
+def _with(address: str, query: dict[str, str]) -> str:
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+def _below(cursor: str) -> int | None:
+    """Read a cursor; what is none is the newest page."""
+    try:
+        below: int = token.unpack(cursor, _CURSOR, (int,))[0]
+    except ValueError:
+        return None
+    return below
+
+
+def _wanted(query: QueryDict, agent_id: str = "") -> Wanted:
     """Read the filters; what is not known stands for all."""
-    kind, who, agent = query.get("kind", ""), query.get("who", ""), query.get("agent", "").strip()
+    kind, who, agent = query.get("kind", ""), query.get("who", ""), agent_id or query.get("agent", "").strip()
     return Wanted(
         kind if kind in events.kinds() else "",
         who if _WHO.fullmatch(who) else "",

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from django import forms
 
+from studio.agents.forms import ReachForm
 from studio.models import Agent, Grant
 
-REACH: Final = (("all", "All agents, also those made later"), ("some", "Only these:"))
 ROLE_WORDS: Final = {
     "viewer": "sees settings and the lists of threads, no content",
     "support": "sees what a viewer sees, and reads transcripts",
@@ -16,7 +16,7 @@ ROLE_WORDS: Final = {
 }
 
 
-class InviteForm(forms.Form):
+class InviteForm(ReachForm):
     """Who is invited, and what they may do where."""
 
     email = forms.EmailField(max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
@@ -27,16 +27,6 @@ class InviteForm(forms.Form):
         help_text="As pages and the audit log call them. Left empty, that is the email.",
     )
     role = forms.ChoiceField(choices=Grant.Role.choices, widget=forms.RadioSelect, initial="viewer")
-    reach = forms.ChoiceField(choices=REACH, widget=forms.RadioSelect, initial="all", label="On")
-    agents = forms.ModelMultipleChoiceField(
-        Agent.objects.only("id", "name", "icon"), widget=forms.CheckboxSelectMultiple, required=False
-    )
-
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
-        if values.get("reach") == "some" and not values.get("agents") and "agents" not in self.errors:
-            self.add_error("agents", "Choose at least one agent, or all of them.")
-        return values
 
     def values(self) -> dict[str, Any]:
         """Return the arguments of people.invite."""
@@ -45,7 +35,7 @@ class InviteForm(forms.Form):
             "email": chosen["email"],
             "name": " ".join(chosen["name"].split()),
             "role": chosen["role"],
-            "agents": list(chosen["agents"]) if chosen["reach"] == "some" else None,
+            "agents": self.chosen_agents(),
         }
 
     def role_choices(self) -> list[tuple[Any, str]]:

@@ -128,8 +128,8 @@ class TestLooking:
 
     def test_htmx_gets_the_fragment_and_everybody_else_the_page(self, page: Client, ada: Agent) -> None:
         whole, part = page.get(ADA), page.get(ADA, headers=HTMX)
-        assert b"<!doctype html>" in whole.content
-        assert b"<!doctype html>" not in part.content
+        assert b"<!DOCTYPE html>" in whole.content
+        assert b"<!DOCTYPE html>" not in part.content
         assert part.content.strip().startswith(b'<div class="columns" id="memory">')
         assert "HX-Request" in whole.headers["Vary"]
 
@@ -213,7 +213,7 @@ class TestSaving:
     def test_htmx_gets_the_fragment_with_the_new_version(self, page: Client, ada: Agent) -> None:
         response = page.post(ADA, filled(page, num_history_runs="5"), headers=HTMX)
         assert response.status_code == 200
-        assert b"<!doctype html>" not in response.content
+        assert b"<!DOCTYPE html>" not in response.content
         assert "v2 · Admin" in words(response)
         assert form(response).fields["version"] == ["2"]
         assert '"notice": {"text": "Saved as version 2.' in response.headers["HX-Trigger"]
@@ -284,7 +284,7 @@ class TestRefusing:
     def test_htmx_gets_the_errors_as_a_fragment(self, page: Client, ada: Agent) -> None:
         response = page.post(ADA, filled(page, num_history_runs="x"), headers=HTMX)
         assert response.status_code == 422
-        assert b"<!doctype html>" not in response.content
+        assert b"<!DOCTYPE html>" not in response.content
         assert "Enter a whole number" in words(response)
 
     def test_the_bar_lists_what_was_typed_against_what_is_saved(self, page: Client, ada: Agent) -> None:
@@ -387,7 +387,7 @@ class TestSavingMeanwhile:
         by_dana(ada, num_history_runs=8)
         response = page.post(ADA, mine, headers=HTMX)
         assert response.status_code == 409
-        assert b"<!doctype html>" not in response.content
+        assert b"<!DOCTYPE html>" not in response.content
         assert "Save mine on top" in words(response)
         assert "agent-changed" in response.headers["HX-Trigger"]
 
