@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
@@ -11,6 +11,9 @@ from django_tenants.models import TenantMixin
 
 from studio.ids import new_agent_id
 from studio.people.access import Access
+
+HISTORY_RUNS: Final = (1, 1000)
+MOST_TOOL_CALLS: Final = 10_000
 
 
 class UserManager(BaseUserManager["User"]):
@@ -138,26 +141,33 @@ class SignInLink(models.Model):
 
 
 class MemorySettings(models.Model):
-    """What an agent is loaded with. The ranges are those of the Memory tab."""
+    """What an agent is loaded with. A setting's label, default and range stand here and nowhere else."""
 
     agent = models.OneToOneField(Agent, primary_key=True, on_delete=models.CASCADE, related_name="memory")
-    session_storage = models.BooleanField(default=True)
+    session_storage = models.BooleanField("Session storage", default=True)
     num_history_runs = models.PositiveIntegerField(
-        default=10, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+        "No. of history runs",
+        default=10,
+        validators=[MinValueValidator(HISTORY_RUNS[0]), MaxValueValidator(HISTORY_RUNS[1])],
     )
-    max_tool_calls_from_history = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(10_000)])
-    session_summaries = models.BooleanField(default=False)
+    max_tool_calls_from_history = models.PositiveIntegerField(
+        "Max tool calls from history",
+        default=0,
+        validators=[MaxValueValidator(MOST_TOOL_CALLS)],
+        help_text="0 means no cap",
+    )
+    session_summaries = models.BooleanField("Session summaries", default=False)
     version = models.PositiveIntegerField(default=1)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=models.Q(num_history_runs__gte=1, num_history_runs__lte=1000),
+                condition=models.Q(num_history_runs__gte=HISTORY_RUNS[0], num_history_runs__lte=HISTORY_RUNS[1]),
                 name="history_runs_1_to_1000",
             ),
             models.CheckConstraint(
-                condition=models.Q(max_tool_calls_from_history__lte=10_000), name="tool_calls_0_to_10000"
+                condition=models.Q(max_tool_calls_from_history__lte=MOST_TOOL_CALLS), name="tool_calls_0_to_10000"
             ),
         ]
 

@@ -7,11 +7,11 @@ from django.conf import settings
 
 from tests.postgres import start_guarded, stop_guarded
 
-pytest_plugins = ["tests.world", "tests.server", "tests.browser_fixtures"]
+pytest_plugins = ["tests.world", "tests.api_fixtures", "tests.server", "tests.browser_fixtures"]
 
 # Files of a few long tests. They come first, so that at the end no process waits for another's.
 LONG = ("safety/test_faults.py", "browser/test_pages.py", "safety/test_soak.py", "safety/test_race.py")
-LONG += ("safety/test_bad_bytes.py", "launch/test_serve.py", "api/test_openapi.py", "safety/test_hostile_browser.py")
+LONG += ("safety/test_bad_bytes.py", "serve/test_serve.py", "api/test_openapi.py", "safety/test_hostile_browser.py")
 
 _guards: list[Popen[str]] = []
 

@@ -1,13 +1,13 @@
 """Memory settings, threads, runs and messages as they go over the wire. Times are epoch seconds."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from ninja import Field, Path, Query, Schema
-from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema, create_model
 
-from studio.agents.memory_settings import RUNS, TOOL_CALLS
-from studio.api.schemas import Text
+from studio.agents.memory_settings import SETTINGS, Setting
+from studio.api.schemas import Text, setting_fields
 
 T = TypeVar("T")
 
@@ -173,26 +173,21 @@ Switch = Annotated[bool, BeforeValidator(_switch)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 
 
-class Memory(Schema):
-    version: int
-    updated_at: datetime
-    session_storage: bool
-    num_history_runs: int
-    max_tool_calls_from_history: int = Field(description="0 means no cap")
-    session_summaries: bool
-
-
-def _optional(**limits: Any) -> Any:
+def _optional(setting: Setting) -> Any:
     """A field that may be left out, but not be null: `default_factory` stays out of the schema."""
-    return Field(default_factory=bool, **limits)
+    if setting.is_switch:
+        return Switch, Field(default_factory=bool)
+    return Whole, Field(default_factory=bool, ge=setting.least, le=setting.most)
 
 
-class MemoryChange(Schema):
-    """Any subset of the settings; what is left out stays as it is."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    session_storage: Switch = _optional()
-    num_history_runs: Whole = _optional(ge=RUNS[0], le=RUNS[1])
-    max_tool_calls_from_history: Whole = _optional(ge=TOOL_CALLS[0], le=TOOL_CALLS[1])
-    session_summaries: Switch = _optional()
+if TYPE_CHECKING:
+    Memory = Schema
+    MemoryChange = Schema
+else:
+    Memory = create_model("Memory", __base__=Schema, version=(int, ...), updated_at=(datetime, ...), **setting_fields())
+    MemoryChange = create_model(
+        "MemoryChange",
+        __doc__="Any subset of the settings; what is left out stays as it is.",
+        __config__=ConfigDict(extra="forbid"),
+        **{setting.name: _optional(setting) for setting in SETTINGS},
+    )

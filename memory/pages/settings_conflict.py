@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from memory.pages.settings_form import LABELS, words
-from studio.agents.memory_settings import FIELDS, Conflict, merge, values_of
+from studio.agents.memory_settings import SETTINGS, Conflict, merge, values_of, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,8 @@ class Clash:
 
 def _rows(was: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any], merged: dict[str, Any]) -> list[Row]:
     rows = []
-    for name in FIELDS:
+    for setting in SETTINGS:
+        name = setting.name
         before = was.get(name, theirs[name])
         wanted = mine.get(name, before)
         if theirs[name] == wanted == before:
@@ -77,7 +77,7 @@ def _rows(was: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any], mer
         both = wanted != theirs[name] and (not was or before not in (theirs[name], wanted))
         rows.append(
             Row(
-                LABELS[name],
+                setting.label,
                 words(name, before),
                 words(name, theirs[name]),
                 words(name, wanted),

@@ -7,23 +7,16 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 
-from studio.agents.memory_settings import FIELDS, RUNS, TOOL_CALLS
+from studio.agents.memory_settings import FIELDS, SETTINGS, Setting, words
+from studio.models import HISTORY_RUNS
 from studio.web import whole_number
 
 _BOX_CHARACTERS: Final = 200
-LABELS: Final = {
-    "session_storage": "Session storage",
-    "num_history_runs": "No. of history runs",
-    "max_tool_calls_from_history": "Max tool calls from history",
-    "session_summaries": "Session summaries",
+# what is said of a zero that is not possible
+_INSTEAD: Final = {
+    "num_history_runs": "0 would not mean none: some versions of Agno then send every run. "
+    "Turn session storage off instead.",
 }
-
-
-def words(name: str, value: Any) -> str:
-    """Say a setting's value as the page does: on, off, no cap, or the number."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "no cap" if name == "max_tool_calls_from_history" and value == 0 else str(value)
 
 
 class Switch(forms.Field):
@@ -46,10 +39,10 @@ class WholeNumber(forms.Field):
 
     widget = forms.TextInput
 
-    def __init__(self, limits: tuple[int, int], instead: str = "", **more: Any) -> None:
-        super().__init__(**more)
-        self.least, self.most = limits
-        self.instead = instead
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(label=setting.label)
+        self.least, self.most = setting.least, setting.most
+        self.instead = _INSTEAD.get(setting.name, "")
 
     def prepare_value(self, value: Any) -> str:
         return str(value).replace("\0", "\ufffd")[:_BOX_CHARACTERS]
@@ -74,23 +67,17 @@ class Change:
 
 
 class SettingsForm(forms.Form):
-    """The four settings and the version they were changed from; `initial` is what is saved now."""
+    """The settings and the version they were changed from; `initial` is what is saved now."""
 
     version = forms.Field(required=False)
-    session_storage = Switch(label=LABELS["session_storage"])
-    num_history_runs = WholeNumber(
-        RUNS,
-        "0 would not mean none: some versions of Agno then send every run. Turn session storage off instead.",
-        label=LABELS["num_history_runs"],
-    )
-    max_tool_calls_from_history = WholeNumber(TOOL_CALLS, label=LABELS["max_tool_calls_from_history"])
-    session_summaries = Switch(label=LABELS["session_summaries"])
 
     def __init__(self, saved: Mapping[str, Any], version: int, data: Any = None) -> None:
         super().__init__(data, initial={**saved, "version": version}, auto_id="%s")
-        for name in FIELDS:
+        for setting in SETTINGS:
+            field = Switch(label=setting.label) if setting.is_switch else WholeNumber(setting)
             # a disabled control is not posted: absent means "as saved", and never off or empty
-            self.fields[name].disabled = data is not None and name not in data
+            field.disabled = data is not None and setting.name not in data
+            self.fields[setting.name] = field
 
     @classmethod
     def of_values(cls, saved: Mapping[str, Any], version: int, values: Mapping[str, Any]) -> "SettingsForm":
@@ -107,7 +94,7 @@ class SettingsForm(forms.Form):
     def depth(self) -> int:
         """The number of history runs that the form shows, or the saved one where that is not a number."""
         number = whole_number(str(self["num_history_runs"].value()).strip())
-        return number if number and number <= RUNS[1] else int(self.initial["num_history_runs"])
+        return number if number and number <= HISTORY_RUNS[1] else int(self.initial["num_history_runs"])
 
     @property
     def focus(self) -> str:
@@ -121,10 +108,11 @@ class SettingsForm(forms.Form):
     def changes(self) -> list[Change]:
         """List what differs from what is saved, also what cannot be saved as it stands."""
         found = []
-        for name in FIELDS if self.is_bound else ():
+        for setting in SETTINGS if self.is_bound else ():
+            name = setting.name
             saved, shown = words(name, self.initial[name]), words(name, self._shown(name))
             if shown != saved:
-                found.append(Change(name, LABELS[name], saved, shown))
+                found.append(Change(name, setting.label, saved, shown))
         return found
 
     def _shown(self, name: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from memory.pages.settings_form import words
+from studio.agents.memory_settings import words
 
 register = template.Library()
 

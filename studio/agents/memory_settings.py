@@ -1,16 +1,47 @@
 """Memory settings of an agent: save with a version, restore, and never lose somebody's change."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
+from django.core.validators import BaseValidator, MaxValueValidator, MinValueValidator
 from django.db import transaction
+from django.db.models import BooleanField, Field
 from django.utils.functional import cached_property
 
 from studio.audit.record import Actor, record
 from studio.models import Agent, MemorySettings, MemorySettingsVersion
 
-FIELDS: Final = ("session_storage", "num_history_runs", "max_tool_calls_from_history", "session_summaries")
-RUNS: Final = (1, 1000)
-TOOL_CALLS: Final = (0, 10_000)
+_NO_SETTINGS: Final = ("agent", "version", "updated_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as its model declares it: a switch, or a whole number from `least` to `most`."""
+
+    name: str
+    label: str
+    is_switch: bool
+    least: int = 0
+    most: int = 0
+    about: str = ""
+
+    @classmethod
+    def of(cls, field: "Field[Any, Any]") -> "Setting":
+        limits = {type(one): one.limit_value for one in field.validators if isinstance(one, BaseValidator)}
+        return cls(
+            field.name,
+            str(field.verbose_name),
+            isinstance(field, BooleanField),
+            limits.get(MinValueValidator, 0),
+            limits.get(MaxValueValidator, 0),
+            str(field.help_text),
+        )
+
+
+SETTINGS: Final = tuple(
+    Setting.of(field) for field in MemorySettings._meta.concrete_fields if field.name not in _NO_SETTINGS
+)
+FIELDS: Final = tuple(setting.name for setting in SETTINGS)
 
 
 class Conflict(Exception):
@@ -29,6 +60,13 @@ class Conflict(Exception):
         """Return the values that the change was made from, empty where no such version was saved."""
         row = _version(self.current.agent_id, version) if version < self.current.version else None
         return dict(row.values) if row else {}
+
+
+def words(name: str, value: Any) -> str:
+    """Say a setting's value as the page does: on, off, no cap, or the number."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "no cap" if name == "max_tool_calls_from_history" and value == 0 else str(value)
 
 
 def values_of(settings: MemorySettings) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """What goes over the wire, as OpenAPI describes it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from ninja import Schema
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, create_model
 
 from studio.agents.icon import is_icon
+from studio.agents.memory_settings import SETTINGS
 from studio.ids import AGENT_ID
 from studio.models import Agent, Framework
 
@@ -52,18 +53,33 @@ class AgentItem(Schema):
     created_at: datetime
 
 
-class AgnoSettings(Schema):
-    """The saved memory settings, and as false or null what the studio does not keep."""
+class NotKept(Schema):
+    """What xpander-sdk reads too, and the studio does not keep."""
 
-    session_storage: bool
-    num_history_runs: int
-    max_tool_calls_from_history: int = Field(description="0 means no cap")
-    session_summaries: bool
     user_memories: bool = False
     agentic_memory: bool = False
     agent_memories: bool = False
     agentic_culture: bool = False
     tool_call_limit: int | None = None
+
+
+def setting_fields() -> dict[str, Any]:
+    """Return the memory settings as fields of a schema."""
+    return {
+        setting.name: (bool if setting.is_switch else int, Field(description=setting.about or None))
+        for setting in SETTINGS
+    }
+
+
+if TYPE_CHECKING:
+    AgnoSettings = NotKept
+else:
+    AgnoSettings = create_model(
+        "AgnoSettings",
+        __base__=NotKept,
+        __doc__="The saved memory settings, and as false or null what the studio does not keep.",
+        **setting_fields(),
+    )
 
 
 class AgentDetail(AgentItem):

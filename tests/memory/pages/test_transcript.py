@@ -680,7 +680,7 @@ class TestAudit:
         def fail(*_: Any, **__: Any) -> None:
             raise OperationalError("no audit")
 
-        monkeypatch.setattr("studio.audit.record.record", fail)
+        monkeypatch.setattr("memory.services.reading.record", fail)
         page.raise_request_exception = False
         answer = page.get(address())
         assert answer.status_code == 503

@@ -16,7 +16,6 @@ from memory.index.threads import Filter, get_thread, list_threads
 from memory.index.users import get_user, list_users
 from memory.services import deletion
 from memory.services.deletion import Deleted, delete_threads, matching, preview
-from studio.audit import record as audit
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent
 from tests.memory.index.test_threads import LAYOUTS, ODD_IDS
@@ -173,7 +172,7 @@ def test_without_its_audit_row_nothing_is_deleted(ada: Agent, monkeypatch: pytes
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(audit, "record", fail)
+    monkeypatch.setattr("memory.services.deletion.record", fail)
     with pytest.raises(RuntimeError):
         delete_threads(ACTOR, ada, ["s1"])
     assert ids(ada) == {"s1"}

@@ -15,7 +15,7 @@ from memory.transcript.model import Media, Message, Run, ToolCall
 from memory.transcript.parse import parse_run
 from memory.transcript.text_ids import MOST_ITEMS
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 
 def read(value: Any) -> Run:

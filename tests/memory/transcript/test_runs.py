@@ -20,7 +20,7 @@ from studio.models import Agent
 from tests.world import NOW, run, write_run, write_thread
 
 LAYOUTS = ("column", "table", "both", "split", "unsorted", "unindexed")
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture
@@ -59,10 +59,14 @@ def execute(statement: str, *values: Any) -> None:
         cursor.execute(statement, values)
 
 
-def page(session_id: str, cursor: str = "", **more: Any) -> RunPage:
+def thread_of(session_id: str) -> dict[str, Any]:
     thread = get_thread(session_id)
     assert thread is not None
-    return list_runs(thread, cursor, **more)
+    return thread
+
+
+def page(session_id: str, cursor: str | None = "", **more: Any) -> RunPage:
+    return list_runs(thread_of(session_id), cursor or "", **more)
 
 
 def ids(page: RunPage) -> list[str | None]:
@@ -75,9 +79,8 @@ def flat(pages: list[list[str | None]]) -> list[str | None]:
 
 def walk(session_id: str, **more: Any) -> list[list[str | None]]:
     """Ids of each page from the first to the last, by its links."""
-    onwards = "newer" if more.get("order") == "oldest" else "older"
     pages = [page(session_id, **more)]
-    while cursor := getattr(pages[-1], onwards):
+    while cursor := pages[-1].next:
         pages.append(page(session_id, cursor, **more))
     return [ids(one) for one in pages]
 
@@ -108,10 +111,10 @@ def test_it_goes_back_the_way_it_came(here: Agent, layout: str) -> None:
     second = page("s", first.older, limit=3)
     third = page("s", second.older, limit=3)
     assert ids(third) == ["r2", "r1", "r0"]
-    assert (third.older, first.newer) == ("", "")
+    assert (third.older, first.newer) == (None, None)
     assert ids(page("s", third.newer, limit=3)) == ids(second)
     assert ids(page("s", second.newer, limit=3)) == ids(first)
-    assert page("s", second.newer, limit=3).newer == ""
+    assert page("s", second.newer, limit=3).newer is None
 
 
 def test_it_opens_the_page_of_a_named_run(here: Agent, layout: str) -> None:
@@ -119,7 +122,7 @@ def test_it_opens_the_page_of_a_named_run(here: Agent, layout: str) -> None:
     middle = page("s", anchor_run="r5", limit=3)
     assert ids(middle) == ["r5", "r4", "r3"]
     assert ids(page("s", middle.newer, limit=3)) == ["r8", "r7", "r6"]
-    assert page("s", anchor_run="r8", limit=3).newer == ""
+    assert page("s", anchor_run="r8", limit=3).newer is None
     assert ids(page("s", anchor_run="r5", limit=3, order="oldest")) == ["r5", "r6", "r7"]
 
 
@@ -178,7 +181,7 @@ def test_runs_without_an_id_and_things_that_are_no_runs_are_pages_too(here: Agen
 
 def test_an_empty_thread_has_one_empty_page(here: Agent) -> None:
     write_thread(here, "s", [], layout="table")
-    assert page("s") == RunPage([], "", "", 0, 0)
+    assert page("s") == RunPage([], "newest", None, None, 0, 0)
 
 
 def test_real_shared_threads_of_both_generations_read_whole(here: Agent) -> None:
@@ -264,7 +267,7 @@ def test_poisoned_json_costs_one_box(here: Agent, layout: str, poison: str) -> N
     assert runs.keys() == {"good", "bad"}
     assert not runs["good"].problem
     assert bool(runs["bad"].problem) == poison.startswith("[")
-    assert len(list(iter_runs("s"))) == 2
+    assert len(list(iter_runs(thread_of("s")))) == 2
 
 
 # Families
@@ -302,10 +305,9 @@ def test_runs_that_are_each_others_parents_are_shown(here: Agent, layout: str) -
 
 def sent(session_id: str, window: int, **more: Any) -> list[str | None]:
     """Ids of the runs that are sent, over all pages."""
-    onwards = "newer" if more.get("order") == "oldest" else "older"
     one = page(session_id, window=window, **more)
     found = [run.run_id for run in one.runs if run.key in one.sent]
-    while cursor := getattr(one, onwards):
+    while cursor := one.next:
         one = page(session_id, cursor, window=window, **more)
         found += [run.run_id for run in one.runs if run.key in one.sent]
     return found
@@ -368,7 +370,13 @@ def test_all_runs_come_out_oldest_first_and_the_largest_too(
     runs[2] = large("r2", 400_000, at=NOW + 2)
     runs[3] = large("r3", 40_000, at=NOW + 3)
     write(here, "s", runs, layout)
-    assert [json.loads("".join(pieces))["run_id"] for pieces in iter_runs("s")] == ["r0", "r1", "r2", "r3", "r4"]
+    assert [json.loads("".join(pieces))["run_id"] for pieces in iter_runs(thread_of("s"))] == [
+        "r0",
+        "r1",
+        "r2",
+        "r3",
+        "r4",
+    ]
 
 
 def test_one_run_comes_in_pieces(here: Agent, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:

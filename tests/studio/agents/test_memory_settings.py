@@ -97,7 +97,7 @@ class TestSaving:
         def fail(*_: Any, **__: Any) -> None:
             raise RuntimeError("no audit")
 
-        monkeypatch.setattr("studio.audit.record.record", fail)
+        monkeypatch.setattr("studio.agents.memory_settings.record", fail)
         with pytest.raises(RuntimeError):
             save(ada, num_history_runs=3)
         assert version(ada) == 1

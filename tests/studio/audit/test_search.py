@@ -1,148 +1,157 @@
-"""The audit log's page: for admins, with filters, page by page, and as a file."""
+"""Reading the audit log: kinds, persons, agents, days, pages."""
 
-import json
-from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from django.test import Client
-from django.utils import timezone
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from studio.audit import search
-from studio.audit.record import Actor, record
-from studio.models import Agent, AuditEvent, User
-from tests.markup import Page
-from tests.world import signed_in
+from studio.audit import events, search
+from studio.audit.record import ACTIONS, Actor, record
+from studio.audit.search import PAGE, Page, Wanted
+from studio.models import Agent
 
-URL = "/audit/"
-HTMX = {"hx-request": "true"}
-
-
-def text(response: Any) -> str:
-    return " ".join(" ".join(Page(response.content.decode()).texts).split())
+DANA = Actor("person", "901", "Dana Levi", ip="10.0.0.4")
+OMAR = Actor("person", "902", "Omar Haddad", ip="10.0.0.5")
+KEY = Actor("key", "901", "ci-deploy")
 
 
-def ids(response: Any) -> list[int]:
-    return [row.event.id for row in response.context["found"]]
+def read(agent: Agent, actor: Actor = DANA, session_id: str = "s") -> int:
+    return record(actor, "thread.read", agent=agent, object=session_id).pk
 
 
-@pytest.fixture
-def events(admin: User, ada: Agent) -> list[AuditEvent]:
-    person, system = Actor.person(admin, ip="192.0.2.7", request_id="req-1"), Actor.system()
-    return [
-        record(person, "settings.save", agent=ada, object="v2", data={"changes": {"num_history_runs": [10, 7]}}),
-        record(system, "link.create", object="a@example.com"),
-        record(person, "threads.delete", agent=ada, data={"counts": {"threads": 3}}, reason="asked to"),
-    ]
+def ids(page: Page) -> list[int]:
+    return [one.event.id for one in page.found]
 
 
-class TestThePage:
-    def test_it_shows_who_did_what_where_newest_first(self, page: Client, events: list[AuditEvent]) -> None:
-        answer = page.get(URL)
-        assert ids(answer)[:3] == [event.pk for event in reversed(events)]
-        shown = text(answer)
-        assert "Admin 192.0.2.7 deleted threads 3 threads Reason: asked to request req-1 Ada's agent" in shown
-        assert "changed memory settings: v2 num_history_runs 10 → to 7" in shown
+def mine(agent: Agent, *, below: int | None = None, **more: Any) -> Page:
+    """The agent's log without the event of its creation, which every agent has."""
+    page = search.page(Wanted(agent=agent.pk, **more), below)
+    return Page([one for one in page.found if one.event.action != "agent.create"], page.older)
 
-    def test_it_is_filtered(self, page: Client, admin: User, events: list[AuditEvent]) -> None:
-        saved, linked, deleted = (event.pk for event in events)
 
-        def found(**filters: str) -> set[int]:
-            return set(ids(page.get(URL, filters))) & {saved, linked, deleted}
+class TestTheList:
+    def test_it_holds_this_agents_events_newest_first(self, ada: Agent, bruno: Agent) -> None:
+        first, _, last = read(ada), read(bruno), read(ada)
+        assert ids(mine(ada)) == [last, first]
 
-        today = timezone.now().date()
-        assert found(kind="deletions") == {deleted}
-        assert found(who=f"person:{admin.pk}") == {saved, deleted}
-        assert found(who="system:") == {linked}
-        assert found(agent="agt-ada") == {saved, deleted}
-        assert found(agent="agt-ada", kind="settings") == {saved}
-        assert found(since=str(today), until=str(today)) == {saved, linked, deleted}
-        assert found(until=str(today - timedelta(days=1))) == set()
-        assert found(since=str(today + timedelta(days=1))) == set()
+    def test_it_leaves_out_what_belongs_to_no_agent(self, ada: Agent) -> None:
+        record(DANA, "link.create", object="x@example.com")
+        assert ids(mine(ada)) == []
+
+    def test_an_unknown_agent_has_nothing(self, db: None) -> None:
+        assert search.page(Wanted(agent="agt-nobody")) == Page([], None)
+        assert search.people_of("agt-nobody") == []
+
+    def test_an_event_tells_who_what_and_how_much(self, ada: Agent) -> None:
+        changes = {"num_history_runs": [10, 5]}
+        record(
+            DANA,
+            "threads.delete",
+            agent=ada,
+            object="s-1",
+            data={"changes": changes, "counts": {"threads": 1, "tool_calls": 3}},
+            reason="asked for by the user",
+        )
+        event = mine(ada).found[0].event
+        assert (event.by.key, event.by.name, event.ip) == ("person:901", "Dana Levi", "10.0.0.4")
+        assert (event.words, event.object, event.reason) == ("deleted threads", "s-1", "asked for by the user")
+        assert event.changes == [("num_history_runs", 10, 5)]
+        assert event.counts == [(1, "thread"), (3, "tool calls")]
 
     @pytest.mark.parametrize(
-        "odd",
-        [{"kind": "x"}, {"who": "x'"}, {"agent": "A B"}, {"since": "2026-99-99"}, {"before": "x"}, {"until": "9"}],
+        "data",
+        [
+            {},
+            {"changes": [], "counts": 5},
+            {"changes": {"a": "b", "c": [1]}, "counts": {"threads": "many", "runs": True}},
+            {"changes": None, "counts": None, "how": 7},
+        ],
     )
-    def test_an_unknown_filter_stands_for_all(
-        self, page: Client, events: list[AuditEvent], odd: dict[str, str]
-    ) -> None:
-        assert {event.pk for event in events} <= set(ids(page.get(URL, odd)))
+    def test_data_of_another_shape_is_left_out(self, ada: Agent, data: dict[str, Any]) -> None:
+        record(DANA, "settings.save", agent=ada, data=data)
+        event = mine(ada).found[0].event
+        assert (event.changes, event.counts, event.words) == ([], [], "changed memory settings")
 
-    def test_its_pages_hold_each_event_once(self, page: Client, db: None) -> None:
-        for _ in range(120):
-            record(Actor.system(), "link.create")
-        seen: list[int] = []
-        query = ""
-        while True:
-            answer = page.get(f"{URL}?{query}", headers=HTMX)
-            seen += ids(answer)
-            query = answer.context["older"]
-            if not query:
-                break
-        assert seen == sorted(seen, reverse=True)
-        assert len(seen) == len(set(seen)) == AuditEvent.objects.count()
-
-    def test_an_event_of_an_agent_that_is_gone_keeps_its_id(
-        self, page: Client, ada: Agent, events: list[AuditEvent]
-    ) -> None:
-        page.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"})
-        assert "removed the agent: Ada's agent" in text(page.get(URL, {"agent": "agt-ada"}))
-
-    def test_it_costs_a_constant_number_of_queries(
-        self, page: Client, events: list[AuditEvent], django_assert_num_queries: DjangoAssertNumQueries
-    ) -> None:
-        # session, person and grants, events, everybody, the sidebar
-        with django_assert_num_queries(5):
-            page.get(URL)
-        for _ in range(40):
-            record(Actor.system(), "link.create")
-        with django_assert_num_queries(5):
-            page.get(URL)
-
-    def test_it_answers_htmx_with_the_table_alone(self, page: Client, events: list[AuditEvent]) -> None:
-        answer = page.get(URL, headers=HTMX)
-        assert answer.content.strip().startswith(b'<div id="audit"')
-        assert "HX-Request" in answer.headers["vary"]
-
-    def test_a_hostile_object_is_text(self, page: Client, db: None) -> None:
-        record(Actor.system(), "link.create", object='<script>alert(1)</script>"')
-        answer = page.get(URL)
-        assert b"<script>alert" not in answer.content
-        assert '<script>alert(1)</script>"' in text(answer)
-
-    def test_it_is_for_admins_of_the_studio(self, db: None) -> None:
-        for role in ("viewer", "support", "operator", "privacy"):
-            client = signed_in(User.objects.get(email=f"{role}@example.com"))
-            assert client.get(URL).status_code == client.get("/audit/export/").status_code == 403
-        assert Client().get(URL).headers["location"] == "/sign-in/?next=/audit/"
-
-    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-    def test_it_is_for_reading_only(self, page: Client, method: str) -> None:
-        assert getattr(page, method)(URL).status_code == 405
+    def test_large_data_is_cut_to_what_is_shown(self, ada: Agent) -> None:
+        names = [f"session-{n:09}" for n in range(20_000)]
+        record(DANA, "threads.delete", agent=ada, data={"ids": names, "counts": {"threads": 20_000}})
+        event = mine(ada).found[0].event
+        assert event.counts == [(20_000, "threads")]
+        assert "ids" not in event.data
 
 
-class TestTheFile:
-    def lines(self, page: Client, **filters: str) -> list[dict[str, Any]]:
-        answer = page.get("/audit/export/", filters)
-        assert answer.headers["content-type"] == "application/x-ndjson"
-        assert answer.headers["content-disposition"].startswith('attachment; filename="audit-')
-        return [json.loads(line) for line in b"".join(answer.streaming_content).decode().splitlines()]
+class TestFilters:
+    def test_by_kind(self, ada: Agent) -> None:
+        saved = record(DANA, "settings.save", agent=ada).pk
+        restored = record(DANA, "settings.restore", agent=ada).pk
+        was_read = read(ada)
+        deleted = record(DANA, "threads.delete", agent=ada).pk
+        assert ids(mine(ada, kind="settings")) == [restored, saved]
+        assert ids(mine(ada, kind="reading")) == [was_read]
+        assert ids(mine(ada, kind="deletions")) == [deleted]
 
-    def test_it_has_every_event_with_its_hashes(
-        self, page: Client, events: list[AuditEvent], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(search, "BATCH", 2)
-        lines = self.lines(page)
-        assert [line["id"] for line in lines] == list(AuditEvent.objects.values_list("id", flat=True))
-        for newer, older in pairwise(lines):
-            assert newer["prev_hash"] == older["hash"]
+    def test_by_person(self, ada: Agent) -> None:
+        hers, his = read(ada, DANA), read(ada, OMAR)
+        assert ids(mine(ada, who="person:901")) == [hers]
+        assert ids(mine(ada, who="person:902")) == [his]
+        assert ids(mine(ada, who="person:1000")) == []
 
-    def test_it_is_filtered_as_the_page_is(self, page: Client, events: list[AuditEvent]) -> None:
-        assert [line["id"] for line in self.lines(page, kind="deletions", agent="agt-ada")] == [events[2].pk]
+    def test_a_key_is_not_the_person_of_the_same_number(self, ada: Agent) -> None:
+        hers, by_key = read(ada, DANA), read(ada, KEY)
+        assert ids(mine(ada, who="key:901")) == [by_key]
+        assert ids(mine(ada, who="person:901")) == [hers]
 
-    def test_taking_it_is_an_event(self, page: Client, events: list[AuditEvent]) -> None:
-        self.lines(page, kind="deletions")
-        assert AuditEvent.objects.get(action="audit.export").data == {"kind": "deletions"}
+    def test_by_both(self, ada: Agent) -> None:
+        read(ada, DANA)
+        saved = record(DANA, "settings.save", agent=ada).pk
+        record(OMAR, "settings.save", agent=ada)
+        assert ids(mine(ada, kind="settings", who="person:901")) == [saved]
+
+    def test_everybody_who_acted_here_can_be_chosen_by_their_latest_name(self, ada: Agent, bruno: Agent) -> None:
+        read(ada, Actor("person", "901", "Dana Old"))
+        read(ada, DANA)
+        read(ada, KEY)
+        read(bruno, OMAR)
+        people = [(one.key, one.name) for one in search.people_of(ada.pk)]
+        assert people == [("system:", "Agent Studio"), ("key:901", "ci-deploy"), ("person:901", "Dana Levi")]
+
+    def test_each_action_is_of_one_kind_and_each_kind_has_actions(self) -> None:
+        found = events.kinds()
+        assert sorted(action for actions in found.values() for action in actions) == sorted(ACTIONS)
+        assert all(found.values())
+        assert [kind for kind, _ in events.kind_labels()] == list(found)
+
+
+class TestPages:
+    def test_they_continue_below_the_last_event(self, ada: Agent) -> None:
+        made = [read(ada) for _ in range(2 * PAGE + 5)][::-1]
+        first = mine(ada, kind="reading")
+        second = mine(ada, kind="reading", below=first.older)
+        third = mine(ada, kind="reading", below=second.older)
+        assert ids(first) + ids(second) + ids(third) == made
+        assert (len(first.found), len(second.found), third.older) == (PAGE, PAGE, None)
+
+    def test_a_full_last_page_has_no_older_one(self, ada: Agent) -> None:
+        for _ in range(PAGE):
+            read(ada)
+        assert mine(ada, kind="reading").older is None
+
+    def test_one_query_whatever_is_asked(self, ada: Agent, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        for number in range(30):
+            read(ada, Actor("person", str(number), f"Person {number}"))
+        for more in ({}, {"kind": "sign-ins"}, {"who": "person:3"}):
+            with django_assert_num_queries(1):
+                search.page(Wanted(agent=ada.pk, **more))
+        with django_assert_num_queries(1):
+            assert len(search.people_of(ada.pk)) == 31
+
+    def test_who_acted_is_found_along_the_index(self, ada: Agent) -> None:
+        for _ in range(60):
+            read(ada, DANA)
+        with connection.cursor() as cursor:
+            cursor.execute("set local enable_seqscan = off")
+            cursor.execute("explain (format json) " + search._PEOPLE_OF, {"agent": ada.pk})
+            plan = str(cursor.fetchone()[0])
+        assert "studio_audit_agent_actor" in plan
+        assert "Seq Scan" not in plan

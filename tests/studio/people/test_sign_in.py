@@ -8,7 +8,6 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from studio.audit import record as audit
 from studio.models import AuditEvent, SignInLink, User
 from studio.people.links import FIRST_ADMIN, new_link
 from tests.markup import Page
@@ -62,7 +61,7 @@ class TestByPassword:
         def refuse(*args: Any, **kwargs: Any) -> None:
             raise RuntimeError("no audit")
 
-        monkeypatch.setattr(audit, "record", refuse)
+        monkeypatch.setattr("studio.people.adapters.record", refuse)
         client = Client(raise_request_exception=False)
         assert sign_in(client).status_code == 500
         assert not is_signed_in(client)
@@ -226,7 +225,7 @@ class TestByLink:
             raise RuntimeError("no audit")
 
         with monkeypatch.context() as patch:
-            patch.setattr(audit, "record", refuse)
+            patch.setattr("studio.people.adapters.record", refuse)
             assert Client(raise_request_exception=False).post(link).status_code == 500
         assert Client().post(link).status_code == 303
 

@@ -1,0 +1,143 @@
+"""The audit log's page: for admins, with filters, page by page, and as a file."""
+
+import json
+import re
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from studio.audit import search
+from studio.audit.record import Actor, record
+from studio.models import Agent, AuditEvent, User
+from tests.reading import links, text
+from tests.world import signed_in
+
+URL = "/audit/"
+HTMX = {"hx-request": "true"}
+
+
+def ids(response: Any) -> list[int]:
+    return [int(number) for number in re.findall(r'<tr id="event-(\d+)"', response.content.decode())]
+
+
+@pytest.fixture
+def events(admin: User, ada: Agent) -> list[AuditEvent]:
+    person, system = Actor.person(admin, ip="192.0.2.7", request_id="req-1"), Actor.system()
+    return [
+        record(person, "settings.save", agent=ada, object="v2", data={"changes": {"num_history_runs": [10, 7]}}),
+        record(system, "link.create", object="a@example.com"),
+        record(person, "threads.delete", agent=ada, data={"counts": {"threads": 3}}, reason="asked to"),
+    ]
+
+
+class TestThePage:
+    def test_it_shows_who_did_what_where_newest_first(self, page: Client, events: list[AuditEvent]) -> None:
+        answer = page.get(URL)
+        assert ids(answer)[:3] == [event.pk for event in reversed(events)]
+        shown = text(answer)
+        assert "Admin 192.0.2.7 deleted threads 3 threads Reason: asked to request req-1 Ada's agent" in shown
+        assert "changed memory settings: v2 num_history_runs 10 → to 7" in shown
+
+    def test_it_is_filtered(self, page: Client, admin: User, events: list[AuditEvent]) -> None:
+        saved, linked, deleted = (event.pk for event in events)
+
+        def found(**filters: str) -> set[int]:
+            return set(ids(page.get(URL, filters))) & {saved, linked, deleted}
+
+        today = timezone.now().date()
+        assert found(kind="deletions") == {deleted}
+        assert found(who=f"person:{admin.pk}") == {saved, deleted}
+        assert found(who="system:") == {linked}
+        assert found(agent="agt-ada") == {saved, deleted}
+        assert found(agent="agt-ada", kind="settings") == {saved}
+        assert found(since=str(today), until=str(today)) == {saved, linked, deleted}
+        assert found(until=str(today - timedelta(days=1))) == set()
+        assert found(since=str(today + timedelta(days=1))) == set()
+
+    @pytest.mark.parametrize(
+        "odd",
+        [{"kind": "x"}, {"who": "x'"}, {"agent": "A B"}, {"since": "2026-99-99"}, {"cursor": "x"}, {"until": "9"}],
+    )
+    def test_an_unknown_filter_stands_for_all(
+        self, page: Client, events: list[AuditEvent], odd: dict[str, str]
+    ) -> None:
+        assert {event.pk for event in events} <= set(ids(page.get(URL, odd)))
+
+    def test_its_pages_hold_each_event_once(self, page: Client, db: None) -> None:
+        for _ in range(120):
+            record(Actor.system(), "link.create")
+        seen: list[int] = []
+        address: str | None = URL
+        while address:
+            answer = page.get(address, headers=HTMX)
+            seen += ids(answer)
+            address = next((link for link in links(answer) if "cursor=" in link), None)
+        assert seen == sorted(seen, reverse=True)
+        assert len(seen) == len(set(seen)) == AuditEvent.objects.count()
+
+    def test_an_event_of_an_agent_that_is_gone_keeps_its_id(
+        self, page: Client, ada: Agent, events: list[AuditEvent]
+    ) -> None:
+        page.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"})
+        assert "removed the agent: Ada's agent" in text(page.get(URL, {"agent": "agt-ada"}))
+
+    def test_it_costs_a_constant_number_of_queries(
+        self, page: Client, events: list[AuditEvent], django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        # session, person and grants, events, everybody, the sidebar
+        with django_assert_num_queries(5):
+            page.get(URL)
+        for _ in range(40):
+            record(Actor.system(), "link.create")
+        with django_assert_num_queries(5):
+            page.get(URL)
+
+    def test_it_answers_htmx_with_the_table_alone(self, page: Client, events: list[AuditEvent]) -> None:
+        answer = page.get(URL, headers=HTMX)
+        assert answer.content.strip().startswith(b'<div id="audit"')
+        assert "HX-Request" in answer.headers["vary"]
+
+    def test_a_hostile_object_is_text(self, page: Client, db: None) -> None:
+        record(Actor.system(), "link.create", object='<script>alert(1)</script>"')
+        answer = page.get(URL)
+        assert b"<script>alert" not in answer.content
+        assert '<script>alert(1)</script>"' in text(answer)
+
+    def test_it_is_for_admins_of_the_studio(self, db: None) -> None:
+        for role in ("viewer", "support", "operator", "privacy"):
+            client = signed_in(User.objects.get(email=f"{role}@example.com"))
+            assert client.get(URL).status_code == client.get("/audit/export/").status_code == 403
+        assert Client().get(URL).headers["location"] == "/sign-in/?next=/audit/"
+
+    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+    def test_it_is_for_reading_only(self, page: Client, method: str) -> None:
+        assert getattr(page, method)(URL).status_code == 405
+
+
+class TestTheFile:
+    def lines(self, page: Client, **filters: str) -> list[dict[str, Any]]:
+        answer = page.get("/audit/export/", filters)
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        assert answer.headers["content-disposition"].startswith('attachment; filename="audit-')
+        return [json.loads(line) for line in b"".join(answer.streaming_content).decode().splitlines()]
+
+    def test_it_has_every_event_with_its_hashes(
+        self, page: Client, events: list[AuditEvent], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(search, "BATCH", 2)
+        lines = self.lines(page)
+        assert [line["id"] for line in lines] == list(AuditEvent.objects.values_list("id", flat=True))
+        for newer, older in pairwise(lines):
+            assert newer["prev_hash"] == older["hash"]
+
+    def test_it_is_filtered_as_the_page_is(self, page: Client, events: list[AuditEvent]) -> None:
+        assert [line["id"] for line in self.lines(page, kind="deletions", agent="agt-ada")] == [events[2].pk]
+
+    def test_taking_it_is_an_event(self, page: Client, events: list[AuditEvent]) -> None:
+        self.lines(page, kind="deletions")
+        assert AuditEvent.objects.get(action="audit.export").data == {"kind": "deletions"}
