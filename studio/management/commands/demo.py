@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from memory.demo import stage
+from memory.demo import load
 from studio.agents.provision import Refused
 
 
@@ -13,16 +13,16 @@ class Command(BaseCommand):
         parser.add_argument("--reset", action="store_true", help="remove the four demo agents and make them again")
 
     def handle(self, *args: Any, reset: bool, **options: Any) -> None:
-        removed = stage.remove() if reset else []
+        removed = load.remove() if reset else []
         for name in removed:
             self._say(options, f"Removed {name}.")
-        missing = stage.missing()
+        missing = load.missing()
         for one in missing:
             try:
-                threads = stage.make(one)
+                threads = load.add(one)
             except Refused as error:
-                raise CommandError(f"{one.fields['name']} was not added. {error}") from error
-            self._say(options, f"Added {one.fields['name']} ({one.id}) with {threads} threads.")
+                raise CommandError(f"{one['fields']['name']} was not added. {error}") from error
+            self._say(options, f"Added {one['fields']['name']} ({one['id']}) with {threads} threads.")
         if not missing:
             self._say(options, "The demo agents are there already; nothing was changed. --reset makes them again.")
 
