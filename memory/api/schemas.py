@@ -180,6 +180,12 @@ def _optional(setting: Setting) -> Any:
     return Whole, Field(default_factory=bool, ge=setting.least, le=setting.most)
 
 
+class _Change(Schema):
+    """Any subset of the settings; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 if TYPE_CHECKING:
     Memory = Schema
     MemoryChange = Schema
@@ -187,7 +193,7 @@ else:
     Memory = create_model("Memory", __base__=Schema, version=(int, ...), updated_at=(datetime, ...), **setting_fields())
     MemoryChange = create_model(
         "MemoryChange",
-        __doc__="Any subset of the settings; what is left out stays as it is.",
-        __config__=ConfigDict(extra="forbid"),
+        __base__=_Change,
+        __doc__=_Change.__doc__,
         **{setting.name: _optional(setting) for setting in SETTINGS},
     )

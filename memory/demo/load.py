@@ -11,10 +11,9 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 from psycopg import sql
 
-from studio.agents import memory_settings
-from studio.models import Agent, MemorySettings, MemorySettingsVersion
-from studio.agents import provision
+from studio.agents import memory_settings, provision
 from studio.audit.record import Actor
+from studio.models import Agent, MemorySettings, MemorySettingsVersion
 
 Json = dict[str, Any]
 

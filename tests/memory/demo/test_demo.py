@@ -17,8 +17,8 @@ from django.db import connection
 from django_tenants.utils import schema_context
 
 from memory.demo import load
-from studio.agents import memory_settings
 from memory.index import repair
+from studio.agents import memory_settings
 from studio.models import Agent, AuditEvent, MemorySettingsVersion
 from tests.conformance import environments
 
