@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from jinja2 import StrictUndefined
 from whitenoise.compress import Compressor
 
-from studio.postgres.files import make_once
+from studio.postgres.kept_files import make_once
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

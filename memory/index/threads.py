@@ -13,11 +13,10 @@ from memory.index.filters import Filter
 from memory.index.paging import Cursor, Page, after, cut, order
 from memory.query import LIMIT, Row, fetch, patience
 
-__all__ = ["DEFAULT_SORT", "SORTS", "Filter", "ThreadPage", "get_thread", "list_threads", "matching_ids"]
+__all__ = ["DEFAULT_SORT", "SORTS", "Filter", "get_thread", "list_threads", "matching_ids"]
 
 SORTS: Final = {"activity": "last_at", "created": "created_at", "runs": "runs", "tokens": "tokens"}
 DEFAULT_SORT: Final = "activity"
-ThreadPage = Page
 
 _COLUMNS = """
     t.session_id, coalesce(t.name, {first_text}, memory_line(t.session_id), '(blank id)') as title, t.name,
@@ -65,7 +64,7 @@ _UNINDEXED = """
 
 def list_threads(
     filter: Filter, sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50, content: bool = True
-) -> ThreadPage:
+) -> Page:
     """Read one page of threads, and how many there are, in one statement; a user's with their row of the rollup.
 
     Without `content`, titles are session names or ids, and the search leaves texts alone. Raises

@@ -8,11 +8,10 @@ from psycopg import sql
 from memory.index.paging import Cursor, Page, after, cut, order
 from memory.query import LIMIT, Row, count_some, count_table, fetch, like, user_key
 
-__all__ = ["DEFAULT_SORT", "SORTS", "UserPage", "get_user", "list_users", "user_key"]
+__all__ = ["DEFAULT_SORT", "SORTS", "get_user", "list_users", "user_key"]
 
 SORTS: Final = {"seen": "seen_at", "threads": "threads", "runs": "runs"}
 DEFAULT_SORT: Final = "seen"
-UserPage = Page
 
 _COLUMNS = "u.user_id, u.threads, u.runs, u.first_at, u.seen_at"
 _LIST = """
@@ -27,7 +26,7 @@ _PREFIX = """lower(left(u.user_id, 200)) like lower(%(prefix)s)
     and lower(u.user_id) like lower(%(q)s)"""
 
 
-def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50) -> UserPage:
+def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50) -> Page:
     """Read one page of users whose id begins with `q`, in any case, and how many there are.
 
     Raises ValueError for a cursor that this list did not make.

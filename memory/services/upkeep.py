@@ -11,7 +11,7 @@ from studio.models import Agent
 log = logging.getLogger("studio")
 
 
-def run() -> int:
+def mend_indexes() -> int:
     """Mend what is dirty in each agent and return how many threads were counted again.
 
     An agent that fails is logged and left for the next round.

@@ -63,7 +63,7 @@ def get_agent(
 @router.get(
     "/agents/{agent:agent_id}/db", operation_id="get_connection", **answers(200, Connection, 501, scope="connect")
 )
-def get_connection(request: ApiRequest, agent_id: Id, response: HttpResponse) -> dict[str, Any]:
+def get_connection(request: ApiRequest, agent_id: Id) -> dict[str, Any]:
     """The DSN of the agent's own database role. Each call is an event in the audit log."""
     agent = auth.get_agent(request, agent_id, "connect")
     if not agent.is_agno:

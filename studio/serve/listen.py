@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
-from studio.postgres.files import Failure, locked, make_dir, unwritable
+from studio.postgres.kept_files import Failure, locked, make_dir, unwritable
 
 
 @contextmanager

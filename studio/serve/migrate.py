@@ -13,7 +13,7 @@ from psycopg import sql
 from tqdm import tqdm
 
 from studio.agents import provision
-from studio.postgres.files import Failure
+from studio.postgres.kept_files import Failure
 
 OLDEST_VERSION = 14
 # Any number that no other program on this database uses.

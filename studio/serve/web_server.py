@@ -9,7 +9,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from studio.postgres.files import Failure
+from studio.postgres.kept_files import Failure
 
 READY_SECONDS = 60
 # A little more than gunicorn grants the requests under way.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from studio.postgres.files import locked
+from studio.postgres.kept_files import locked
 
 HERE = Path(__file__).parent
 KEPT = Path(os.environ.get("TEST_ENVIRONMENTS", HERE.parent.parent / "var" / "test-environments"))

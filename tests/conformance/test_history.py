@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from memory.history.sent import messages_sent
 from tests.conformance import environments
 from tests.conformance.library import Library, Step, talk
+from tests.memory.history.rules import messages_sent
 from tests.server import ServedAgent, StudioServer
 
 # num_history_runs, max_tool_calls_from_history; a cap of 0 is none, and the SDK does not hand it on

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from memory.history.sent import messages_sent
 from tests.conformance import environments
 from tests.conformance.library import ANSWER_SECONDS, Library, Step, read, talk
 from tests.conformance.reports import counted, indexed
 from tests.conformance.test_history import RUNS, outline
 from tests.markup import Page
+from tests.memory.history.rules import messages_sent
 from tests.server import ServedAgent, StudioServer
 
 SCRIPT = Path(__file__).parent / "agents" / "sdk_agent.py"

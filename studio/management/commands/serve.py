@@ -12,6 +12,7 @@ import environ
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from memory.services.upkeep import mend_indexes
 from studio import postgres
 from studio.postgres import Failure
 from studio.serve import first_start, listen, migrate, upkeep, web_server
@@ -47,7 +48,7 @@ class Command(BaseCommand):
             self.prepare(data_dir)
             stopping = Event()
             stack.callback(stopping.set)
-            upkeep.start(stopping)
+            upkeep.start(stopping, mend_indexes)
             url = listen.base_url(listener)
             server = web_server.start(listener)
             stack.callback(web_server.stop, server)

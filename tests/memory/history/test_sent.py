@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from memory.history.sent import is_sent, messages_sent, runs_sent
+from memory.history.sent import is_sent
 from memory.transcript.parse import parse_run
+from tests.memory.history.rules import messages_sent, runs_sent
 
 
 def said(message_id: str, role: str = "user", **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Literal
 
 from studio import postgres
 from studio.postgres import server
-from studio.postgres.files import replace
+from studio.postgres.kept_files import replace
 from studio.postgres.scram import scram_verifier
 from tests.studio.serve.running import ask, kill, postmaster
 

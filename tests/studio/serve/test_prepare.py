@@ -126,8 +126,7 @@ def test_upkeep_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch, caplog: 
         raise RuntimeError("two\nlines")
 
     monkeypatch.setattr(upkeep, "EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(upkeep.importlib, "import_module", lambda name: type("Module", (), {"run": staticmethod(run)}))
     with caplog.at_level(logging.WARNING):
-        upkeep._rounds(stopping)
+        upkeep._rounds(stopping, run)
     assert rounds == 3
     assert [record.getMessage() for record in caplog.records] == ["Upkeep failed: two lines"] * 3

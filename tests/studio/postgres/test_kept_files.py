@@ -9,7 +9,7 @@ import pytest
 from studio.secret import secret_key
 
 from studio.postgres import Failure
-from studio.postgres.files import locked, make_once
+from studio.postgres.kept_files import locked, make_once
 
 
 def test_many_that_start_together_get_one_key(tmp_path: Path) -> None:
