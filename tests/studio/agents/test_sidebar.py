@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from studio.agents import sidebar
 from studio.models import Agent, Grant, MemorySettings, User
-from studio.people import guard
 from tests.markup import Page
 from tests.reading import links, text
 from tests.world import signed_in
@@ -57,10 +57,10 @@ class TestSidebar:
             Agent(id=f"x{n:03}", name=f"Agent {n:03}", schema_name=f"ag_x{n:03}") for n in range(60)
         )
         answer = page.get("/agents/new/")
-        assert side(answer).count("<li>") == guard.SIDEBAR
+        assert side(answer).count("<li>") == sidebar.SIDEBAR
         assert "/agents/" in links(answer)
         # and the one of the page
-        assert side(page.get("/agents/x059/edit/")).count("<li>") == guard.SIDEBAR + 1
+        assert side(page.get("/agents/x059/edit/")).count("<li>") == sidebar.SIDEBAR + 1
 
     def test_capital_letters_do_not_come_first(self, page: Client, ada: Agent, bruno: Agent) -> None:
         Agent.objects.filter(pk="agt-ada").update(name="ada's agent")
