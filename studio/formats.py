@@ -60,9 +60,14 @@ def since(at: datetime, now: datetime) -> str:
     return f"{at.day} {_MONTHS[at.month - 1]}" + ("" if at.year == now.year else f" {at.year}")
 
 
+def date(at: datetime) -> str:
+    """Write a day in full: 22 Nov 2026."""
+    return f"{at.day} {at:%b %Y}"
+
+
 def date_and_minute(at: datetime) -> str:
     """Write a time in full: 22 Nov 2026, 08:51 UTC."""
-    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+    return f"{date(at)}, {at:%H:%M} UTC"
 
 
 def _three_digits(number: float) -> str:

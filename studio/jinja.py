@@ -46,6 +46,7 @@ def environment(**options: Any) -> Environment:
         "moment": formats.moment,
         "iso": formats.iso,
         "since": formats.since,
+        "date": formats.date,
         "date_and_minute": formats.date_and_minute,
         "compact": formats.compact,
         "count": formats.count,

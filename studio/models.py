@@ -9,6 +9,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django_tenants.models import TenantMixin
 
+from studio import formats
 from studio.ids import new_agent_id
 from studio.people.access import Access
 
@@ -103,6 +104,10 @@ class Agent(TenantMixin):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def initials(self) -> str:
+        return formats.initials(self.icon, self.name)
 
     @property
     def is_agno(self) -> bool:

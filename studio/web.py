@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import resolve_url
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.middleware import HtmxDetails
@@ -42,6 +43,11 @@ def is_fragment(request: AppRequest) -> bool:
 def see_other(to: str, *args: Any) -> HttpResponseRedirect:
     """Send the browser on by GET after a POST; `to` is an address or the name of a route."""
     return HttpResponseRedirect(resolve_url(to, *args), status=303)
+
+
+def part_of_list(**wanted: str) -> str:
+    """Write the address of another part of the list on a page, such as ?q=ada&after=…; what is empty is left out."""
+    return "?" + urlencode({name: value for name, value in wanted.items() if value})
 
 
 def whole_number(text: str) -> int | None:

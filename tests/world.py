@@ -10,7 +10,9 @@ from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_
 from allauth.account.internal.userkit import user_id_to_str
 from django.conf import settings
 from django.db import connection
+from django.template.backends.jinja2 import Template
 from django.test import Client
+from django.test.signals import template_rendered
 from django_tenants.utils import schema_context
 
 from studio.agents import provision
@@ -70,6 +72,22 @@ def signed_in(user: User, *, minutes_ago: float = 0) -> Client:
 def _head_beside_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The file with the audit log's head belongs to one database, so not to the one of this checkout."""
     settings.AUDIT_HEAD_FILE = tmp_path_factory.mktemp("audit") / "audit-head"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _responses_carry_their_context() -> Iterator[None]:
+    """Let `response.context` be what a page was made of; for templates in Jinja2, Django leaves it empty."""
+    render = Template.render
+
+    def telling(template: Template, context: dict[str, Any] | None = None, request: Any = None) -> Any:
+        context = {} if context is None else context
+        html = render(template, context, request)
+        template_rendered.send(sender=template, template=template, context=context)
+        return html
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "render", telling)
+        yield
 
 
 @pytest.fixture(autouse=True)

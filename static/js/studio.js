@@ -142,15 +142,9 @@ document.addEventListener("click", (e) => {
   for (const menu of all("details[data-menu][open]")) if (!menu.contains(e.target)) menu.open = false;
 });
 
-/* ---- Dialogs: [data-dialog="id"] opens <dialog id>; [data-close] and the backdrop close it.
-        A <dialog data-open> that htmx brings in opens by itself and leaves when it is closed. ---- */
+/* ---- Dialogs: [data-close] and the backdrop close one. A <dialog data-open> that htmx brings in opens by
+        itself and leaves when it is closed. ---- */
 
-on("click", "[data-dialog]", (opener, e) => {
-  const dialog = document.getElementById(opener.dataset.dialog);
-  if (!dialog) return;
-  e.preventDefault();
-  dialog.showModal();
-});
 on("click", "dialog [data-close]", (button, e) => {
   e.preventDefault();
   button.closest("dialog").close();
@@ -401,7 +395,7 @@ function explainId(input) {
 on("input", "[data-agent-id]", explainId);
 ready.push((root) => all("[data-agent-id]", root).forEach(explainId));
 
-/* ---- Relative times: <time data-ago> grows older; the words are those of templatetags/studio.py ---- */
+/* ---- Relative times: <time data-ago> grows older; the words are those of studio/formats.py ---- */
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 function since(at, now) {

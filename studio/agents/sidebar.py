@@ -54,19 +54,17 @@ class Neighbour(NamedTuple):
         return "on" if self.session_storage else "off"
 
 
-def neighbours(seen: list[str] | None, limit: int = SIDEBAR) -> list[Neighbour]:
+def neighbours(seen: list[str] | None) -> list[Neighbour]:
     """Read the first agents by name; `seen` are the ids of those that may be seen, None for all of them."""
     with connection.cursor() as cursor:
-        cursor.execute(_NEIGHBOURS, {"seen": seen, "current": "", "limit": limit})
+        cursor.execute(_NEIGHBOURS, {"seen": seen, "current": "", "limit": SIDEBAR})
         return [Neighbour(*row) for row in cursor.fetchall()]
 
 
-def agent_and_neighbours(
-    seen: list[str] | None, current: str, limit: int = SIDEBAR
-) -> tuple[Agent | None, list[Neighbour]]:
+def agent_and_neighbours(seen: list[str] | None, current: str) -> tuple[Agent | None, list[Neighbour]]:
     """Read an agent with its memory settings, if it may be seen, and itself among its neighbours by name."""
     with connection.cursor() as cursor:
-        cursor.execute(_AGENT, {"seen": seen, "current": current, "limit": limit})
+        cursor.execute(_AGENT, {"seen": seen, "current": current, "limit": SIDEBAR})
         names = [column.name for column in cursor.description or ()]
         row = cursor.fetchone()
     if row is None:

@@ -16,7 +16,7 @@ from studio.agents.provision import Refused
 from studio.agents.sidebar import SIDEBAR, Neighbour
 from studio.compress import compressed
 from studio.people import confirm, guard
-from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx
+from studio.web import AppRequest, get_only, get_or_post, is_fragment, part_of_list, post_only, see_other, vary_on_htmx
 
 SEARCH = 120  # characters
 SIDE = "side-agents"
@@ -43,13 +43,18 @@ def agents(request: AppRequest) -> HttpResponse:
         raise BadRequest("NUL in the search")
     seen = guard.visible_agents(request.user)
     page = listing.page(seen, q=q, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
-    ctx: dict[str, Any] = {"q": q, "page": page}
+    ctx: dict[str, Any] = {
+        "q": q,
+        "page": page,
+        "previous": page.before and part_of_list(q=q, before=page.before),
+        "next": page.after and part_of_list(q=q, after=page.after),
+    }
     name = "studio/agents.html"
     if request.htmx.target == SIDE:
         name, ctx["found"] = "studio/_side_agents.html", [Neighbour.of(a) for a in page.agents[:SIDEBAR]]
     else:
         held = listing.figures(page.agents)
-        ctx["rows"] = [(agent, held.get(agent.pk)) for agent in page.agents]
+        ctx["rows"] = [(agent, Neighbour.of(agent).storage, held.get(agent.pk)) for agent in page.agents]
         if is_fragment(request):
             name = "studio/_agents.html"
     return render(request, name, ctx)
@@ -91,7 +96,7 @@ def agent_edit(request: AppRequest, agent_id: str) -> HttpResponse:
 def agent_remove(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show what will be lost, and ask for the id."""
     agent = guard.get_agent(request, agent_id, "admin")
-    return render(request, "studio/agent_remove.html", {"counts": listing.holdings(agent)})
+    return render(request, "studio/agent_remove.html", {"counts": listing.holdings(agent), "wrong": False})
 
 
 @post_only
@@ -113,7 +118,8 @@ def agent_connection(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id, "connect")
     if not agent.is_agno:
         raise Http404("no database for other frameworks")
-    ctx: dict[str, Any] = {"limit": settings.AGENT_CONNECTION_LIMIT, **connection.addresses()}
+    ctx: dict[str, Any] = {"limit": settings.AGENT_CONNECTION_LIMIT, "uri": "", "unavailable": ""}
+    ctx |= connection.addresses()
     try:
         ctx["role"] = role = database_role.find(agent)
         if request.method == "POST":

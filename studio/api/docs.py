@@ -20,7 +20,8 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
-    return render(request, "studio/api_docs.html", _context())
+    # a copy, as rendering adds to it what belongs to one request
+    return render(request, "studio/api_docs.html", {**_context()})
 
 
 @cache

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.text import slugify
+
 Json = dict[str, Any]
 
 
@@ -36,6 +38,7 @@ class Operation:
 @dataclass(frozen=True, slots=True)
 class Model:
     name: str
+    anchor: str
     about: str
     fields: list[Field]
 
@@ -53,7 +56,11 @@ def models(schema: Json) -> list[Model]:
     """List the objects that answers are made of, but not those that only carry parameters."""
     schemas = schema["components"]["schemas"]
     names = sorted(name for name, one in schemas.items() if one.get("type") == "object" and not name.endswith("Query"))
-    return [Model(_plain(name), schemas[name].get("description", ""), list(_fields(schemas[name]))) for name in names]
+    return [_model(_plain(name), schemas[name]) for name in names]
+
+
+def _model(name: str, one: Json) -> Model:
+    return Model(name, slugify(name), one.get("description", ""), list(_fields(one)))
 
 
 def _operation(schema: Json, path: str, method: str, operation: Json) -> Operation:

@@ -23,8 +23,8 @@ def account(request: AppRequest) -> HttpResponse:
         "app": next((one for one in factors if one.type == Authenticator.Type.TOTP), None),
         "passkeys": [one for one in factors if one.type == Authenticator.Type.WEBAUTHN],
         "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
-        "idle_hours": settings.SESSION_COOKIE_AGE / 3600,
-        "most_days": settings.SESSION_ABSOLUTE_AGE / 86_400,
+        "idle_hours": f"{settings.SESSION_COOKIE_AGE / 3600:.4g}",
+        "most_days": f"{settings.SESSION_ABSOLUTE_AGE / 86_400:.4g}",
     }
     return render(request, "account/account.html", ctx)
 

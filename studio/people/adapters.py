@@ -88,12 +88,12 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         user = User.objects.filter(email__in=verified).order_by("id").first()
         if user is None:
             email = next((one.email for one in sociallogin.email_addresses), "")
-            ctx = {"unknown": True, "email": email}
+            ctx = {"why": "unknown", "email": email}
             raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", ctx, status=403))
         sociallogin.connect(request, user)
 
     def on_authentication_error(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", status=403))
+        raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", {"why": "refused"}, status=403))
 
 
 class FactorAdapter(DefaultMFAAdapter):

@@ -131,6 +131,7 @@ def _ask(request: AppRequest, method: str, wrong: str = "") -> HttpResponse:
         "by_password": user.has_usable_password(),
         "by_code": bool(factors & {Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES}),
         "back": _back(request),
+        "passkey": None,
     }
     if Authenticator.Type.WEBAUTHN in factors:
         ctx["passkey"] = {"request_options": begin_authentication(user)}

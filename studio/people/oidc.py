@@ -28,7 +28,7 @@ def _answering(view: View) -> View:
             return view(request, provider_id)
         except RequestException as error:
             log.warning("OpenID Connect: the provider does not answer: %s", type(error).__name__)
-            return render(request, "account/oidc_failed.html", {"away": True}, status=503)
+            return render(request, "account/oidc_failed.html", {"why": "away"}, status=503)
 
     return wrapped
 

@@ -105,8 +105,8 @@ def forgotten(request: AppRequest) -> HttpResponseBase:
         with suppress(User.DoesNotExist):
             user, path = link_by_mail(email)
             mail.send_link(user, path)
-        return render(request, "account/forgotten.html", {"sent": True})
-    return render(request, "account/forgotten.html", {"by_mail": mail.is_on()})
+        return render(request, "account/forgotten.html", {"sent": True, "by_mail": True})
+    return render(request, "account/forgotten.html", {"sent": False, "by_mail": mail.is_on()})
 
 
 def _needs_no_old_password(request: AppRequest) -> bool:

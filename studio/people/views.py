@@ -17,7 +17,17 @@ from studio.people import service as people
 from studio.people.access import ROLES
 from studio.people.forms import ROLE_WORDS, InviteForm, RoleForm
 from studio.people.service import Refused
-from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
+from studio.web import (
+    AppRequest,
+    get_only,
+    get_or_post,
+    is_fragment,
+    part_of_list,
+    post_only,
+    see_other,
+    vary_on_htmx,
+    whole_number,
+)
 
 PAGE: Final = 50
 SEARCH: Final = 120  # characters
@@ -37,8 +47,8 @@ def people_list(request: AppRequest) -> HttpResponse:
     ctx = {
         "q": q,
         "people": rows[:PAGE],
-        "after": rows[PAGE - 1].email if len(rows) > PAGE else "",
-        "is_first": not after,
+        "first": after and part_of_list(q=q),
+        "next": part_of_list(q=q, after=rows[PAGE - 1].email) if len(rows) > PAGE else "",
     }
     return render(request, "studio/_people.html" if is_fragment(request) else "studio/people.html", ctx)
 

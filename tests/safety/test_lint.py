@@ -9,12 +9,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from django.template import engines
+from jinja2 import StrictUndefined
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for room in ("studio", "memory") for path in (ROOT / room).rglob("*.py"))
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
-# (dangerous name, where it may stand)
-SAFE_NAMES = {"mark_safe", "SafeString", "SafeText", "SafeData"}
+STYLES = sorted((ROOT / "static").rglob("*.css"))
+# what marks text as HTML
+SAFE_NAMES = {"mark_safe", "SafeString", "SafeText", "SafeData", "Markup"}
 # rooms where SQL is written as SQL; a migration is one everywhere
 SQL_ROOMS = ("index", "transcript", "schema", "services", "migrations", "demo", "postgres", "serve")
 SQL_ROOMS += ("audit", "agents", "keys", "people")
@@ -97,8 +100,25 @@ def _is_constant(node: ast.expr) -> bool:
 
 
 def test_no_template_switches_escaping_off() -> None:
-    wrong = [short(path) for path in TEMPLATES if re.search(r"\|\s*safe(seq)?\b|autoescape\s+off", path.read_text())]
+    wrong = [short(path) for path in TEMPLATES if re.search(r"\|\s*safe\b|\bautoescape\b|\bMarkup\b", path.read_text())]
     assert wrong == []
+
+
+def test_the_templates_engine_escapes_and_knows_no_unknown_name() -> None:
+    engine = engines["jinja2"].env
+    assert engine.autoescape is True
+    assert engine.undefined is StrictUndefined
+
+
+@pytest.mark.parametrize("path", [*TEMPLATES, *STYLES], ids=short)
+def test_lines_are_as_short_as_those_of_the_code(path: Path) -> None:
+    assert [number for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("path", STYLES, ids=short)
+def test_a_style_sheet_has_one_declaration_a_line(path: Path) -> None:
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+    assert [line for line in text.splitlines() if re.search(r"[;{].*\S", line)] == []
 
 
 def test_raw_sql_stands_in_the_rooms_for_it() -> None:
@@ -162,12 +182,14 @@ def test_nothing_is_evaluated_or_unpickled() -> None:
 class Inline(HTMLParser):
     """Finds scripts, styles, handlers and addresses that run, in a template's text."""
 
+    TAGS = re.compile(r"{#.*?#}|{{.*?}}|{%.*?%}", re.S)
+
     def __init__(self, text: str) -> None:
         super().__init__()
         self.wrong: list[str] = []
         self._script = ""
-        # what stands inside template tags is no HTML
-        self.feed(re.sub(r"{%.*?%}|{#.*?#}", "", text, flags=re.S))
+        # what stands inside template tags is no HTML, and what they put there is escaped
+        self.feed(self.TAGS.sub("", text))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         have = {name: value or "" for name, value in attrs}
@@ -203,10 +225,17 @@ def test_no_script_of_ours_evaluates_text_or_writes_html() -> None:
 def test_nothing_is_fetched_from_elsewhere() -> None:
     wrong = [
         short(path)
-        for path in [*TEMPLATES, *(ROOT / "static").rglob("*.css")]
+        for path in [*TEMPLATES, *STYLES]
         if re.search(r"(src|href)=[\"'](https?:)?//|url\(\s*[\"']?(https?:)?//|@import", path.read_text())
     ]
     assert wrong == []
+
+
+def test_the_rule_about_templates_finds_what_it_looks_for() -> None:
+    text = """{% if a > b %}<p {{ c }} style="x" title="{{ d }}" {% if e %}onclick="{{ f }}"{% endif %}>{% endif %}
+      <a href="javascript:{{ g }}"><script>h</script><style></style><script type="application/json">{"a": 1}</script>"""
+    found = ["<p style>", "<p onclick>", "<a href=javascript:>", "<script>", "<style>"]
+    assert Inline(text).wrong == found
 
 
 def test_bandit_finds_nothing_of_medium_severity() -> None:

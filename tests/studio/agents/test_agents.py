@@ -9,10 +9,9 @@ from django.urls import reverse
 from django_tenants.utils import schema_context
 from pytest_django import DjangoAssertNumQueries
 
-from studio.agents import listing, provision
+from studio.agents import listing, provision, sidebar
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
-from studio.people import guard
 from tests.markup import Page
 from tests.reading import links, text
 from tests.world import NOW, run, signed_in, write_thread
@@ -394,7 +393,7 @@ def test_the_short_address_leads_to_the_memory_tab(page: Client, ada: Agent) -> 
 
 
 def test_the_sidebar_keeps_the_agent_of_the_page(page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SIDEBAR", 1)
+    monkeypatch.setattr(sidebar, "SIDEBAR", 1)
     row_only("agt-aa", "Aa")
     shown = page.get("/agents/agt-ada/edit/").content.decode()
     side = shown[shown.index('id="side-agents"') : shown.index("</nav>", shown.index('id="side-agents"'))]

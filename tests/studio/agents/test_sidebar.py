@@ -1,25 +1,19 @@
-"""What is around every page, and the filters that every page uses."""
+"""What is around every page."""
 
 import json
 import re
-from datetime import UTC, datetime, timedelta, timezone
 from html import unescape
 from typing import Any
 
 import pytest
-from django.template import Context, Template
 from django.test import Client
-from django.urls import NoReverseMatch, reverse
-from django.utils.html import escape
-from lucide import IconDoesNotExist
 from pytest_django import DjangoAssertNumQueries
 
+from studio.agents import sidebar
 from studio.models import Agent, Grant, MemorySettings, User
-from studio.people import guard
-from studio.templatetags import addresses, studio
 from tests.markup import Page
 from tests.reading import links, text
-from tests.world import NOW, signed_in
+from tests.world import signed_in
 
 PAGES = ["/agents/", "/agents/new/", "/account/password/", "/agents/agt-ada/edit/", "/agents/agt-ada/remove/"]
 CLOSED_PAGES = ["/sign-in/", "/sign-in/over/", "/account/password/forgotten/", "/no/such/page"]
@@ -63,10 +57,10 @@ class TestSidebar:
             Agent(id=f"x{n:03}", name=f"Agent {n:03}", schema_name=f"ag_x{n:03}") for n in range(60)
         )
         answer = page.get("/agents/new/")
-        assert side(answer).count("<li>") == guard.SIDEBAR
+        assert side(answer).count("<li>") == sidebar.SIDEBAR
         assert "/agents/" in links(answer)
         # and the one of the page
-        assert side(page.get("/agents/x059/edit/")).count("<li>") == guard.SIDEBAR + 1
+        assert side(page.get("/agents/x059/edit/")).count("<li>") == sidebar.SIDEBAR + 1
 
     def test_capital_letters_do_not_come_first(self, page: Client, ada: Agent, bruno: Agent) -> None:
         Agent.objects.filter(pk="agt-ada").update(name="ada's agent")
@@ -141,7 +135,7 @@ class TestEveryPage:
         assert len(re.findall(r"<h1", html)) == 1
         assert len(re.findall(r'<main[^>]* id="main"', html)) == 1
         assert '<a class="skip" href="#main">' in html
-        assert re.search(r"<title>\S[^<]* · Agent Studio</title>", html)
+        assert re.search(r"<title>\s*\S[^<]* · Agent Studio\s*</title>", html)
 
     def test_messages_are_announced(self, page: Client, ada: Agent, path: str) -> None:
         html = self.html(page, ada, path)
@@ -149,7 +143,7 @@ class TestEveryPage:
         assert 'id="toasts" role="status"' in html
 
     def test_htmx_may_neither_evaluate_nor_leave_the_site(self, page: Client, ada: Agent, path: str) -> None:
-        found = re.search(r"<meta name=\"htmx-config\" content='([^']+)'>", self.html(page, ada, path))
+        found = re.search(r'<meta name="htmx-config" content="([^"]+)">', self.html(page, ada, path))
         assert found
         config = json.loads(unescape(found[1]))
         assert config["allowEval"] is False
@@ -180,168 +174,3 @@ def test_every_htmx_request_carries_the_csrf_token(admin: User) -> None:
 def test_what_is_for_admins_is_absent_for_other_roles(db: None, role: str) -> None:
     shown = links(signed_in(person(f"{role}@example.com")).get("/agents/"))
     assert not {"/audit/", "/people/", "/keys/", "/agents/new/"} & set(shown)
-
-
-class TestTimes:
-    NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-    @pytest.mark.parametrize(
-        ("ago", "words"),
-        [
-            (0, "just now"),
-            (59, "just now"),
-            (-30, "just now"),
-            (60, "1 min ago"),
-            (3599, "59 min ago"),
-            (3600, "1 h ago"),
-            (86_399, "23 h ago"),
-            (86_400, "yesterday"),
-            (36 * 3600 - 1, "yesterday"),
-            (36 * 3600 + 1, "2 days ago"),
-            (6 * 86_400, "6 days ago"),
-            (7 * 86_400, "15 Nov"),
-            (-90, "22 Nov"),
-            (365 * 86_400, "22 Nov 2025"),
-        ],
-    )
-    def test_they_are_told_in_the_words_that_fit(self, ago: int, words: str) -> None:
-        assert studio.since(self.NOON - timedelta(seconds=ago), self.NOON) == words
-
-    def test_they_carry_the_absolute_time_with_its_zone(self) -> None:
-        shown = studio.ago(1_763_000_000)
-        assert shown.startswith('<time datetime="2025-11-13T02:13:20Z" title="2025-11-13 02:13:20 UTC" data-ago>')
-        assert "13 Nov 2025, 02:13 UTC</time>" in studio.when(1_763_000_000)
-
-    @pytest.mark.parametrize("value", [1_763_000_000, 1_763_000_000_000, 1_763_000_000_000_000, 1_763_000_000 * 10**9])
-    def test_finer_units_are_recognised(self, value: int) -> None:
-        at = studio.moment(value)
-        assert at is not None
-        assert at.year == 2025
-
-    def test_a_datetime_is_shown_in_utc(self) -> None:
-        at = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
-        assert "31 Dec 2025, 23:00 UTC" in studio.when(at)
-        assert studio.moment(at.replace(tzinfo=None)) is not None
-
-    @pytest.mark.parametrize("value", [None, ""])
-    def test_none_is_a_dash(self, value: Any) -> None:
-        assert studio.ago(value) == studio.when(value) == "—"
-
-    @pytest.mark.parametrize(
-        "value", [-1, 0, 1e20, 10**30, float("nan"), float("inf"), "x", "<b>", [], {}, True, object(), 10**400]
-    )
-    def test_garbage_is_said_to_be_so(self, value: Any) -> None:
-        for shown in (studio.ago(value), studio.when(value)):
-            assert "no valid time" in shown
-            assert "<b>" not in shown
-
-    def test_a_stored_second_survives_the_way_to_the_page(self) -> None:
-        assert f"{datetime.fromtimestamp(NOW, UTC):%Y-%m-%dT%H:%M:%SZ}" in studio.ago(NOW)
-
-
-class TestNumbers:
-    @pytest.mark.parametrize(
-        ("number", "words"),
-        [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1.0k"),
-            (18_432, "18.4k"),
-            (99_949, "99.9k"),
-            (99_950, "100k"),
-            (152_300, "152k"),
-            (999_499, "999k"),
-            (999_500, "1.0M"),
-            (1_234_567, "1.2M"),
-            (10**12, "1.0T"),
-            (-1500, "−1.5k"),
-        ],
-    )
-    def test_compact_keeps_three_digits(self, number: int, words: str) -> None:
-        assert studio.compact(number) == words
-
-    @pytest.mark.parametrize(
-        ("number", "words"),
-        [
-            (0, "0 B"),
-            (640, "640 B"),
-            (1234, "1.2 KB"),
-            (999_700, "1.0 MB"),
-            (3_400_000, "3.4 MB"),
-            (5 * 10**13, "50.0 TB"),
-        ],
-    )
-    def test_sizes_have_units(self, number: int, words: str) -> None:
-        assert studio.size(number) == words
-
-    @pytest.mark.parametrize(
-        ("seconds", "words"),
-        [
-            (0, "0 ms"),
-            (0.64, "640 ms"),
-            (0.9999, "1.0 s"),
-            (2.64, "2.6 s"),
-            (59.96, "1 min"),
-            (200, "3 min 20 s"),
-            (3600, "1 h"),
-            (7500, "2 h 5 min"),
-        ],
-    )
-    def test_durations_have_units(self, seconds: float, words: str) -> None:
-        assert studio.duration(seconds) == words
-
-    def test_counts_are_written_in_full(self) -> None:
-        assert studio.count(1_234_567) == "1,234,567"
-
-    @pytest.mark.parametrize("value", [None, "", "x", float("nan"), float("inf"), [], {}, 10**400, True])
-    @pytest.mark.parametrize("name", ["compact", "size", "duration", "count"])
-    def test_garbage_is_a_dash(self, name: str, value: Any) -> None:
-        assert getattr(studio, name)(value) == "—"
-
-    @pytest.mark.parametrize("number", [10**15, 10**30, 1.7e308])
-    def test_absurd_numbers_stay_short(self, number: float) -> None:
-        assert len(studio.compact(number)) < 12
-        assert len(studio.duration(number)) < 12
-
-
-class TestIcons:
-    def test_they_are_svg_that_screen_readers_skip(self) -> None:
-        html = Template('{% load studio %}{% icon "copy" 14 %}').render(Context())
-        assert html.startswith('<svg width="14" height="14"')
-        assert 'aria-hidden="true"' in html
-        assert "style" not in html
-
-    def test_a_name_that_does_not_exist_is_an_error(self) -> None:
-        with pytest.raises(IconDoesNotExist):
-            studio.icon("no-such-icon")
-
-
-class TestAddresses:
-    """`{% url %}` of ours answers as Django's does."""
-
-    def shown(self, template: str) -> str:
-        return Template(template).render(Context({"id": "agt-ada", "odd": "b <c>&'"}))
-
-    def test_it_writes_a_route_each_time_anew(self) -> None:
-        for name in ("agt-ada", "agt-bruno"):
-            assert self.shown(f"{{% url 'threads' '{name}' %}}") == f"/agents/{name}/threads/"
-        assert self.shown("{% url 'threads' agent_id=id %}") == "/agents/agt-ada/threads/"
-
-    def test_it_is_escaped(self) -> None:
-        assert self.shown("{% url 'threads' odd %}") == escape(reverse("threads", args=["b <c>&'"]))
-
-    def test_ids_of_threads_and_users_are_not_kept(self) -> None:
-        before = addresses._remembered.cache_info().currsize
-        assert self.shown("{% url 'thread' id 'a-thread' %}") == "/agents/agt-ada/threads/a-thread/"
-        assert addresses._remembered.cache_info().currsize == before
-
-    def test_a_name_that_no_route_has_is_an_error_unless_kept(self) -> None:
-        with pytest.raises(NoReverseMatch):
-            self.shown("{% url 'nowhere' %}")
-        assert self.shown("{% url 'nowhere' as there %}[{{ there }}]") == "[]"
-        assert self.shown("{% url 'threads' id as there %}[{{ there }}]") == "[/agents/agt-ada/threads/]"
-
-
-def test_options_mark_what_is_chosen_and_escape_the_rest() -> None:
-    html = studio.options([("a", "A", "more"), ('"><b>', "<i>")], '"><b>')
-    assert html == ('<option value="a">A</option><option value="&quot;&gt;&lt;b&gt;" selected>&lt;i&gt;</option>')
