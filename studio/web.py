@@ -45,9 +45,10 @@ def see_other(to: str, *args: Any) -> HttpResponseRedirect:
     return HttpResponseRedirect(resolve_url(to, *args), status=303)
 
 
-def part_of_list(**wanted: str) -> str:
-    """Write the address of another part of the list on a page, such as ?q=ada&after=…; what is empty is left out."""
-    return "?" + urlencode({name: value for name, value in wanted.items() if value})
+def with_query(path: str, **query: str | None) -> str:
+    """Write an address with its query string; what is empty is left out."""
+    found = urlencode({name: value for name, value in query.items() if value})
+    return f"{path}?{found}" if found else path
 
 
 def whole_number(text: str) -> int | None:

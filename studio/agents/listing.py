@@ -9,11 +9,12 @@ from django.db.models import BigIntegerField, BooleanField, Func, Q, QuerySet, T
 from django.db.models.functions import Lower
 from psycopg import sql
 
-from studio import ids
+from studio import token
 from studio.agents.provision import lacks_tables
 from studio.models import Agent
 
 PAGE: Final = 50
+_CURSOR: Final = "agents"
 COUNT_TO: Final = 1000  # threads of one agent that are counted; above, Postgres' own estimate is shown
 
 _FIGURES: Final = """
@@ -52,33 +53,33 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Agents of one page, with tokens of the pages before and after it, "" where there is none."""
+    """Agents of one page, and cursors of its neighbours, None where there is none: `older` is further down."""
 
     agents: list[Agent]
-    before: str
-    after: str
+    older: str | None
+    newer: str | None
 
 
-def page(agents: QuerySet[Agent], *, q: str = "", after: str = "", before: str = "", limit: int = PAGE) -> Page:
+def page(agents: QuerySet[Agent], *, q: str = "", cursor: str = "", limit: int = PAGE) -> Page:
     """Return a page of `agents` by name; `q` is looked for in names and ids.
 
-    An unknown token is the first page. Each agent carries `estimate`: rows in its thread index, -1
+    An unknown cursor is the first page. Each agent carries `estimate`: rows in its thread index, -1
     when never counted, None when the agent has no schema.
     """
     if q:
         agents = agents.filter(Q(name__icontains=q) | Q(pk__contains=q.lower()))
     agents = agents.annotate(**_ADDED)
-    at = _read(before or after)
-    back = bool(before and at)
-    if at:
-        agents = agents.filter(_beyond(at, "<" if back else ">"))
-    rows: list[Agent] = list(agents.order_by(*(("-low", "-pk") if back else ("low", "pk")))[: limit + 1])
+    name, agent_id, newer = _read(cursor)
+    if agent_id:
+        agents = agents.filter(_beyond((name, agent_id), "<" if newer else ">"))
+    rows: list[Agent] = list(agents.order_by(*(("-low", "-pk") if newer else ("low", "pk")))[: limit + 1])
     more = len(rows) > limit
-    rows = rows[:limit][::-1] if back else rows[:limit]
+    rows = rows[:limit][::-1] if newer else rows[:limit]
+    has_newer, has_older = (more, True) if newer else (bool(agent_id), more)
     return Page(
         rows,
-        _write(rows[0]) if rows and (more if back else at) else "",
-        _write(rows[-1]) if rows and (back or more) else "",
+        token.pack(_CURSOR, rows[-1].low, rows[-1].pk, False) if rows and has_older else None,
+        token.pack(_CURSOR, rows[0].low, rows[0].pk, True) if rows and has_newer else None,
     )
 
 
@@ -135,13 +136,10 @@ def _beyond(at: tuple[str, str], sign: str) -> Func:
     return Func(here, there, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField())
 
 
-def _write(agent: Agent) -> str:
-    return ids.encode(f"{agent.low}\n{agent.pk}")
-
-
-def _read(token: str) -> tuple[str, str] | None:
+def _read(cursor: str) -> tuple[str, str, bool]:
+    """Return the name and id that a page goes on from, and whether it goes back up; no id is the first page."""
     try:
-        name, newline, agent_id = ids.decode(token).rpartition("\n")
+        name, agent_id, newer = token.unpack(cursor, _CURSOR, (str,), (str,), (bool,))
     except ValueError:
-        return None
-    return (name, agent_id) if newline else None
+        return "", "", False
+    return name, agent_id, newer

@@ -16,7 +16,7 @@ from studio.agents.provision import Refused
 from studio.agents.sidebar import SIDEBAR, Neighbour
 from studio.compress import compressed
 from studio.people import confirm, guard
-from studio.web import AppRequest, get_only, get_or_post, is_fragment, part_of_list, post_only, see_other, vary_on_htmx
+from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, with_query
 
 SEARCH = 120  # characters
 SIDE = "side-agents"
@@ -42,12 +42,12 @@ def agents(request: AppRequest) -> HttpResponse:
     if "\x00" in q:
         raise BadRequest("NUL in the search")
     seen = guard.visible_agents(request.user)
-    page = listing.page(seen, q=q, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
+    page = listing.page(seen, q=q, cursor=request.GET.get("cursor", ""))
     ctx: dict[str, Any] = {
         "q": q,
         "page": page,
-        "previous": page.before and part_of_list(q=q, before=page.before),
-        "next": page.after and part_of_list(q=q, after=page.after),
+        "older": page.older and with_query(request.path, q=q, cursor=page.older),
+        "newer": page.newer and with_query(request.path, q=q, cursor=page.newer),
     }
     name = "studio/agents.html"
     if request.htmx.target == SIDE:

@@ -2,7 +2,6 @@
 
 import re
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
@@ -16,7 +15,7 @@ from studio.audit.search import Wanted
 from studio.compress import compressed
 from studio.ids import is_agent_id
 from studio.people import guard
-from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx, whole_number
+from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx, whole_number, with_query
 
 _WHO: Final = re.compile(r"[a-z]{1,16}:[\w.@-]{0,64}", re.ASCII)
 _CURSOR: Final = "audit"
@@ -32,7 +31,7 @@ def audit_page(request: AppRequest) -> HttpResponse:
     ctx |= {
         "people": search.everybody(),
         "kinds": events.kind_labels(),
-        "download": _with(reverse("audit-export"), _filters(wanted)),
+        "download": with_query(reverse("audit-export"), **_filters(wanted)),
     }
     return render(request, "studio/_audit.html" if is_fragment(request) else "studio/audit.html", ctx)
 
@@ -80,14 +79,10 @@ def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[st
         "event": event,
         "event_found": any(one.event.id == event for one in page.found),
         "filters": filters,
-        "newest": _with(address, filters),
-        "older": _with(address, {**filters, "cursor": token.pack(_CURSOR, page.older)}) if page.older else "",
+        "newest": with_query(address, **filters),
+        "older": page.older and with_query(address, **filters, cursor=token.pack(_CURSOR, page.older)),
         "is_first": below is None,
     }
-
-
-def _with(address: str, query: dict[str, str]) -> str:
-    return f"{address}?{urlencode(query)}" if query else address
 
 
 def _below(cursor: str) -> int | None:

@@ -11,6 +11,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control
 
+from studio import token
 from studio.models import Grant, User
 from studio.people import confirm, guard, mail
 from studio.people import service as people
@@ -22,15 +23,16 @@ from studio.web import (
     get_only,
     get_or_post,
     is_fragment,
-    part_of_list,
     post_only,
     see_other,
     vary_on_htmx,
     whole_number,
+    with_query,
 )
 
 PAGE: Final = 50
 SEARCH: Final = 120  # characters
+_CURSOR: Final = "people"
 
 
 @get_only
@@ -38,7 +40,7 @@ SEARCH: Final = 120  # characters
 def people_list(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
     q = request.GET.get("q", "").replace("\x00", "").strip()[:SEARCH]
-    after = request.GET.get("after", "").replace("\x00", "")[:254]
+    after = _after(request.GET.get("cursor", ""))
     grants = Prefetch("grants", Grant.objects.select_related("agent").order_by("role", "agent__name"), to_attr="roles")
     found = User.objects.filter(email__gt=after).order_by("email").prefetch_related(grants)
     if q:
@@ -47,10 +49,19 @@ def people_list(request: AppRequest) -> HttpResponse:
     ctx = {
         "q": q,
         "people": rows[:PAGE],
-        "first": after and part_of_list(q=q),
-        "next": part_of_list(q=q, after=rows[PAGE - 1].email) if len(rows) > PAGE else "",
+        "newest": after and with_query(request.path, q=q),
+        "older": len(rows) > PAGE and with_query(request.path, q=q, cursor=token.pack(_CURSOR, rows[PAGE - 1].email)),
     }
     return render(request, "studio/_people.html" if is_fragment(request) else "studio/people.html", ctx)
+
+
+def _after(cursor: str) -> str:
+    """Read the email that a page goes on from; what is no cursor is the first page."""
+    try:
+        email: str = token.unpack(cursor, _CURSOR, (str,))[0]
+    except ValueError:
+        return ""
+    return email
 
 
 @cache_control(no_store=True)

@@ -103,7 +103,7 @@ def test_filters_cursors_and_versions_of_his_find_nothing_of_hers_to_show(
     for path in (
         f"/api/agents/agt-ada/threads?limit=20&cursor={cursor[1]}",
         "/api/agents/agt-ada/threads?user_id=his-user&include=runs",
-        f"/agents/agt-ada/threads/?after={cursor[1]}",
+        f"/agents/agt-ada/threads/?cursor={cursor[1]}",
         "/agents/agt-ada/threads/?user=his-user&q=canary",
         "/agents/agt-ada/activity/?event=1",
     ):
