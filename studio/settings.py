@@ -210,7 +210,7 @@ SOCIALACCOUNT_PROVIDERS = {
 }
 
 SESSION_ENGINE = "studio.people.sessions"
-# Seconds without use, and since signing in, after which a session is over.
+# Seconds without use, and since signing in, after which a session ends.
 SESSION_COOKIE_AGE = round(env.float("SESSION_IDLE_HOURS", default=12) * 3600)
 SESSION_ABSOLUTE_AGE = round(env.float("SESSION_DAYS", default=7) * 86_400)
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"

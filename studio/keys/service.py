@@ -21,7 +21,7 @@ from studio.people.access import SCOPES, Access
 # what a key may be given; exporting is for people
 KEY_SCOPES: Final = tuple(scope for scope in SCOPES if scope != "threads:export")
 USED_EVERY: Final = timedelta(minutes=1)
-SHOWN_OVER: Final = 50
+SHOWN_EXPIRED: Final = 50
 
 _KEY: Final = re.compile(r"ams_([a-z0-9]{8})_([A-Za-z0-9]{43})", re.ASCII)
 _AGENT_IDS: Final[dict[str, Any]] = {"agent_ids": ArrayAgg("agents__pk", filter=Q(agents__isnull=False), default=[])}
@@ -82,7 +82,7 @@ def revoke(actor: Actor, key: ApiKey) -> bool:
 
 
 def authenticate(text: str) -> ApiKey | None:
-    """Return the key that this text is, with `agent_ids`; None when it is unknown, revoked or over."""
+    """Return the key that this text is, with `agent_ids`; None when it is unknown, revoked or expired."""
     found = _KEY.fullmatch(text)
     if found is None:
         return None
@@ -98,7 +98,7 @@ def authenticate(text: str) -> ApiKey | None:
 
 
 def usable() -> QuerySet[ApiKey]:
-    """Keys that are neither revoked nor over."""
+    """Keys that are neither revoked nor expired."""
     return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
 
@@ -107,7 +107,7 @@ def listed() -> tuple[list[ApiKey], list[ApiKey]]:
     names = ArrayAgg("agents__name", filter=Q(agents__isnull=False), default=[], order_by="agents__name")
     rows = ApiKey.objects.annotate(agent_names=names)
     works = usable().values("pk")
-    return list(rows.filter(pk__in=works)), list(rows.exclude(pk__in=works)[:SHOWN_OVER])
+    return list(rows.filter(pk__in=works)), list(rows.exclude(pk__in=works)[:SHOWN_EXPIRED])
 
 
 def scopes_of(key: ApiKey) -> frozenset[str]:

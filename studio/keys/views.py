@@ -16,8 +16,8 @@ from studio.web import AppRequest, get_only, get_or_post, see_other
 @get_only
 def keys(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
-    usable, over = service.listed()
-    return render(request, "studio/keys.html", {"usable": usable, "over": over})
+    usable, expired = service.listed()
+    return render(request, "studio/keys.html", {"usable": usable, "expired": expired})
 
 
 @cache_control(no_store=True)

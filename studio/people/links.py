@@ -51,7 +51,7 @@ def person_of_link(token: str) -> User | None:
 
 
 def use_link(token: str) -> SignInLink | None:
-    """Spend a link and return it with its person; None when it was used, is over or never was."""
+    """Spend a link and return it with its person; None when it was used, has expired or never was."""
     spent = _usable(token).update(used_at=timezone.now())
     return SignInLink.objects.select_related("user").get(token_hash=_hash(token)) if spent else None
 

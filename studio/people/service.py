@@ -68,7 +68,7 @@ def deactivate(actor: Actor, user: User) -> bool:
 
 
 def reactivate(actor: Actor, user: User) -> bool:
-    """Let a person in again, with the roles that they had; sessions and links from before stay over."""
+    """Let a person in again, with the roles that they had; sessions and links from before stay ended."""
     with _changing():
         if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
             return False

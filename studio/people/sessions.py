@@ -1,4 +1,4 @@
-"""Sessions: kept in the database, over after a while without use, and after a week in any case."""
+"""Sessions: kept in the database; they end after a while without use, and after a week in any case."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -44,11 +44,11 @@ def once(request: AppRequest, token: str) -> HttpResponse:
     """A one-time link. Opening it spends nothing, as mail scanners and browsers open links by themselves."""
     if request.method != "POST":
         person = person_of_link(token)
-        return render(request, "account/once.html", {"person": person}) if person else redirect("sign-in-over")
+        return render(request, "account/once.html", {"person": person}) if person else redirect("sign-in-expired")
     with transaction.atomic():
         link = use_link(token)
         if link is None:
-            return see_other("sign-in-over")
+            return see_other("sign-in-expired")
         wanted = resolve_url("account_change_password" if link.is_invitation else "agents")
         response = sign_in_by_link(request, link.user, wanted)
     if not link.user.has_usable_password() and not link.is_invitation:
@@ -64,9 +64,9 @@ def once(request: AppRequest, token: str) -> HttpResponse:
 
 @get_only
 @login_not_required
-def over(request: AppRequest) -> HttpResponse:
-    """A link that is spent or over ends here: at an address without the token, which the log may hold."""
-    return render(request, "account/over.html", status=410)
+def expired(request: AppRequest) -> HttpResponse:
+    """A link that is spent or has expired ends here: at an address without the token, which the log may hold."""
+    return render(request, "account/expired.html", status=410)
 
 
 @get_or_post

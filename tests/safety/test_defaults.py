@@ -68,7 +68,7 @@ def test_the_link_that_it_prints_works_once(first: Studio) -> None:
             if lets_in:
                 assert Page(page.text).form("").send(client, page).status_code == 303
             else:
-                assert page.headers["location"] == "/sign-in/over/"
+                assert page.headers["location"] == "/sign-in/expired/"
             assert (client.get(first.url + "/agents/").status_code == 200) is lets_in
 
 

@@ -124,7 +124,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     # signing in and out
     "sign-in/": {"get": Open(200), "post": Open(200)},
     "sign-in/once/<str:token>/": {"get": Open(302), "post": Open(303)},
-    "sign-in/over/": {"get": Open(410)},
+    "sign-in/expired/": {"get": Open(410)},
     "sign-in/inactive/": {"get": Open(200)},
     "sign-in/factor/": {"get": Open(302), "post": Open(302)},
     "sign-in/oidc/<slug:provider_id>/": {"get": Open(404)},

@@ -102,14 +102,14 @@ class TestInviting:
         again = Client()
         again.post("/sign-in/", {"login": "new@example.com", "password": "a brand new secret"})
         assert is_in(again)
-        assert Client().post(self.link(answer)).headers["location"] == "/sign-in/over/"
+        assert Client().post(self.link(answer)).headers["location"] == "/sign-in/expired/"
 
     def test_it_works_for_a_week(self, page: Client) -> None:
         link = self.link(page.post("/people/invite/", self.FORM))
         row = SignInLink.objects.get(user__email="new@example.com")
         assert timedelta(days=6.9) < row.expires_at - timezone.now() <= timedelta(days=7)
         SignInLink.objects.update(expires_at=timezone.now())
-        assert Client().post(link).headers["location"] == "/sign-in/over/"
+        assert Client().post(link).headers["location"] == "/sign-in/expired/"
 
     def test_the_role_is_on_the_chosen_agents_alone(self, page: Client, ada: Agent) -> None:
         page.post("/people/invite/", {**self.FORM, "reach": "some", "agents": [ada.pk]})
@@ -295,10 +295,10 @@ class TestDeactivating:
         client, link = signed_in(user), new_link(user.email)
         page.post(f"/people/{user.pk}/deactivate/")
         assert not is_in(client)
-        assert Client().post(link).headers["location"] == "/sign-in/over/"
+        assert Client().post(link).headers["location"] == "/sign-in/expired/"
         page.post(f"/people/{user.pk}/reactivate/")
         assert not is_in(client)
-        assert Client().post(link).headers["location"] == "/sign-in/over/"
+        assert Client().post(link).headers["location"] == "/sign-in/expired/"
         assert is_in(signed_in(User.objects.get(pk=user.pk)))
         actions = AuditEvent.objects.filter(object=user.email).values_list("action", flat=True)
         assert {"person.deactivate", "person.reactivate"} <= set(actions)

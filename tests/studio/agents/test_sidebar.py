@@ -16,7 +16,7 @@ from tests.reading import links, text
 from tests.world import signed_in
 
 PAGES = ["/agents/", "/agents/new/", "/account/password/", "/agents/agt-ada/edit/", "/agents/agt-ada/remove/"]
-CLOSED_PAGES = ["/sign-in/", "/sign-in/over/", "/account/password/forgotten/", "/no/such/page"]
+CLOSED_PAGES = ["/sign-in/", "/sign-in/expired/", "/account/password/forgotten/", "/no/such/page"]
 
 
 def person(email: str) -> User:

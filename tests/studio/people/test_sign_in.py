@@ -169,8 +169,8 @@ class TestByLink:
         link = new_link("admin@example.com")
         Client().post(link)
         second = Client()
-        assert second.post(link).headers["location"] == "/sign-in/over/"
-        assert second.get(link).headers["location"] == "/sign-in/over/"
+        assert second.post(link).headers["location"] == "/sign-in/expired/"
+        assert second.get(link).headers["location"] == "/sign-in/expired/"
         assert not is_signed_in(second)
         assert AuditEvent.objects.filter(action="person.sign_in").count() == 1
 
@@ -178,8 +178,8 @@ class TestByLink:
         link = new_link("admin@example.com")
         SignInLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         client = Client()
-        assert client.get(link).headers["location"] == "/sign-in/over/"
-        assert client.post(link).headers["location"] == "/sign-in/over/"
+        assert client.get(link).headers["location"] == "/sign-in/expired/"
+        assert client.post(link).headers["location"] == "/sign-in/expired/"
         assert not is_signed_in(client)
 
     @pytest.mark.parametrize("token", ["x", "~", "%00", "%ED%A0%80", "é", "a" * 3000, "..%2f", "'"])
@@ -201,7 +201,7 @@ class TestByLink:
     def test_a_deactivated_person_cannot_use_theirs(self, admin: User) -> None:
         link = new_link("admin@example.com")
         User.objects.filter(pk=admin.pk).update(is_active=False)
-        assert Client().post(link).headers["location"] == "/sign-in/over/"
+        assert Client().post(link).headers["location"] == "/sign-in/expired/"
 
     def test_only_a_hash_of_it_is_stored(self, admin: User) -> None:
         token = new_link("admin@example.com").split("/")[3]
