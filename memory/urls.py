@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from memory.pages import deletion, files, memory_settings, threads, transcript, users
+from memory.pages import deletion, files, memory_settings, threads, transcript, user, users
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("memory/", memory_settings.memory, name="memory"),
@@ -12,7 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("threads/<any:session_id>/export/", files.thread_export, name="thread-export"),
     path("threads/<any:session_id>/runs/<any:run_id>/", files.thread_run, name="thread-run"),
     path("users/", users.users, name="users"),
-    path("users/<any:user_id>/", users.user, name="user"),
+    path("users/<any:user_id>/", user.user, name="user"),
     # beside threads/, where a thread may have any name
     path("delete-threads/", deletion.threads_delete, name="threads-delete"),
     path("delete-threads/now/", deletion.threads_delete_now, name="threads-delete-now"),

@@ -12,6 +12,7 @@ from jinja2 import Environment
 from lucide.jinja import lucide
 
 from studio import formats, ids
+from studio.agents import memory_settings
 
 # nothing that a page shows may make htmx run or fetch what we did not write
 HTMX: Final = {
@@ -55,6 +56,8 @@ def environment(**options: Any) -> Environment:
         "shorten": formats.shorten,
         "plural": plural,
         "path_id": ids.encode,
+        "said": memory_settings.words,
+        "literal": memory_settings.literal,
         "json_script": json_script,
     }
     return made

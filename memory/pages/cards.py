@@ -1,63 +1,13 @@
-"""What a page of runs is made of, ready for its templates."""
+"""What a page of runs is made of, ready for its template."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
-from django.urls import reverse
-from django.utils.http import urlencode
-
-from memory.transcript.model import Message, Run, Step, ToolCall
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How somebody reads a thread: where from, in which order, raw or rendered, and their ticket."""
-
-    agent_id: str
-    session_id: str
-    order: str = "newest"
-    raw: bool = False
-    ticket: str = ""
-
-    @cached_property
-    def address(self) -> str:
-        return reverse("thread", args=[self.agent_id, self.session_id])
-
-    def link(self, **query: str) -> str:
-        """The thread's address, read in the same way from somewhere else."""
-        kept = {"order": "oldest" if self.order == "oldest" else "", "raw": "1" if self.raw else "", **query}
-        found = urlencode({name: value for name, value in kept.items() if value})
-        return f"{self.address}?{found}" if found else self.address
-
-    @property
-    def oldest_first(self) -> str:
-        return self.link(order="oldest")
-
-    @property
-    def newest_first(self) -> str:
-        return self.link(order="")
-
-    @property
-    def as_raw(self) -> str:
-        return self.link(raw="1")
-
-    @property
-    def rendered(self) -> str:
-        return self.link(raw="")
-
-    def page(self, cursor: str) -> dict[str, str]:
-        """Addresses of another page of runs: for a browser, and for htmx."""
-        href = self.link(cursor=cursor)
-        return {"href": href, "part": self.part(href)}
-
-    def part(self, href: str) -> str:
-        """The same address for htmx, which shows that the opening was logged."""
-        return f"{href}{'&' if '?' in href else '?'}{urlencode({'ticket': self.ticket})}"
+from memory.transcript.model import Media, Message, Run, Step, ToolCall
 
 
 @dataclass(slots=True)
 class Block:
-    """A text for the page: its `content`, escaped there unless it is rendered Markdown, and its `style`.
+    """A text: its `content`, which the page escapes unless it is rendered Markdown, and its `style`.
 
     `href` leads to the whole text, `part` for htmx; both are empty where all of it is shown.
     """
@@ -72,7 +22,12 @@ class Block:
 
 @dataclass(slots=True)
 class CallCard:
+    """A tool call; `tone` and `state` are its badge's, `facts` how long it took and how much it brought."""
+
     call: ToolCall
+    tone: str
+    state: str
+    facts: str
     preview: str
     args: Block | None
     result: Block | None
@@ -80,11 +35,19 @@ class CallCard:
 
 @dataclass(slots=True)
 class MessageCard:
+    """A message; `folded` is the title under which it is folded, "" for one that stands on a `side`."""
+
     message: Message
     anchor: str
+    folded: str
+    side: str
     block: Block
     reasoning: Block | None
     calls: list[CallCard]
+
+    @property
+    def media(self) -> list[Media]:
+        return self.message.media
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_othe
 EVENT: Final = "threads-deleted"
 # so many threads take a password that was given lately
 CONFIRM_ABOVE: Final = 100
+WRONG: Final = "That is not the number of threads. Nothing was deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
     if size.threads > expected or (chosen.query and chosen.seal != request.POST.get("seal")):
         return _ask(request, agent, chosen, size, status=409, changed_from=expected)
     if size.threads > 1 and whole_number(request.POST.get("confirm", "").replace(",", "").strip()) != expected:
-        return _ask(request, agent, chosen, size, status=422, wrong=True)
+        return _ask(
+            request, agent, chosen, size, status=422, wrong="That is not the number of threads. Nothing was deleted."
+        )
     if size.threads > CONFIRM_ABOVE:
         confirm.require(request)
     try:
@@ -123,6 +126,9 @@ def _ask(
         "one": one,
         "most": deletion.MOST,
         "back": _list_address(request, agent, given),
+        "changed_from": 0,
+        "busy": False,
+        "wrong": "",
         **why,
     }
     if not is_fragment(request):

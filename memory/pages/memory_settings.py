@@ -6,10 +6,11 @@ from django.contrib import messages
 from django.core.exceptions import ObjectDoesNotExist
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.template.defaultfilters import floatformat
 from django_htmx.http import trigger_client_event
 
 from memory.index import stats
-from memory.pages.settings_conflict import Clash
+from memory.pages.settings_conflict import SettingsConflict
 from memory.pages.settings_form import SettingsForm
 from studio.agents import memory_settings
 from studio.agents.memory_settings import Conflict
@@ -39,7 +40,7 @@ def memory(request: AppRequest, agent_id: str) -> HttpResponse:
     try:
         saved = memory_settings.save(guard.actor_of(request), agent, wanted, form.base)
     except Conflict as conflict:
-        return _conflict(request, agent, conflict, Clash.of(conflict, form.base, wanted))
+        return _conflict(request, agent, conflict, SettingsConflict.of(conflict, form.base, wanted))
     except MemorySettings.DoesNotExist as error:
         raise Http404("the agent was removed meanwhile") from error
     said = f"Saved as version {saved.version}. Agents get it when they are next loaded."
@@ -60,7 +61,7 @@ def restore(request: AppRequest, agent_id: str) -> HttpResponse:
     except ObjectDoesNotExist as error:
         raise Http404("no such version, or the agent was removed meanwhile") from error
     except Conflict as conflict:
-        return _conflict(request, agent, conflict, Clash.of(conflict, base, values, restored=old))
+        return _conflict(request, agent, conflict, SettingsConflict.of(conflict, base, values, restored=old))
     said = f"Version {old} is restored as version {saved.version}. Agents get it when they are next loaded."
     same = f"Nothing to restore: version {old} is what is saved."
     return _done(request, agent, saved, said if saved.version != base else same)
@@ -82,15 +83,15 @@ def _done(request: AppRequest, agent: Agent, saved: MemorySettings, said: str, *
     return trigger_client_event(response, "agent-changed")
 
 
-def _conflict(request: AppRequest, agent: Agent, conflict: Conflict, clash: Clash) -> HttpResponse:
+def _conflict(request: AppRequest, agent: Agent, found: Conflict, conflict: SettingsConflict) -> HttpResponse:
     """Show both states, and the form with mine laid over theirs: saving again saves on top."""
-    theirs = memory_settings.values_of(conflict.current)
-    if clash.merged == theirs:
-        said = f"{clash.who} saved the same values meanwhile, as version {clash.version}."
-        return _done(request, agent, conflict.current, said)
-    agent.memory = conflict.current
-    form = SettingsForm.of_values(theirs, conflict.current.version, clash.merged)
-    return trigger_client_event(_show(request, agent, form, clash=clash, status=409), "agent-changed")
+    theirs = memory_settings.values_of(found.current)
+    if conflict.merged == theirs:
+        said = f"{conflict.who} saved the same values meanwhile, as version {conflict.version}."
+        return _done(request, agent, found.current, said)
+    agent.memory = found.current
+    form = SettingsForm.of_values(theirs, found.current.version, conflict.merged)
+    return trigger_client_event(_show(request, agent, form, conflict=conflict, status=409), "agent-changed")
 
 
 def _refused(request: AppRequest, agent: Agent) -> HttpResponse:
@@ -103,7 +104,7 @@ def _show(
     agent: Agent,
     form: SettingsForm,
     *,
-    clash: Clash | None = None,
+    conflict: SettingsConflict | None = None,
     focus: str = "",
     status: int = 200,
 ) -> HttpResponse:
@@ -112,7 +113,7 @@ def _show(
     measured = stats.latest_threads() if agent.is_agno else None
     ctx = {
         "form": form,
-        "clash": clash,
+        "conflict": conflict,
         "focus": focus or (form.focus if form.errors else ""),
         "saved": agent.memory,
         "defaults": memory_settings.defaults(),
@@ -121,6 +122,7 @@ def _show(
         "presets": PRESETS,
         "stats": measured if measured and measured.threads else None,
         "window": measured.at(form.depth) if measured else None,
+        "calls_a_run": floatformat(measured.run_tool_calls) if measured else "",
         "versions": versions[:VERSIONS],
         "older": versions[VERSIONS - 1].version if len(versions) > VERSIONS else None,
         "below": below,

@@ -2,13 +2,15 @@
 
 from typing import Final
 
-from memory.pages.cards import Block, CallCard, Card, MessageCard, Reading
+from memory.pages.cards import Block, CallCard, Card, MessageCard
+from memory.pages.reading_mode import ReadingMode
 from memory.pages.thread_query import STATUSES
 from memory.transcript.json_text import resolved
 from memory.transcript.model import SKIPPED, Message, Run, Text, ToolCall
 from memory.transcript.runs import RunPage
 from memory.transcript.stored import StoredRun
 from studio import ids
+from studio.formats import duration, size
 from studio.render import Budget, markdown
 
 # characters of one text that a page shows before "show all"
@@ -30,17 +32,24 @@ _STATES: Final = {
 }
 
 
-class Deck:
+# the badge of a call; other states are what they say, in the tone of a warning
+_CALL_TONES: Final = {"ok": "ok", "error": "bad", "none": ""}
+_CALL_STATES: Final = {"none": "no result"}
+# messages that are folded, by their role
+_FOLDED: Final = {"system": "System message", "unknown": "Message without a role"}
+
+
+class RunCards:
     """Makes the cards of one page. Anchors are unique on it, and its Markdown shares one budget."""
 
-    def __init__(self, reading: Reading, owner: str | None) -> None:
+    def __init__(self, reading: ReadingMode, owner: str | None) -> None:
         self.reading = reading
         self.owner = owner
         self._budget = Budget()
         self._anchors: dict[str, int] = {}
 
-    def deal(self, page: RunPage) -> list[Card]:
-        """Cards of a page in its order; a run whose parent is on the page goes inside that one."""
+    def nest(self, page: RunPage) -> list[Card]:
+        """Make the cards of a page in its order; a run whose parent is on the page goes inside that one."""
         cards = {row.key: self._card(row, row.key in page.sent) for row in page.runs}
         by_id = {row.run_id: row for row in reversed(page.runs) if row.run_id}
         top = []
@@ -83,6 +92,8 @@ class Deck:
         return MessageCard(
             message,
             self._anchor("message", message.message_id),
+            _FOLDED.get(message.role, ""),
+            "user" if message.role == "user" else "assistant",
             self._block(message.text, address, CUT_PROSE if message.role == "assistant" else CUT),
             self._block(message.reasoning, address) if message.reasoning else None,
             [self._call(call, address) for call in message.calls],
@@ -91,7 +102,15 @@ class Deck:
     def _call(self, call: ToolCall, address: str) -> CallCard:
         args = self._block(call.args, address) if call.args else None
         preview = " ".join(args.content[: _PREVIEW * 4].split())[:_PREVIEW] if args else ""
-        return CallCard(call, preview, args, self._block(call.result, address) if call.result else None)
+        return CallCard(
+            call,
+            _CALL_TONES.get(call.status, "warn"),
+            _CALL_STATES.get(call.status, call.status),
+            _facts(call),
+            preview,
+            args,
+            self._block(call.result, address) if call.result else None,
+        )
 
     def _block(self, text: Text, address: str, cut: int = CUT) -> Block:
         flat = text.kind == "json" and len(text.value) > LAID_OUT
@@ -132,6 +151,12 @@ def whole(text: Text, raw: bool) -> Block:
     if text.kind == "markdown" and not raw:
         return Block(markdown(text.value), "prose", text.size)
     return Block(text.shown, _STYLES[text.kind], text.size)
+
+
+def _facts(call: ToolCall) -> str:
+    """Say how long a call took and how large its result is, as far as that is known."""
+    facts = [] if call.seconds is None else [duration(call.seconds)]
+    return " · ".join([*facts, size(call.size)] if call.result else facts)
 
 
 def _cut(text: str, cut: int) -> str:

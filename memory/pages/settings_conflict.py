@@ -28,7 +28,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Clash:
+class SettingsConflict:
     """Who saved meanwhile, and both states; `merged` lays my changes over theirs.
 
     `base` is the version I started from, 0 where the form did not say it: then all that was posted
@@ -44,7 +44,7 @@ class Clash:
     merged: dict[str, Any]
 
     @classmethod
-    def of(cls, conflict: Conflict, base: int, mine: dict[str, Any], restored: int = 0) -> "Clash":
+    def of(cls, conflict: Conflict, base: int, mine: dict[str, Any], restored: int = 0) -> "SettingsConflict":
         was = conflict.base(base)
         theirs = values_of(conflict.current)
         latest = conflict.latest
@@ -78,10 +78,10 @@ def _rows(was: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any], mer
         rows.append(
             Row(
                 setting.label,
-                words(name, before),
-                words(name, theirs[name]),
-                words(name, wanted),
-                words(name, merged[name]),
+                words(before, name),
+                words(theirs[name], name),
+                words(wanted, name),
+                words(merged[name], name),
                 both,
             )
         )

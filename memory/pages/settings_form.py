@@ -25,7 +25,7 @@ class Switch(forms.Field):
     widget = forms.TextInput
 
     def prepare_value(self, value: Any) -> Any:
-        return words("", value) if isinstance(value, bool) else value
+        return words(value) if isinstance(value, bool) else value
 
     def to_python(self, value: Any) -> bool:
         said = self.prepare_value(value)
@@ -82,7 +82,7 @@ class SettingsForm(forms.Form):
     @classmethod
     def of_values(cls, saved: Mapping[str, Any], version: int, values: Mapping[str, Any]) -> "SettingsForm":
         """Return the form as if `values` had been typed on top of what is saved."""
-        typed = {name: words("", value) for name, value in values.items()}
+        typed = {name: words(value) for name, value in values.items()}
         return cls(saved, version, {**typed, "version": str(version)})
 
     @property
@@ -110,7 +110,7 @@ class SettingsForm(forms.Form):
         found = []
         for setting in SETTINGS if self.is_bound else ():
             name = setting.name
-            saved, shown = words(name, self.initial[name]), words(name, self._shown(name))
+            saved, shown = words(self.initial[name], name), words(self._shown(name), name)
             if shown != saved:
                 found.append(Change(name, setting.label, saved, shown))
         return found

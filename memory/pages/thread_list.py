@@ -1,7 +1,7 @@
 """What a page with a list of threads shows: an agent's, or those of one of its users."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -11,15 +11,36 @@ from psycopg.errors import QueryCanceled
 
 from memory.index import threads
 from memory.index.paging import Page
-from memory.pages.rows import thread_rows
+from memory.pages.list_page import counted, matching
+from memory.pages.list_rows import thread_rows
 from memory.pages.thread_query import PERIODS, STATUSES, ThreadQuery
 from memory.services import reading
 from studio import ids
 from studio.models import Agent
 from studio.people import guard
-from studio.web import AppRequest
+from studio.web import AppRequest, with_query
 
 _SORTED: Final = {"activity": "Last activity", "created": "Created", "runs": "Runs", "tokens": "Tokens"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request asks of the list at `url`; on a user's own page, `user` is whose threads they are."""
+
+    url: str
+    query: ThreadQuery
+    cursor: str
+    user: str | None
+
+    def address(self, cursor: str | None) -> str:
+        """The same list from another place on; "" for None, where there is no more."""
+        if cursor is None:
+            return ""
+        return with_query(self.url, **self.query.fields(), cursor=cursor)
+
+    def scope(self) -> dict[str, str]:
+        """The form fields that find the same threads again, on whatever page."""
+        return self.query.fields() | ({"user": ids.encode(self.user)} if self.user is not None else {})
 
 
 def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = None) -> dict[str, Any]:
@@ -28,36 +49,11 @@ def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = 
     Raises BadRequest for what no page of ours would ask. A list that takes too long has no page.
     """
     query = read_query(request)
-    if user is not None:
-        query = replace(query, user=None)
-    asked = query.filter(int(time.time()))
-    cursor = request.GET.get("cursor", "")
-    content, deletable = may_read(request, agent), request.user.access.may("threads:delete", agent.pk)
-    if query.q and not cursor and content:
-        reading.record_search(guard.actor_of(request), agent, query.q)
-    scope = query.fields() | ({"user": ids.encode(user)} if user is not None else {})
-    page = _page(asked if user is None else replace(asked, user_id=user), query.sort, cursor, content)
-    rows = page.rows if page else []
-    return {
-        "url": url,
-        "query": query,
-        "page": page,
-        "rows": thread_rows(rows, agent, content=content, deletable=deletable, previews=bool(query.q)),
-        "counted": counted(page, "thread") if page else "",
-        "matching": matching(page) if page else "",
-        "sorts": [(name, words, url + query.encoded(sort=name)) for name, words in _SORTED.items()],
-        "statuses": _statuses(query.status),
-        "periods": [(name, words) for name, (words, _) in PERIODS.items()],
-        "older": _address(url, query, page.older) if page and page.older else "",
-        "newer": _address(url, query, page.newer) if page and page.newer else "",
-        "here": _address(url, query, cursor),
-        "is_first": not cursor,
-        # what a deletion of all that match has to know
-        "scope": scope,
-        "all_matching": "?" + urlencode({"all": "1", **scope}),
-        "of_user": user is not None,
-        "deletable": deletable,
-    }
+    asked = _Asked(url, query if user is None else replace(query, user=None), request.GET.get("cursor", ""), user)
+    content = may_read(request, agent)
+    if content and asked.query.q and not asked.cursor:
+        reading.record_search(guard.actor_of(request), agent, asked.query.q)
+    return _context(asked, _read(asked, content))
 
 
 def read_query(request: AppRequest) -> ThreadQuery:
@@ -73,34 +69,13 @@ def may_read(request: AppRequest, agent: Agent) -> bool:
     return request.user.access.may("threads:read", agent.pk)
 
 
-def counted(page: Page, noun: str) -> str:
-    """Say which rows a page shows, and of how many: "51–100 of more than 1,000 threads"."""
-    if not page.rows:
-        return ""
-    last = page.start + len(page.rows) - 1
-    if page.start == 1 and page.older is None:
-        return f"{last:,} {noun}{'' if last == 1 else 's'}"
-    return f"{page.start:,}–{last:,} of {how_many(page)} {noun}s"
-
-
-def how_many(page: Page) -> str:
-    """Write a page's count with a word for what it is: "312", "more than 1,000", "about 12,400"."""
-    if page.count_is_exact:
-        return f"{page.count:,}"
-    if page.count_is_floor:
-        return f"more than {page.count:,}"
-    unit = 10 ** max(len(str(page.count)) - 3, 0)
-    return f"about {round(page.count / unit) * unit:,}"
-
-
-def matching(page: Page) -> str:
-    """Name all threads that match, with their number: "all 312 matching threads"."""
-    return f"all {page.count:,} matching threads" if page.count_is_exact else f"all matching threads ({how_many(page)})"
-
-
-def _page(asked: threads.Filter, sort: str, cursor: str, content: bool) -> Page | None:
+def _read(asked: _Asked, content: bool) -> Page | None:
+    """Read the page that is asked for; None where that takes too long."""
+    filter = asked.query.filter(int(time.time()))
+    if asked.user is not None:
+        filter = replace(filter, user_id=asked.user)
     try:
-        return threads.list_threads(asked, sort, cursor, content=content)
+        return threads.list_threads(filter, asked.query.sort, asked.cursor, content=content)
     except ValueError as error:
         raise BadRequest("cursor") from error
     except OperationalError as error:
@@ -109,12 +84,44 @@ def _page(asked: threads.Filter, sort: str, cursor: str, content: bool) -> Page 
         raise
 
 
-def _address(url: str, query: ThreadQuery, cursor: str) -> str:
-    start = url + query.encoded()
-    return f"{start}{'&' if '?' in start else '?'}cursor={cursor}" if cursor else start
+def _context(asked: _Asked, page: Page | None) -> dict[str, Any]:
+    scope = asked.scope()
+    return {
+        "list_url": asked.url,
+        "query": asked.query,
+        "page": page,
+        "is_first": not asked.cursor,
+        "of_user": asked.user is not None,
+        "address": asked.address(asked.cursor),
+        # what a deletion of all that match has to know
+        "scope": scope,
+        "all_matching": "?" + urlencode({"all": "1", **scope}),
+        **_choices(asked),
+        **_phrase(asked, page),
+    }
 
 
-def _statuses(chosen: str) -> list[tuple[str, str]]:
-    """What can be chosen, and what is chosen though no list of ours knows it."""
-    known = [(status, word) for status, (_, word) in STATUSES.items()]
-    return known if not chosen or chosen in STATUSES else [*known, (chosen, chosen)]
+def _choices(asked: _Asked) -> dict[str, Any]:
+    """What can be chosen, as (value, words) or (value, words, address)."""
+    chosen = asked.query.status
+    statuses = [(status, word) for status, (_, word) in STATUSES.items()]
+    if chosen and chosen not in STATUSES:
+        statuses.append((chosen, chosen))
+    return {
+        "statuses": statuses,
+        "periods": [(name, words) for name, (words, _) in PERIODS.items()],
+        "sorts": [(name, words, asked.url + asked.query.encoded(sort=name)) for name, words in _SORTED.items()],
+    }
+
+
+def _phrase(asked: _Asked, page: Page | None) -> dict[str, Any]:
+    """Say what is on the page, and where its neighbours are."""
+    if page is None:
+        return {"rows": [], "counted": "", "matching": "", "older": "", "newer": ""}
+    return {
+        "rows": thread_rows(page.rows),
+        "counted": counted(page, "thread"),
+        "matching": matching(page),
+        "older": asked.address(page.older),
+        "newer": asked.address(page.newer),
+    }

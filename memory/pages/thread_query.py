@@ -1,4 +1,4 @@
-"""The query string of a list of threads: read, written, and told as chips."""
+"""The query string of a list of threads: read, written, and shown as chips."""
 
 import re
 from dataclasses import dataclass, replace
@@ -123,12 +123,15 @@ class ThreadQuery:
         """Whether a filter is on that the short form hides."""
         return bool(self.since or self.until or self.user is not None)
 
+    @property
     def typed_user(self) -> str:
         """The user as a text field holds it; what a field would change is written as in a URL."""
         user = self.user or ""
         return user if user and user.isprintable() and not user.startswith("~") else self.fields().get("user", "")
 
+    @property
     def chips(self) -> list[Chip]:
+        """The filters that are on, each with a way to be without it."""
         named = {
             "user": f"User: {name_of_user(self.user or '')}",
             "q": f"“{self.q}”",

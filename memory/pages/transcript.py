@@ -1,22 +1,17 @@
 """A thread as one reads it."""
 
 import logging
-import secrets
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db import DatabaseError
-from django.http import Http404, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.template.loader import render_to_string
-from django_tenants.utils import schema_context
 
 from memory.index.threads import get_thread
-from memory.pages import run_html
-from memory.pages.cards import Reading
 from memory.pages.open_logged import open_thread, threads_agent
-from memory.pages.run_cards import Deck
+from memory.pages.reading_mode import ReadingMode
+from memory.pages.run_cards import RunCards
 from memory.query import Row
 from memory.transcript import runs, session_row
 from memory.transcript.place import Place
@@ -31,40 +26,32 @@ log = logging.getLogger("memory")
 @compressed
 @get_only
 @vary_on_htmx
-def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpResponseBase:
-    """Show the thread at once and its runs as they come; htmx asks for further pages of runs."""
+def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpResponse:
+    """Show the thread with its first page of runs; htmx asks for further pages."""
     agent = threads_agent(request, agent_id, "threads:read")
     fragment = is_fragment(request)
-    cursor, anchor_run = _place(request)
+    place = _place(request)
     thread = get_thread(session_id)
     if thread is None and fragment:
         return render(request, "memory/_thread_gone.html")
     if thread is None:
         raise Http404("no such thread")
-    how = Reading(
+    reading = ReadingMode(
         agent_id,
         session_id,
         order="oldest" if request.GET.get("order") == "oldest" else "newest",
         raw=request.GET.get("raw") == "1",
-        ticket=open_thread(request, agent, session_id, part=bool(fragment)),
+        ticket=open_thread(request, agent, session_id, part=fragment),
     )
     if fragment:
-        return render(request, "memory/_runs.html", _runs(agent, thread, how, cursor, anchor_run, lazy=True))
-    ctx = {
-        "thread": thread,
-        "reading": how,
-        "key": ids.encode(session_id),
-        "others": [user for user in thread["users"] if user != thread["user_id"]],
-        "more_users": max(thread["users_count"] - len(thread["users"]), 0),
-        "summary": session_row.get_summary(session_id) if thread["has_summary"] else None,
-        "from_start": not cursor and not anchor_run,
-        "settings": agent.memory,
-        "has_history": thread["session_type"] != "workflow",
-    }
-    # where the runs will stand in the page; nobody who writes a transcript can know it
-    ctx["slot"] = slot = secrets.token_hex(16)
-    frame = render_to_string("memory/transcript.html", ctx, request)
-    return StreamingHttpResponse(_stream(request, frame.split(slot), agent, thread, how, cursor, anchor_run))
+        return render(request, "memory/_runs.html", _runs(agent, thread, reading, *place, lazy=True))
+    ctx = _about(agent, thread) | {"reading": reading, "from_start": not any(place)}
+    try:
+        ctx |= _runs(agent, thread, reading, *place)
+    except DatabaseError:
+        log.exception("runs of a thread could not be read")
+        ctx["cards"] = None
+    return render(request, "memory/transcript.html", ctx)
 
 
 def _place(request: AppRequest) -> tuple[str, str]:
@@ -77,41 +64,34 @@ def _place(request: AppRequest) -> tuple[str, str]:
         raise BadRequest("place") from error
 
 
-def _stream(
-    request: AppRequest, frame: list[str], agent: Agent, thread: Row, how: Reading, cursor: str, anchor_run: str
-) -> Iterator[str]:
-    """The page up to its runs, which the browser draws, then the runs, then the rest."""
-    before, after = frame
-    yield before
-    try:
-        # the request's schema is gone by now
-        with schema_context(agent.schema_name):
-            html = render_to_string("memory/_runs.html", _runs(agent, thread, how, cursor, anchor_run), request)
-    except DatabaseError:
-        log.exception("runs of a thread could not be read")
-        html = render_to_string("memory/_runs_failed.html", {"reading": how}, request)
-    yield html
-    yield after
+def _about(agent: Agent, thread: Row) -> dict[str, Any]:
+    """What the page says of the thread itself."""
+    return {
+        "thread": thread,
+        "key": ids.encode(thread["session_id"]),
+        "others": [user for user in thread["users"] if user != thread["user_id"]],
+        "more_users": max(thread["users_count"] - len(thread["users"]), 0),
+        "summary": session_row.get_summary(thread["session_id"]) if thread["has_summary"] else None,
+        "settings": agent.memory,
+        "has_history": thread["session_type"] != "workflow",
+    }
 
 
 def _runs(
-    agent: Agent, thread: Row, how: Reading, cursor: str, anchor_run: str, *, lazy: bool = False
+    agent: Agent, thread: Row, reading: ReadingMode, cursor: str, anchor_run: str, *, lazy: bool = False
 ) -> dict[str, Any]:
-    """What a page of runs needs. A lazy one joins others, so it leads on only in its own direction."""
+    """Read a page of runs. A lazy one joins others, so it leads on only in its own direction."""
     window = agent.memory.num_history_runs if agent.memory.session_storage else 0
-    page = runs.list_runs(thread, cursor, runs.PAGE, how.order, anchor_run, window)
+    page = runs.list_runs(thread, cursor, runs.PAGE, reading.order, anchor_run, window)
     place = Place.read(cursor)
-    downwards = how.order != "oldest"
+    downwards = reading.order != "oldest"
     back, on = (page.newer, page.older) if downwards else (page.older, page.newer)
     backwards = place is not None and place.newer == downwards
     return {
-        "thread": thread,
-        "reading": how,
-        "runs": run_html.runs(Deck(how, thread["user_id"]).deal(page), focus=lazy),
+        "cards": RunCards(reading, thread["user_id"]).nest(page),
         "lazy": lazy,
-        "back": how.page(back) if back and (backwards or not lazy) else None,
-        "on": how.page(on) if on and not (backwards and lazy) else None,
+        "back": reading.page(back) if back and (backwards or not lazy) else None,
+        "on": reading.page(on) if on and not (backwards and lazy) else None,
         "left": None if page.shown is None else max(page.total - page.shown, 0),
         "downwards": downwards,
-        "window": window,
     }

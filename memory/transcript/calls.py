@@ -66,7 +66,6 @@ def _merge(call: ToolCall, tool: dict[str, Any], status: str, text: MakeText) ->
     seconds = _seconds(tool)
     call.seconds = call.seconds if seconds is None else seconds
     call.name = call.name or string(tool.get("tool_name"))[:200]
-    call.child_run_id = string(tool.get("child_run_id"))
     if not call.args and tool.get("tool_args"):
         call.args = _json_text(tool["tool_args"], text)
     if call.result is None and tool.get("result") is not None:

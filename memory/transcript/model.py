@@ -60,7 +60,6 @@ class ToolCall:
     result: Text | None = None
     status: str = "none"
     seconds: float | None = None
-    child_run_id: str = ""
     media: list[Media] = field(default_factory=list)
     wants: str = ""
 
@@ -91,7 +90,6 @@ class Step:
     executor: str
     text: Text
     failed: bool = False
-    run_id: str = ""
 
 
 @dataclass

@@ -208,7 +208,6 @@ def _steps(value: Any, paths: Paths, depth: int = 0) -> list[Step]:
                     first(one, "executor_name", "executor_type"),
                     paths.text(error if failed and error else text, "text" if failed and error else kind),
                     failed,
-                    string(one.get("step_run_id")),
                 )
             )
             steps += _steps(one.get("steps"), paths, depth + 1) if depth < _DEEPEST_MEMBER else []

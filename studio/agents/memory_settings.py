@@ -1,5 +1,6 @@
 """Memory settings of an agent: save with a version, restore, and never lose somebody's change."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,15 +63,24 @@ class Conflict(Exception):
         return dict(row.values) if row else {}
 
 
-def words(name: str, value: Any) -> str:
-    """Say a setting's value as the page does: on, off, no cap, or the number."""
+def values_of(settings: MemorySettings) -> dict[str, Any]:
+    return {field: getattr(settings, field) for field in FIELDS}
+
+
+def words(value: Any, name: str = "") -> str:
+    """Say a setting's value as a person does: on, off, no cap, or the number."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return "no cap" if name == "max_tool_calls_from_history" and value == 0 else str(value)
 
 
-def values_of(settings: MemorySettings) -> dict[str, Any]:
-    return {field: getattr(settings, field) for field in FIELDS}
+def literal(value: Any, name: str = "") -> str:
+    """Write a value as an agent gets it: true, false, 10; a cap of 0 is no cap, nothing is empty."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or value == "":
+        return "empty"
+    return words(value, name) if isinstance(value, int | str) else json.dumps(value, ensure_ascii=False)
 
 
 def defaults() -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""What pages with a list share: how they answer, and what they say of the rows they show."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from memory.index.paging import Page
+from studio.web import AppRequest, is_fragment
+
+
+def list_response(request: AppRequest, name: str, ctx: dict[str, object]) -> HttpResponse:
+    """Render a list as page or fragment; the address that htmx keeps is the short one."""
+    fragment = is_fragment(request)
+    template = f"memory/_{name}.html" if fragment else f"memory/{name}.html"
+    response = render(request, template, ctx, status=200 if ctx["page"] else 422)
+    if fragment and request.get_full_path() != ctx["address"]:
+        response["HX-Push-Url"] = str(ctx["address"])
+    return response
+
+
+def counted(page: Page, noun: str) -> str:
+    """Say which rows a page shows, and of how many: "51–100 of more than 1,000 threads"."""
+    if not page.rows:
+        return ""
+    last = page.start + len(page.rows) - 1
+    if page.start == 1 and page.older is None:
+        return f"{last:,} {noun}{'' if last == 1 else 's'}"
+    return f"{page.start:,}–{last:,} of {_how_many(page)} {noun}s"
+
+
+def matching(page: Page) -> str:
+    """Name all threads that match, with their number: "all 312 matching threads"."""
+    return (
+        f"all {page.count:,} matching threads" if page.count_is_exact else f"all matching threads ({_how_many(page)})"
+    )
+
+
+def _how_many(page: Page) -> str:
+    """Write a page's count with a word for what it is: "312", "more than 1,000", "about 12,400"."""
+    if page.count_is_exact:
+        return f"{page.count:,}"
+    if page.count_is_floor:
+        return f"more than {page.count:,}"
+    unit = 10 ** max(len(str(page.count)) - 3, 0)
+    return f"about {round(page.count / unit) * unit:,}"

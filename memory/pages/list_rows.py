@@ -1,0 +1,119 @@
+"""Rows of the lists of threads and users, in the words that their templates show."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from memory.pages.thread_query import STATUSES, name_of_user
+from memory.query import Row
+from studio import ids
+from studio.formats import compact, iso, moment, since
+
+
+@dataclass(slots=True)
+class Time:
+    """A stored time: its `stamp` in UTC, with a space or T in it, and how long ago it was.
+
+    Where it is no time, `stamp` is empty and `stored` is what stands there.
+    """
+
+    stored: Any
+    stamp: str = ""
+    readable: str = ""
+    ago: str = ""
+
+    @classmethod
+    def of(cls, stored: Any, now: datetime) -> "Time":
+        at = moment(stored)
+        if at is None:
+            return cls(stored)
+        stamp = iso(at)
+        return cls(stored, stamp, stamp.replace("T", " "), since(at, now))
+
+
+@dataclass(slots=True)
+class ThreadRow:
+    """A thread; `key` stands for its id in addresses, and `people` are (key, name) of some of its users."""
+
+    key: str
+    title: str
+    preview: str
+    people: list[tuple[str, str]]
+    all_people: int
+    more_people: int
+    shared: bool
+    tone: str
+    status: str
+    errors: str
+    last: Time
+    created: Time
+    runs: str
+    messages: str
+    tool_calls: str
+    tokens: str
+
+    @classmethod
+    def of(cls, row: Row, now: datetime) -> "ThreadRow":
+        users = row["users"]
+        tone, status, errors = _last_run(row["last_status"] or "", row["errors"])
+        return cls(
+            ids.encode(row["session_id"]),
+            row["title"],
+            row["last_text"] or "",
+            [(ids.encode(user), name_of_user(user)) for user in users],
+            row["users_count"],
+            max(row["users_count"] - len(users), 0),
+            row["shared"],
+            tone,
+            status,
+            errors,
+            Time.of(row["last_at"], now),
+            Time.of(row["created_at"], now),
+            compact(row["runs"]),
+            compact(row["messages"]),
+            compact(row["tool_calls"]),
+            compact(row["tokens"]),
+        )
+
+
+@dataclass(slots=True)
+class UserRow:
+    """A user; `key` stands for the id in addresses."""
+
+    key: str
+    name: str
+    threads: int
+    runs: int
+    first: Time
+    seen: Time
+
+    @classmethod
+    def of(cls, row: Row, now: datetime) -> "UserRow":
+        return cls(
+            ids.encode(row["user_id"]),
+            name_of_user(row["user_id"]),
+            row["threads"],
+            row["runs"],
+            Time.of(row["first_at"], now),
+            Time.of(row["seen_at"], now),
+        )
+
+
+def thread_rows(rows: list[Row]) -> list[ThreadRow]:
+    now = timezone.now()
+    return [ThreadRow.of(row, now) for row in rows]
+
+
+def user_rows(rows: list[Row]) -> list[UserRow]:
+    now = timezone.now()
+    return [UserRow.of(row, now) for row in rows]
+
+
+def _last_run(status: str, errors: int) -> tuple[str, str, str]:
+    """Say how the last run ended, as a badge's tone and word, and errors of the thread that this does not tell."""
+    tone, word = STATUSES.get(status, ("", status[:40]))
+    if not errors or (errors == 1 and tone == "bad"):
+        return tone, word, ""
+    return tone, word, f"{errors:,} error{'' if errors == 1 else 's'}"
