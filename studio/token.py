@@ -35,6 +35,14 @@ def unpack(token: str, kind: str, *types: tuple[type, ...]) -> list[Any]:
     return values
 
 
+def unpack_or_none(token: str, kind: str, *types: tuple[type, ...]) -> list[Any] | None:
+    """Read a token as `unpack` does, None for any other text: a list begins anew where its cursor is none."""
+    try:
+        return unpack(token, kind, *types)
+    except ValueError:
+        return None
+
+
 def _parts(token: str) -> Any:
     try:
         body = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)

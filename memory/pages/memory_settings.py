@@ -12,6 +12,7 @@ from django_htmx.http import trigger_client_event
 from memory.index import stats
 from memory.pages.settings_conflict import SettingsConflict
 from memory.pages.settings_form import SettingsForm
+from studio import token
 from studio.agents import memory_settings
 from studio.agents.memory_settings import Conflict
 from studio.compress import compressed
@@ -21,6 +22,7 @@ from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_othe
 
 VERSIONS: Final = 10
 PRESETS: Final = (3, 5, 10, 20)
+_CURSOR: Final = "versions"
 
 
 @compressed
@@ -108,7 +110,7 @@ def _show(
     focus: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    below = whole_number(request.GET.get("before", ""))
+    (below,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (int,)) or [None]
     versions = memory_settings.versions(agent, below=below, limit=VERSIONS + 1)
     measured = stats.latest_threads() if agent.is_agno else None
     ctx = {
@@ -124,7 +126,7 @@ def _show(
         "window": measured.at(form.depth) if measured else None,
         "calls_a_run": floatformat(measured.run_tool_calls) if measured else "",
         "versions": versions[:VERSIONS],
-        "older": versions[VERSIONS - 1].version if len(versions) > VERSIONS else None,
+        "older": token.pack(_CURSOR, versions[VERSIONS - 1].version) if len(versions) > VERSIONS else None,
         "below": below,
     }
     # the frame's header asks for the whole page, to take itself and the sidebar out of it

@@ -85,13 +85,12 @@ def _runs(
     page = runs.list_runs(thread, cursor, runs.PAGE, reading.order, anchor_run, window)
     place = Place.read(cursor)
     downwards = reading.order != "oldest"
-    back, on = (page.newer, page.older) if downwards else (page.older, page.newer)
     backwards = place is not None and place.newer == downwards
     return {
         "cards": RunCards(reading, thread["user_id"]).nest(page),
         "lazy": lazy,
-        "back": reading.page(back) if back and (backwards or not lazy) else None,
-        "on": reading.page(on) if on and not (backwards and lazy) else None,
+        "back": reading.page(page.previous) if page.previous and (backwards or not lazy) else None,
+        "on": reading.page(page.next) if page.next and not (backwards and lazy) else None,
         "left": None if page.shown is None else max(page.total - page.shown, 0),
         "downwards": downwards,
     }

@@ -69,7 +69,7 @@ def page(agents: QuerySet[Agent], *, q: str = "", cursor: str = "", limit: int =
     if q:
         agents = agents.filter(Q(name__icontains=q) | Q(pk__contains=q.lower()))
     agents = agents.annotate(**_ADDED)
-    name, agent_id, newer = _read(cursor)
+    name, agent_id, newer = token.unpack_or_none(cursor, _CURSOR, (str,), (str,), (bool,)) or ("", "", False)
     if agent_id:
         agents = agents.filter(_beyond((name, agent_id), "<" if newer else ">"))
     rows: list[Agent] = list(agents.order_by(*(("-low", "-pk") if newer else ("low", "pk")))[: limit + 1])
@@ -134,12 +134,3 @@ def _beyond(at: tuple[str, str], sign: str) -> Func:
     here = Func("low", "pk", function="row", output_field=TextField())
     there = Func(*map(Value, at), function="row", output_field=TextField())
     return Func(here, there, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField())
-
-
-def _read(cursor: str) -> tuple[str, str, bool]:
-    """Return the name and id that a page goes on from, and whether it goes back up; no id is the first page."""
-    try:
-        name, agent_id, newer = token.unpack(cursor, _CURSOR, (str,), (str,), (bool,))
-    except ValueError:
-        return "", "", False
-    return name, agent_id, newer

@@ -69,8 +69,10 @@ def audit_export(request: AppRequest) -> StreamingHttpResponse:
 
 def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[str, str]) -> dict[str, Any]:
     event = whole_number(request.GET.get("event", ""))
-    # an event that somebody links to is the first of its page, however old it is
-    below = _below(request.GET.get("cursor", "")) if event is None else event + 1
+    (below,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (int,)) or [None]
+    if event is not None:
+        # an event that somebody links to is the first of its page, however old it is
+        below = event + 1
     page = search.page(wanted, below)
     return {
         "address": address,
@@ -83,15 +85,6 @@ def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[st
         "older": page.older and with_query(address, **filters, cursor=token.pack(_CURSOR, page.older)),
         "is_first": below is None,
     }
-
-
-def _below(cursor: str) -> int | None:
-    """Read a cursor; what is none is the newest page."""
-    try:
-        below: int = token.unpack(cursor, _CURSOR, (int,))[0]
-    except ValueError:
-        return None
-    return below
 
 
 def _wanted(query: QueryDict, agent_id: str = "") -> Wanted:

@@ -40,7 +40,7 @@ _CURSOR: Final = "people"
 def people_list(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
     q = request.GET.get("q", "").replace("\x00", "").strip()[:SEARCH]
-    after = _after(request.GET.get("cursor", ""))
+    (after,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (str,)) or [""]
     grants = Prefetch("grants", Grant.objects.select_related("agent").order_by("role", "agent__name"), to_attr="roles")
     found = User.objects.filter(email__gt=after).order_by("email").prefetch_related(grants)
     if q:
@@ -53,15 +53,6 @@ def people_list(request: AppRequest) -> HttpResponse:
         "older": len(rows) > PAGE and with_query(request.path, q=q, cursor=token.pack(_CURSOR, rows[PAGE - 1].email)),
     }
     return render(request, "studio/_people.html" if is_fragment(request) else "studio/people.html", ctx)
-
-
-def _after(cursor: str) -> str:
-    """Read the email that a page goes on from; what is no cursor is the first page."""
-    try:
-        email: str = token.unpack(cursor, _CURSOR, (str,))[0]
-    except ValueError:
-        return ""
-    return email
 
 
 @cache_control(no_store=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from studio.templatetags.studio import since
+from studio.formats import since
 from tests.browser.conftest import Visit
 from tests.browser.pages import SUPPORT
 

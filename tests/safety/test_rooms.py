@@ -104,7 +104,7 @@ def test_a_setting_is_named_in_three_files(setting: str) -> None:
     assert {name for name in named if "/migrations/" not in name} == {
         "studio/models.py",
         "studio/client/agent.py",
-        "templates/memory/_memory_form.html",
+        "templates/memory/_memory_settings.html",
     }
 
 

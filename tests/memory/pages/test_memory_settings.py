@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from studio import token
 from studio.agents import memory_settings
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
@@ -449,18 +450,18 @@ class TestVersions:
         assert "v26 ·" in words(first)
         assert "v17 ·" in words(first)
         assert "v16 ·" not in words(first)
-        assert f"{ADA}?before=17#versions" in Page(first.content.decode()).links
-        last = page.get(ADA, {"before": "7"})
+        assert f"{ADA}?cursor={token.pack('versions', 17)}#versions" in Page(first.content.decode()).links
+        last = page.get(ADA, {"cursor": token.pack("versions", 7)})
         assert "v6 ·" in words(last)
         assert "v1 ·" in words(last)
         assert "Older versions" not in words(last)
 
     @pytest.mark.parametrize("before", ["x", "", "-1", "9" * 40, "٣", "1\x00"])
     def test_a_bad_page_is_the_first_one(self, page: Client, ada: Agent, before: str) -> None:
-        assert "v1 ·" in words(page.get(ADA, {"before": before}))
+        assert "v1 ·" in words(page.get(ADA, {"cursor": before}))
 
     def test_before_the_first_there_is_none(self, page: Client, ada: Agent) -> None:
-        assert "No version before v1." in words(page.get(ADA, {"before": "1"}))
+        assert "No version before v1." in words(page.get(ADA, {"cursor": token.pack("versions", 1)}))
 
 
 class TestWhoMay:
