@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import nh3
-from django.utils.html import conditional_escape, escape
+from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
@@ -115,29 +115,3 @@ def _cells(text: str) -> int:
 def plain(text: str) -> SafeString:
     """Show text as it is, in a paragraph that keeps its lines."""
     return mark_safe(f"<p>{escape(text)}</p>")  # noqa: S308  # nosec B308 B703  escaped
-
-
-class Html:
-    """Markup with values in it, which are escaped in one call at the end: one each is most of what a list costs."""
-
-    def __init__(self) -> None:
-        self._markup: list[str] = []
-        self._values: list[str] = []
-
-    def put(self, markup: str, *values: str) -> None:
-        """Add markup, which must be a constant, with `%s` for each of the values."""
-        self._markup.append(markup)
-        self._values += values
-
-    def add(self, made: str) -> None:
-        """Add what is marked as HTML already; all else is escaped."""
-        self._markup.append(conditional_escape(made).replace("%", "%%"))
-
-    def done(self) -> SafeString:
-        values = self._values
-        # Postgres stores no NUL, so it can part them; one from elsewhere is shown as what it is, unknown
-        whole = "\0".join(values)
-        if whole.count("\0") >= max(len(values), 1):
-            whole = "\0".join(value.replace("\0", "\ufffd") for value in values)
-        escaped = str(escape(whole)).split("\0") if values else []
-        return mark_safe("".join(self._markup) % tuple(escaped))  # noqa: S308  # nosec B308 B703  escaped

@@ -70,7 +70,10 @@ def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]
             setattr(agent, name, after)
         agent.save(update_fields=list(changes))
         if "framework" in changes:
-            database_role.ensure(agent) if agent.is_agno else database_role.close(agent)
+            if agent.is_agno:
+                database_role.ensure(agent)
+            else:
+                database_role.close(agent)
         record(actor, "agent.edit", agent=agent, object=agent.name, data={"changes": changes})
     return changes
 
