@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from studio import embedded
-from tests.launch.running import First, get, running
+from tests.launch.running import First, copied, get, running
 
 
 @pytest.fixture
@@ -15,7 +15,8 @@ def place() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="studio-launch-"))
     path.chmod(0o711)
     yield path
-    shutil.rmtree(path)
+    # also what a failed test left half made, or removes by itself
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +32,9 @@ def first() -> Iterator[First]:
 
 
 @pytest.fixture
-def used(first: First) -> Path:
-    """A DATA_DIR that was started and stopped before."""
-    return first.data_dir
+def used(first: First, place: Path) -> Path:
+    """A DATA_DIR that was started and stopped before; a copy, so that a test leaves nothing to another."""
+    return copied(first.data_dir, place / "var")
 
 
 @pytest.fixture

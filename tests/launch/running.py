@@ -21,6 +21,8 @@ from studio.embedded.place import Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
+# The web server's fifteen, the database's checkpoint, and a busy machine.
+STOP_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Checkout:
     root: Path = ROOT
     variables: dict[str, str] = field(default_factory=dict)
     identity: Identity = field(default_factory=lambda: Identity())
+    # Ignored under nohup; whoever runs the tests may have had it ignored, too.
+    hangup: signal.Handlers = signal.SIG_DFL
 
     def start(self, data_dir: Path, **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -42,6 +46,7 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, self.hangup),
             **self.identity,
         )
 
@@ -56,6 +61,11 @@ class Studio:
     process: subprocess.Popen[str]
     data_dir: Path
     lines: list[str] = field(default_factory=list)
+    # What was seen of it, for when its first process is gone and cannot be asked.
+    seen: set[psutil.Process] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        STARTED.append(self)
 
     @property
     def link(self) -> str:
@@ -72,6 +82,21 @@ class Studio:
 
     def said(self) -> str:
         return "\n".join(self.lines)
+
+    def alive(self) -> list[psutil.Process]:
+        """What runs of it: its first process and the others, its web server and its database."""
+        with suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.process.pid)
+            self.seen |= {first, *first.children(recursive=True)} if self.process.poll() is None else set()
+        with suppress(psutil.NoSuchProcess, OSError, ValueError, IndexError):
+            database = postmaster(self.data_dir)
+            # a file that was left behind may name anybody
+            self.seen |= {database} if str(embedded.locate(self.data_dir)) in _command(database) else set()
+        return [process for process in self.seen if lives(process)]
+
+
+# Every studio of this run, to see at the end that nothing is left of any.
+STARTED: list[Studio] = []
 
 
 @dataclass(frozen=True)
@@ -104,16 +129,25 @@ def running(data_dir: Path, checkout: Checkout = MINE, **more: str) -> Iterator[
     try:
         until(lambda: studio.process.poll() is not None or any(s.startswith("Open ") for s in studio.lines))
         assert studio.process.poll() is None, studio.said()
+        studio.alive()
         yield studio
     finally:
-        stop(studio)
+        try:
+            stop(studio)
+        finally:
+            kill(*studio.alive())
 
 
-def stop(studio: Studio, number: signal.Signals = signal.SIGTERM) -> int:
-    """Send a signal and return the exit code."""
+def stop(studio: Studio, number: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
+    """Send a signal and return the exit code; who does not heed it in time is killed, and that is a failure."""
     if studio.process.poll() is None:
         studio.process.send_signal(number)
-    return studio.process.wait(READY_SECONDS)
+    try:
+        return studio.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        kill(*studio.alive())
+        studio.process.wait()
+        raise AssertionError(f"still there {seconds} s after {number.name}: {studio.said()}") from None
 
 
 def refused(data_dir: Path, checkout: Checkout = MINE, **more: str) -> str:
@@ -123,7 +157,7 @@ def refused(data_dir: Path, checkout: Checkout = MINE, **more: str) -> str:
         said = process.communicate(timeout=READY_SECONDS)[0].strip()
     finally:
         # One that did start, against all expectation.
-        process.terminate()
+        stop(Studio(process, data_dir))
     assert process.returncode == 1, said
     assert "Traceback" not in said, said
     assert len(said.splitlines()) == 1, said
@@ -167,6 +201,14 @@ def postmaster(data_dir: Path) -> psutil.Process:
     return psutil.Process(int(pid_file.read_text().splitlines()[0]))
 
 
+def lives(process: psutil.Process) -> bool:
+    """Tell whether a process still does anything."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _command(process: psutil.Process) -> str:
     """Its command line; empty for one that has just ended."""
     try:
@@ -175,9 +217,18 @@ def _command(process: psutil.Process) -> str:
         return ""
 
 
+def copied(data_dir: Path, target: Path) -> Path:
+    """Copy a DATA_DIR whose studio has stopped, with the owners of its files."""
+    subprocess.run(["cp", "-a", data_dir, target], check=True)
+    return target
+
+
 def kill(*processes: psutil.Process) -> None:
     """End processes and their children at once, as a crash would."""
-    family = [member for process in processes for member in (process, *process.children(recursive=True))]
+    family = list(processes)
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            family += process.children(recursive=True)
     for member in family:
         with suppress(psutil.NoSuchProcess):
             member.kill()

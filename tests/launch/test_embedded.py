@@ -19,14 +19,19 @@ from tests.launch.running import ask, kill, postmaster
 
 
 @pytest.fixture(scope="module")
-def data_dir() -> Iterator[Path]:
-    """A running server, as a first start leaves it."""
+def made() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="studio-launch-"))
     path.chmod(0o711)
-    embedded.start(path)
     yield path
     embedded.stop(path)
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def data_dir(made: Path) -> Path:
+    """A running server, as a first start leaves it; started again where a failed test left it stopped."""
+    embedded.start(made)
+    return made
 
 
 @pytest.fixture
