@@ -1,10 +1,12 @@
 import os
+from collections.abc import Iterator
 from subprocess import Popen
 
 import environ
 import pytest
 from django.conf import settings
 
+from tests.launch.running import command, kill, left
 from tests.postgres import start_guarded, stop_guarded
 
 pytest_plugins = ["tests.world", "tests.server", "tests.browser_fixtures"]
@@ -32,6 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # False sorts before True, and what is equal stays in its order
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobody_is_left() -> Iterator[None]:
+    """What the tests of this process started has ended with them; if not it is killed, and the last test fails."""
+    yield
+    found = left({guard.pid for guard in _guards})
+    said = [command(process) or str(process) for process in found]
+    kill(*found)
+    assert not said, "left running:\n" + "\n".join(said)
 
 
 def pytest_unconfigure() -> None:

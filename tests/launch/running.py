@@ -1,14 +1,16 @@
 """Start the studio as a person would, and end only what was started here."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +80,7 @@ class Studio:
     @property
     def web(self) -> psutil.Process:
         """The web server's first process."""
-        return next(p for p in psutil.Process(self.process.pid).children() if "gunicorn" in _command(p))
+        return next(p for p in psutil.Process(self.process.pid).children() if "gunicorn" in command(p))
 
     def said(self) -> str:
         return "\n".join(self.lines)
@@ -91,7 +93,7 @@ class Studio:
         with suppress(psutil.NoSuchProcess, OSError, ValueError, IndexError):
             database = postmaster(self.data_dir)
             # a file that was left behind may name anybody
-            self.seen |= {database} if str(embedded.locate(self.data_dir)) in _command(database) else set()
+            self.seen |= {database} if str(embedded.locate(self.data_dir)) in command(database) else set()
         return [process for process in self.seen if lives(process)]
 
 
@@ -209,12 +211,30 @@ def lives(process: psutil.Process) -> bool:
         return False
 
 
-def _command(process: psutil.Process) -> str:
+def left(spared: Collection[int]) -> list[psutil.Process]:
+    """What this process, or a studio that it started, left running; `spared` are children that may."""
+    children = [child for child in psutil.Process().children() if child.pid not in spared]
+    families = {member for child in children for member in (child, *child.children(recursive=True))}
+    return [process for process in families.union(*(studio.alive() for studio in STARTED)) if lives(process)]
+
+
+def command(process: psutil.Process) -> str:
     """Its command line; empty for one that has just ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.NoSuchProcess:
         return ""
+
+
+@contextmanager
+def passable(within: str | None = None) -> Iterator[Path]:
+    """An empty directory that the database's user may enter, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="studio-launch-", dir=within))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def copied(data_dir: Path, target: Path) -> Path:

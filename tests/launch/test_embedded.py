@@ -1,9 +1,7 @@
 """The bundled server: who may do what, crashes, ports."""
 
-import shutil
 import socket
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +13,14 @@ from studio import embedded
 from studio.embedded import server
 from studio.embedded.keep import replace
 from studio.scram import scram_verifier
-from tests.launch.running import ask, kill, postmaster
+from tests.launch.running import ask, kill, passable, postmaster
 
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="studio-launch-"))
-    path.chmod(0o711)
-    yield path
-    embedded.stop(path)
-    shutil.rmtree(path)
+    with passable() as path:
+        yield path
+        embedded.stop(path)
 
 
 @pytest.fixture
