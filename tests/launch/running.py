@@ -35,7 +35,7 @@ class Checkout:
     root: Path = ROOT
     variables: dict[str, str] = field(default_factory=dict)
     identity: Identity = field(default_factory=lambda: Identity())
-    # Ignored under nohup; whoever runs the tests may have had it ignored, too.
+    # Ignored under nohup.
     hangup: signal.Handlers = signal.SIG_DFL
 
     def start(self, data_dir: Path, **more: str) -> subprocess.Popen[str]:
@@ -48,9 +48,14 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, self.hangup),
+            preexec_fn=self._hear,
             **self.identity,
         )
+
+    def _hear(self) -> None:
+        """Heed what whoever runs the tests may have had ignored: hang-ups under nohup, Ctrl-C in the background."""
+        signal.signal(signal.SIGHUP, self.hangup)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 MINE = Checkout()
