@@ -2,18 +2,19 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.internal.userkit import user_id_to_str
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django_tenants.utils import schema_context
 
-from studio.models import Agent, Grant, User
+from studio.models import Agent, AuditEvent, Grant, User
 from studio.services import provision
 from studio.services.audit import Actor
 
@@ -70,6 +71,41 @@ def signed_in(user: User, *, minutes_ago: float = 0) -> Client:
 def _head_beside_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The file with the audit log's head belongs to one database, so not to the one of this checkout."""
     settings.AUDIT_HEAD_FILE = tmp_path_factory.mktemp("audit") / "audit-head"
+
+
+@contextmanager
+def committed(django_db_blocker: Any) -> Iterator[None]:
+    """Write for good, as other connections must see it; what it left at the end of the audit log goes again."""
+    with django_db_blocker.unblock():
+        last = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+        try:
+            yield
+        finally:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("grant delete on public.studio_auditevent to current_user")
+                cursor.execute("alter table public.studio_auditevent disable trigger user")
+                cursor.execute("delete from public.studio_auditevent where id > %s", [last])
+                cursor.execute("alter table public.studio_auditevent enable trigger user")
+                cursor.execute("revoke delete on public.studio_auditevent from current_user")
+            settings.AUDIT_HEAD_FILE.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def analyze(db: None) -> Iterator[Callable[..., None]]:
+    """Take statistics of tables. No rollback takes those back, so at the end they are taken of empty tables."""
+    taken = []
+
+    def analyze(*tables: str) -> None:
+        with connection.cursor() as cursor:
+            for table in tables:
+                taken.append(f"{connection.schema_name}.{table}")
+                cursor.execute(f"analyze {taken[-1]}")
+
+    yield analyze
+    with connection.cursor() as cursor:
+        for table in taken:
+            cursor.execute(f"delete from {table}")
+            cursor.execute(f"analyze {table}")
 
 
 @pytest.fixture(autouse=True)
