@@ -17,6 +17,7 @@ from memory.services import settings as memory_settings
 from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
 from studio.services import audit, audit_head, audit_verify, keys
 from studio.services.audit import Actor
+from tests.rounds import rounds
 from tests.safety.routes import Route, routes, sample
 from tests.world import message, run, signed_in, write_thread
 
@@ -324,8 +325,9 @@ class TestTheHead:
         audit_head.keep(first)
         assert audit_head.read() == audit_head.Head(second.pk, bytes(second.hash).hex())
 
+    @pytest.mark.attack
     def test_many_at_once_leave_the_newest(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        events = [self.made() for _ in range(60)]
+        events = [self.made() for _ in range(rounds(60, 2000))]
         # other threads do not see this transaction's events
         monkeypatch.setattr(audit_head, "_fits", lambda old, event: True)
         barrier = threading.Barrier(8)

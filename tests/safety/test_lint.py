@@ -204,3 +204,10 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
         if re.search(r"(src|href)=[\"'](https?:)?//|url\(\s*[\"']?(https?:)?//|@import", path.read_text())
     ]
     assert wrong == []
+
+
+def test_tests_with_a_long_round_are_marked_so_that_it_is_run() -> None:
+    texts = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    long = [text for text in texts if "from tests.rounds import" in text]
+    assert len(long) > 10
+    assert all("@pytest.mark.attack" in text for text in long)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from studio.models import Agent
+from tests.rounds import rounds
 from tests.store import oracle
 
 SESSIONS = st.sampled_from(["s1", "s2", "s/3 ü"])
@@ -177,13 +178,14 @@ class Index(RuleBasedStateMachine):
             assert cursor.fetchall() == []
 
 
+@pytest.mark.attack
 @pytest.mark.django_db
 def test_the_index_is_exact_after_any_writes(ada: Agent) -> None:
     connection.set_schema(ada.schema_name)
     run_state_machine_as_test(
         Index,
         settings=settings(
-            max_examples=100,
+            max_examples=rounds(20, 200),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
