@@ -70,7 +70,7 @@ def test_a_studio_under_nohup_goes_on_when_its_terminal_closes(used: Path) -> No
     with running(used, replace(MINE, hangup=signal.SIG_IGN)) as studio:
         studio.process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
-            studio.process.wait(3)
+            studio.process.wait(2)
         assert get(studio.url) < 500
         assert ask(used, "select 1") == 1
         assert stop(studio) == 0
