@@ -1,9 +1,10 @@
-# make run starts the studio, make test runs every test. README.md says what they read from the environment.
+# make run starts the studio, make test runs every test, make attack the long rounds of some. README.md says what they read from the environment.
 
-.PHONY: run test lint bench clean browser wrk env dev
+.PHONY: run test attack lint bench clean browser wrk env dev
 .DEFAULT_GOAL := run
 
 PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 # Two that start together must not install into one environment at the same time.
 ALONE := $(if $(shell command -v flock),flock Makefile)
@@ -18,7 +19,10 @@ run: env
 	@exec $(PY) manage.py serve
 
 test: browser dev
-	@exec $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(PYTEST) $(ARGS)
+
+attack: browser dev
+	@ATTACK=1 exec $(PYTEST) -m attack $(ARGS)
 
 lint: dev
 	$(PY) -m ruff check .

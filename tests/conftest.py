@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from subprocess import Popen
 
 import environ
@@ -6,6 +7,7 @@ import pytest
 from django.conf import settings
 
 from tests.postgres import start_guarded, stop_guarded
+from tests.studio.serve.running import command, kill, left
 
 pytest_plugins = ["tests.world", "tests.api_fixtures", "tests.server", "tests.browser_fixtures"]
 
@@ -32,6 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # False sorts before True, and what is equal stays in its order
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobody_is_left() -> Iterator[None]:
+    """What the tests of this process started has ended with them; if not it is killed, and the last test fails."""
+    yield
+    found = left({guard.pid for guard in _guards})
+    said = [command(process) or str(process) for process in found]
+    kill(*found)
+    assert not said, "left running:\n" + "\n".join(said)
 
 
 def pytest_unconfigure() -> None:

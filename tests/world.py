@@ -2,14 +2,15 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.internal.userkit import user_id_to_str
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.template.backends.jinja2 import Template
 from django.test import Client
 from django.test.signals import template_rendered
@@ -17,7 +18,7 @@ from django_tenants.utils import schema_context
 
 from studio.agents import provision
 from studio.audit.record import Actor
-from studio.models import Agent, Grant, User
+from studio.models import Agent, AuditEvent, Grant, User
 
 NOW = int(time.time())
 
@@ -88,6 +89,41 @@ def _responses_carry_their_context() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Template, "render", telling)
         yield
+
+
+@contextmanager
+def committed(django_db_blocker: Any) -> Iterator[None]:
+    """Write for good, as other connections must see it; what it left at the end of the audit log goes again."""
+    with django_db_blocker.unblock():
+        last = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+        try:
+            yield
+        finally:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("grant delete on public.studio_auditevent to current_user")
+                cursor.execute("alter table public.studio_auditevent disable trigger user")
+                cursor.execute("delete from public.studio_auditevent where id > %s", [last])
+                cursor.execute("alter table public.studio_auditevent enable trigger user")
+                cursor.execute("revoke delete on public.studio_auditevent from current_user")
+            settings.AUDIT_HEAD_FILE.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def analyze(db: None) -> Iterator[Callable[..., None]]:
+    """Take statistics of tables. No rollback takes those back, so at the end they are taken of empty tables."""
+    taken = []
+
+    def analyze(*tables: str) -> None:
+        with connection.cursor() as cursor:
+            for table in tables:
+                taken.append(f"{connection.schema_name}.{table}")
+                cursor.execute(f"analyze {taken[-1]}")
+
+    yield analyze
+    with connection.cursor() as cursor:
+        for table in taken:
+            cursor.execute(f"delete from {table}")
+            cursor.execute(f"analyze {table}")
 
 
 @pytest.fixture(autouse=True)

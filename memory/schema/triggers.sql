@@ -102,7 +102,8 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '50ms' as $$
 declare
     f record;
-    t {schema}.memory_thread;
+    -- no row type of a table: one that is gone would fail where no exception is caught yet
+    t record;
 begin
     if new.session_id is distinct from old.session_id then
         perform {schema}.memory_recount(array[old.session_id, new.session_id]);
@@ -179,7 +180,8 @@ declare
     ids text[];
     n record;
     f record;
-    t {schema}.memory_thread;
+    -- no row type of a table: one that is gone would fail where no exception is caught yet
+    t record;
     who text;
     joined integer := 0;
 begin

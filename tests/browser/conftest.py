@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.pages import demo_pages
 from tests.browser_fixtures import LISTEN_FOR_CSP, Problems
@@ -33,6 +33,8 @@ def visit(browser: Browser, demo_studio: StudioServer, demo_cookies: list[dict[s
     """Open demo pages as the signed-in admin; the test fails on any complaint of the browser."""
     visit = Visit(browser, demo_studio.url, demo_cookies, Problems())
     yield visit
+    for context in visit.opened:
+        context.close()
     # Chromium reports the status of our own error pages, and sometimes late
     statuses = tuple(f"status of {status}" for status in visit.expected)
     problems = [line for line in visit.problems.found if not any(status in line for status in statuses)]
@@ -43,6 +45,7 @@ class Visit:
     def __init__(self, browser: Browser, url: str, cookies: list[dict[str, str]], problems: Problems) -> None:
         self.browser, self.url, self.cookies, self.problems = browser, url, cookies, problems
         self.expected: set[int] = set()
+        self.opened: list[BrowserContext] = []
 
     def tab(self, *, width: int = 1280, scheme: str = "light", signed_in: bool = True, js: bool = True) -> Page:
         """Open an empty tab in a fresh profile."""
@@ -53,6 +56,7 @@ class Visit:
             java_script_enabled=js,
             reduced_motion="reduce",
         )
+        self.opened.append(context)
         if signed_in:
             context.add_cookies(self.cookies)  # type: ignore[arg-type]
         if js:

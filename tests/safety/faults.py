@@ -74,11 +74,13 @@ class Breakable:
 
 
 @contextmanager
-def breakable(data_dir: Path, **more: str) -> Iterator[Breakable]:
+def breakable(data_dir: Path, key: str = "", **more: str) -> Iterator[Breakable]:
+    """Start a studio; `key` is one that it has already."""
     more = {"API_REQUESTS_PER_MINUTE": "1000000", **more}
     with running(data_dir, **more) as studio:
         port = studio.url.rpartition(":")[2]
-        thing = Breakable(studio, data_dir, {**environment(data_dir, **more), "PORT": port})
-        scopes = [word for scope in KEYS for word in ("--scope", scope)]
-        thing.key = thing.manage("api_key", "create", "--name", "faults", *scopes).split()[-1]
+        thing = Breakable(studio, data_dir, {**environment(data_dir, **more), "PORT": port}, key)
+        if not key:
+            scopes = [word for scope in KEYS for word in ("--scope", scope)]
+            thing.key = thing.manage("api_key", "create", "--name", "faults", *scopes).split()[-1]
         yield thing

@@ -19,6 +19,7 @@ from studio.audit import record as audit
 from studio.audit.record import Actor
 from studio.keys import service as keys
 from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
+from tests.rounds import rounds
 from tests.safety.routes import Route, routes, sample
 from tests.world import message, run, signed_in, write_thread
 
@@ -326,8 +327,9 @@ class TestTheHead:
         head.keep(first)
         assert head.read() == head.Head(second.pk, bytes(second.hash).hex())
 
+    @pytest.mark.attack
     def test_many_at_once_leave_the_newest(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        events = [self.made() for _ in range(60)]
+        events = [self.made() for _ in range(rounds(60, 2000))]
         # other threads do not see this transaction's events
         monkeypatch.setattr(head, "_fits", lambda old, event: True)
         barrier = threading.Barrier(8)

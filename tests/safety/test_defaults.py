@@ -2,7 +2,6 @@
 
 import os
 import runpy
-import shutil
 import stat
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 
 from studio import postgres
 from tests.markup import Page
-from tests.studio.serve.running import ROOT, Studio, ask, environment, postmaster, running
+from tests.studio.serve.running import ROOT, Studio, ask, environment, passable, postmaster, running
 
 GUESSES = ["", "admin", "password", "studio", "changeme", "!", "agent-studio", "admin@studio.local"]
 STARTS_TOGETHER = 8
@@ -25,12 +24,8 @@ STARTS_TOGETHER = 8
 @pytest.fixture(scope="module")
 def first() -> Iterator[Studio]:
     """A studio that starts for the first time, in an empty directory, with only a port chosen for it."""
-    data_dir = Path(tempfile.mkdtemp(prefix="studio-defaults-"))
-    data_dir.chmod(0o711)
-    with running(data_dir) as studio:
+    with passable() as data_dir, running(data_dir) as studio:
         yield studio
-    postgres.stop(data_dir)
-    shutil.rmtree(data_dir)
 
 
 def browser() -> httpx.Client:

@@ -9,9 +9,11 @@ from selectolax.lexbor import LexborHTMLParser
 
 from studio.ids import encode
 from studio.models import Agent
+from tests.rounds import rounds
 from tests.safety import corpus
 from tests.world import write_thread
 
+PAYLOADS = rounds(200, 1600)
 TAGS = {
     "html",
     "head",
@@ -235,6 +237,7 @@ def test_the_corpora_are_whole() -> None:
     assert len(corpus.payloads()) > 2 * len(corpus.NAUGHTY)
 
 
+@pytest.mark.attack
 @pytest.mark.django_db
 def test_no_page_holds_anything_but_our_own_markup(page: Client, ada: Agent) -> None:
     Agent.objects.filter(pk=ada.pk).update(
@@ -242,7 +245,7 @@ def test_no_page_holds_anything_but_our_own_markup(page: Client, ada: Agent) -> 
     )
     problems = []
     seen = 0
-    for number, texts in enumerate(corpus.batches(corpus.payloads()[:1600])):
+    for number, texts in enumerate(corpus.batches(corpus.payloads()[:PAYLOADS])):
         session_id, user_id = f"{texts[0][:300]}-{number}", texts[-1][:300]
         runs = [corpus.hostile_run(f"{number}-{n}", text) for n, text in enumerate(texts)]
         write_thread(
@@ -262,7 +265,7 @@ def test_no_page_holds_anything_but_our_own_markup(page: Client, ada: Agent) -> 
     for path in ("/threads/", "/users/", "/activity/", "/memory/", "/edit/", "/remove/"):
         problems += [f"{path}: {what}" for what in foreign(body(page, f"/agents/{ada.pk}{path}"))]
     problems += foreign(body(page, "/agents/"))
-    assert seen >= 1000
+    assert seen >= rounds(200, 1000)
     assert not problems, "\n".join(sorted(set(problems))[:40])
 
 

@@ -7,11 +7,12 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from studio.ids import encode
+from tests.rounds import rounds
 from tests.safety import corpus
 from tests.server import ServedAgent, StudioServer
 from tests.world import NOW
 
-PAYLOADS = 1200
+PAYLOADS = rounds(240, 1200)
 PER_THREAD = 20
 
 # What a payload would do first: open a dialog, send something, go somewhere, leave a mark on window.
@@ -85,6 +86,7 @@ def threads_of(studio: StudioServer, agent: ServedAgent) -> list[str]:
     return [f"/agents/{agent.id}/threads/{encode(row[0])}/" for row in rows]
 
 
+@pytest.mark.attack
 def test_no_payload_fires_without_the_policy(
     bare_page: Page, studio_server: StudioServer, hostile: ServedAgent
 ) -> None:
@@ -102,7 +104,7 @@ def test_no_payload_fires_without_the_policy(
         fired += [f"{path}: {mark}" for mark in bare_page.evaluate(MARKS)]
         if bare_page.url != where:
             fired.append(f"{path}: went to {bare_page.url}")
-    assert len(paths) * PER_THREAD >= 1000
+    assert len(paths) * PER_THREAD >= PAYLOADS
     assert (fired, dialogs) == ([], [])
 
 

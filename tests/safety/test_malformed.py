@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from studio.models import Agent
 from studio.render import markdown
 from tests.calls import Api
+from tests.rounds import rounds
 from tests.world import NOW, run, write_thread
 
-EXAMPLES = 100
+EXAMPLES = rounds(10, 100)
 RUNS_EACH = 20
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20)
@@ -119,15 +120,16 @@ def assert_all_read(answers: list[tuple[str, int, int]]) -> None:
     assert [(path, status) for path, status, size in answers if status != 200 or size < 2] == []
 
 
+@pytest.mark.attack
 @pytest.mark.django_db
 @pytest.mark.parametrize("layout", ["column", "table"])
 def test_runs_of_any_shape_are_read_everywhere(page: Client, ada: Agent, layout: str) -> None:
-    """A hundred threads of twenty runs in each layout: the pages, the export and the API answer."""
+    """In full a hundred threads of twenty runs in each layout: the pages, the export and the API answer."""
     api = Api.with_key()
     api.client.raise_request_exception = True
 
     @settings(
-        max_examples=EXAMPLES // 2,
+        max_examples=EXAMPLES,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -20,7 +20,8 @@ from studio.people import service as people
 from studio.people.links import new_link
 from studio.people.service import Refused
 from tests.markup import Page
-from tests.world import signed_in
+from tests.rounds import rounds
+from tests.world import committed, signed_in
 
 SYSTEM = Actor.system()
 HTMX = {"hx-request": "true"}
@@ -254,7 +255,7 @@ class TestTheLastAdmin:
     @pytest.fixture
     def two_admins(self, django_db_setup: None, django_db_blocker: Any) -> Iterator[list[User]]:
         """Two admins and no third, committed; not by transaction=True, which empties tables, as the log refuses."""
-        with django_db_blocker.unblock():
+        with committed(django_db_blocker):
             User.objects.filter(email="admin@example.com").update(is_active=False)
             users = [User.objects.create_user(f"{name}@example.org") for name in ("one", "two")]
             for user in users:
@@ -265,9 +266,10 @@ class TestTheLastAdmin:
                 User.objects.filter(pk__in=[user.pk for user in users]).delete()
                 User.objects.filter(email="admin@example.com").update(is_active=True)
 
+    @pytest.mark.attack
     def test_two_who_remove_each_other_at_once_leave_one(self, two_admins: list[User]) -> None:
-        """Twenty rounds: both at once, in transactions of their own."""
-        for _ in range(20):
+        """Both at once, in transactions of their own."""
+        for _ in range(rounds(20, 200)):
             outcomes: list[str] = []
             barrier = threading.Barrier(2)
 

@@ -1,10 +1,6 @@
-"""A run in flight while its thread is deleted: the thread never comes back, and the agent does not crash.
-
-RACE_ROUNDS=1000 makes a thousand rounds of it instead of 200.
-"""
+"""A run in flight while its thread is deleted: the thread never comes back, and the agent does not crash."""
 
 import json
-import os
 import random
 import subprocess
 import threading
@@ -17,9 +13,10 @@ import httpx
 import pytest
 
 from tests.conformance import environments
+from tests.rounds import rounds
 from tests.server import ServedAgent, StudioServer, new_database, serving
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "200"))
+ROUNDS = rounds(30, 1000)
 RACER = Path(__file__).parent / "agents" / "racer.py"
 
 
@@ -51,6 +48,7 @@ def left(studio: StudioServer, agent: ServedAgent) -> tuple[int, ...]:
     return studio.sql(f"select {counts}", schema=agent.schema)[0]
 
 
+@pytest.mark.attack
 def test_a_thread_deleted_in_the_studio_never_comes_back(racing_studio: StudioServer, version: str) -> None:
     agent = racing_studio.create_agent(f"race-studio-{version.replace('.', '-')}")
     key = racing_studio.manage("api_key", "create", "--name", "racer", "--scope", "threads:delete").split()[-1]
@@ -89,6 +87,7 @@ def test_a_thread_deleted_in_the_studio_never_comes_back(racing_studio: StudioSe
     assert buried[0] == ROUNDS
 
 
+@pytest.mark.attack
 def test_a_thread_deleted_by_the_library_never_comes_back(racing_studio: StudioServer, version: str) -> None:
     agent = racing_studio.create_agent(f"race-library-{version.replace('.', '-')}")
     output, errors = race(version, agent, deletes=True).communicate(timeout=600)

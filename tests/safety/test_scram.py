@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from studio import postgres
 from studio.postgres.scram import scram_verifier
 from tests.safety.faults import Breakable, breakable
+from tests.studio.serve.running import passable
 
 ROTATE = """
 from studio.models import Agent
@@ -61,9 +62,9 @@ def dsn(thing: Breakable) -> str:
 
 
 @pytest.fixture(scope="module")
-def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
+def bundled() -> Iterator[Breakable]:
     """A studio of its own, whose Postgres logs every statement."""
-    with breakable(tmp_path_factory.mktemp("scram")) as thing:
+    with passable() as place, breakable(place / "var") as thing:
         with superuser(thing) as connection:
             connection.execute("alter database studio set log_statement = 'all'")
         yield thing

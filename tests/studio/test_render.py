@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from studio import render
 from studio.render import MAX_BYTES, MESSAGE_STEPS, SCHEMES, TAGS, Budget, Html, markdown, plain
+from tests.rounds import rounds
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -145,16 +146,18 @@ def test_an_attack_can_still_be_read() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in markdown("<script>alert(1)</script>")
 
 
+@pytest.mark.attack
 @given(st.text(alphabet="<>[]()!*_`~#|-\\&;:\"'/=ax1 \n\t\x00\u202ehjscriptonerlgd", max_size=200))
 @example("[x](javascript:alert(1)//https://a.b)")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=rounds(300, 3000), deadline=None)
 def test_any_text_is_harmless(text: str) -> None:
     check(markdown(text))
 
 
+@pytest.mark.attack
 @given(st.from_regex(render._PROSE, fullmatch=True))
 @example('Done. See https://example.com/a-b (page 2): 50% off, isn\'t it? "Yes" ')
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=rounds(300, 3000), deadline=None)
 def test_plain_prose_is_what_the_parser_makes_of_it(text: str) -> None:
     parsed = nh3.clean(render._html(text, {"left": MESSAGE_STEPS}), tags=set(TAGS)).strip()
     assert unescape(markdown(text)) == unescape(parsed)

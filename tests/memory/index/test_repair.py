@@ -4,7 +4,6 @@ WRITER_SECONDS=60 lets the writers write for a minute instead of 12 turns each.
 """
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from memory.index import repair
 from memory.schema import run as schema_run
 from studio.models import Agent
 from tests.memory.index import oracle
+from tests.rounds import rounds
 from tests.world import NOW, run, write_run, write_thread
 
 
@@ -170,10 +170,11 @@ def test_a_schema_made_with_earlier_functions_gets_the_present_ones(committed_sc
             assert found == (in_creation,)
 
 
+@pytest.mark.attack
 def test_writers_side_by_side_lose_nothing(committed_schema: str) -> None:
     """Thirty-two writers on few threads and users: each write commits, and the index is exact once mended."""
     written: list[tuple[float, str, int]] = []
-    until = time.monotonic() + float(os.environ.get("WRITER_SECONDS", "0"))
+    until = time.monotonic() + rounds(0, 30)
     failures: list[Exception] = []
 
     def write(number: int) -> None:

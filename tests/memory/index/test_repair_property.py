@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from studio.models import Agent
 from tests.memory.index import oracle
+from tests.rounds import rounds
 
 SESSIONS = st.sampled_from(["s1", "s2", "s/3 ü"])
 RUN_IDS = st.sampled_from([f"r{n}" for n in range(5)])
@@ -177,13 +178,14 @@ class Index(RuleBasedStateMachine):
             assert cursor.fetchall() == []
 
 
+@pytest.mark.attack
 @pytest.mark.django_db
 def test_the_index_is_exact_after_any_writes(ada: Agent) -> None:
     connection.set_schema(ada.schema_name)
     run_state_machine_as_test(
         Index,
         settings=settings(
-            max_examples=100,
+            max_examples=rounds(20, 200),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -391,12 +391,13 @@ def test_a_filtered_count_stops_at_its_cap_and_says_so(write_one: Write, monkeyp
     assert (page.count, page.count_is_exact, page.count_is_floor) == (3, False, True)
 
 
-def test_a_large_index_is_estimated_and_says_so(write_one: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_index_is_estimated_and_says_so(
+    write_one: Write, analyze: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(query, "EXACT_UP_TO", 3)
     for n in range(5):
         write_one(f"s{n}")
-    with connection.cursor() as cursor:
-        cursor.execute("analyze memory_thread")
+    analyze("memory_thread")
     page = list_threads(Filter(), limit=1)
     assert (page.count, page.count_is_exact, page.count_is_floor) == (5, False, False)
     assert list_threads(Filter()).count_is_exact  # all on one page
@@ -459,7 +460,7 @@ def test_an_index_row_without_its_thread_opens_nothing(write: Write) -> None:
 
 
 @pytest.fixture
-def many(here: None) -> None:
+def many(here: None, analyze: Callable[..., None]) -> None:
     """Some thousand index rows, as a generator writes them: no transcript is needed for a list."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -478,8 +479,7 @@ def many(here: None) -> None:
             select session_id, memory_user_key(user_id), user_id, true, runs, created_at, last_at, last_at
             from memory_thread"""
         )
-        for table in ("memory_thread", "memory_participant", "memory_user"):
-            cursor.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
+    analyze("memory_thread", "memory_participant", "memory_user")
 
 
 def plan_of_page(monkeypatch: pytest.MonkeyPatch, *args: Any, **more: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """Lists of users, over runs in the column, in the table, and in both."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -157,7 +157,9 @@ def test_counts_stop_at_their_cap_and_say_so(ada: Agent, here: None, monkeypatch
         ("user12", "seen", "memory_user_prefix"),
     ],
 )
-def test_every_list_has_its_index(here: None, monkeypatch: pytest.MonkeyPatch, q: str, sort: str, index: str) -> None:
+def test_every_list_has_its_index(
+    here: None, analyze: Callable[..., None], monkeypatch: pytest.MonkeyPatch, q: str, sort: str, index: str
+) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -166,7 +168,7 @@ def test_every_list_has_its_index(here: None, monkeypatch: pytest.MonkeyPatch, q
             from generate_series(1, 4000) n""",
             [NOW, NOW],
         )
-        cursor.execute("analyze memory_user")
+    analyze("memory_user")
     plans: list[str] = []
 
     def explain(statement: sql.Composable, values: dict[str, Any]) -> list[Any]:

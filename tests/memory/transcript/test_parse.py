@@ -14,6 +14,7 @@ from memory.transcript.json_text import reindent, resolved
 from memory.transcript.model import Media, Message, Run, ToolCall
 from memory.transcript.parse import parse_run
 from memory.transcript.text_ids import MOST_ITEMS
+from tests.rounds import rounds
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -443,8 +444,9 @@ SHAPED = st.recursive(
 )
 
 
+@pytest.mark.attack
 @given(st.dictionaries(NAMES, SHAPED, max_size=12) | JSON)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=rounds(250, 5000), deadline=None)
 def test_any_json_becomes_a_run(value: Any) -> None:
     run = parse_run(json.dumps(value))
     found = list(run.texts())
@@ -459,8 +461,9 @@ def test_any_json_becomes_a_run(value: Any) -> None:
     assert "shape" not in run.problem
 
 
+@pytest.mark.attack
 @given(st.text())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=rounds(200, 5000), deadline=None)
 def test_any_text_becomes_a_run(text: str) -> None:
     assert isinstance(parse_run(text), Run)
 
@@ -496,8 +499,9 @@ def test_what_cannot_be_printed_stays_escaped() -> None:
     assert reindent('["\\u202e\\ud800\\u0007é"]') == '[\n  "\\u202e\\ud800\\u0007é"\n]'
 
 
+@pytest.mark.attack
 @given(JSON.filter(lambda value: isinstance(value, list | dict)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=rounds(200, 5000), deadline=None)
 def test_laid_out_json_means_the_same(value: Any) -> None:
     text = json.dumps(value)
     assert repr(json.loads(reindent(text))) == repr(json.loads(text))

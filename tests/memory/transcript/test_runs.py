@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -415,7 +415,7 @@ def test_a_column_is_sliced_and_never_read_by_element(here: Agent) -> None:
     assert "$[39 to 59]" in queries[0]["sql"]
 
 
-def test_a_page_of_the_table_reads_along_the_index(here: Agent) -> None:
+def test_a_page_of_the_table_reads_along_the_index(here: Agent, analyze: Callable[..., None]) -> None:
     write_thread(here, "s", [agno(f"r{n}", at=NOW + n // 3) for n in range(300)], layout="table")
     execute(
         "with s as (insert into agno_sessions (session_id, session_type, created_at)"
@@ -427,7 +427,7 @@ def test_a_page_of_the_table_reads_along_the_index(here: Agent) -> None:
     )
     # in so small a table the planner likes this one as well
     execute("drop index idx_agno_runs_created_at")
-    execute("analyze agno_runs")
+    analyze("agno_runs")
     thread = get_thread("s")
     assert thread is not None
     older = list_runs(thread).older
@@ -441,10 +441,10 @@ def test_a_page_of_the_table_reads_along_the_index(here: Agent) -> None:
     assert "ROW(created_at" in condition
 
 
-def test_what_is_sent_is_found_without_unpacking_older_runs(here: Agent) -> None:
+def test_what_is_sent_is_found_without_unpacking_older_runs(here: Agent, analyze: Callable[..., None]) -> None:
     text = random.Random(1).randbytes(6_000).hex()
     write_thread(here, "s", [run(f"r{n}", "q", text, at=NOW + n, agent_id="a") for n in range(200)], layout="table")
-    execute("analyze agno_runs")
+    analyze("agno_runs")
     thread = get_thread("s")
     assert thread is not None
     with CaptureQueriesContext(connection) as queries:

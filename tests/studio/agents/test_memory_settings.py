@@ -14,6 +14,8 @@ from studio.agents import memory_settings, provision
 from studio.agents.memory_settings import FIELDS, Conflict
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, MemorySettings, MemorySettingsVersion
+from tests.rounds import rounds
+from tests.world import committed
 
 DANA = Actor("person", "901", "Dana Levi", ip="10.0.0.4")
 OMAR = Actor("key", "7", "ci-deploy")
@@ -173,18 +175,19 @@ class TestVersions:
         assert all(set(one.values) == set(FIELDS) for one in memory_settings.versions(ada))
 
 
+@pytest.mark.attack
 class TestSavingAtOnce:
     """On committed rows, because each thread has a connection of its own."""
 
     @pytest.fixture
     def shared(self, django_db_setup: None, django_db_blocker: Any) -> Iterator[Agent]:
-        with django_db_blocker.unblock():
+        with committed(django_db_blocker):
             agent = provision.create_agent(Actor.system(), agent_id="agt-raced", name="Raced")
             yield agent
             provision.remove_agent(Actor.system(), agent)
 
     def test_of_two_saves_from_the_same_version_one_is_refused(self, shared: Agent) -> None:
-        for base in range(1, 9):
+        for base in range(1, rounds(9, 99)):
             made, conflicts = race(
                 shared, base, {"num_history_runs": 100 + base}, {"max_tool_calls_from_history": base}
             )
@@ -192,12 +195,12 @@ class TestSavingAtOnce:
 
     def test_no_update_is_lost_and_the_audit_log_holds_the_successes(self, shared: Agent) -> None:
         successes = 0
-        for base in range(1, 6):
+        for base in range(1, rounds(6, 99)):
             made, conflicts = race(shared, base, *({"num_history_runs": 10 * base + n} for n in range(2, 8)))
             assert (len(made), conflicts) == (1, 5)
             successes += len(made)
         saved = MemorySettings.objects.get(agent=shared)
-        history = memory_settings.versions(shared, limit=99)
+        history = memory_settings.versions(shared, limit=200)
         assert saved.version == successes + 1 == len(history)
         assert history[0].values == memory_settings.values_of(saved)
         # each version was changed from the one before it: nobody's save was overwritten unseen

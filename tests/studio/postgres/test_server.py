@@ -1,9 +1,7 @@
 """The bundled server: who may do what, crashes, ports."""
 
-import shutil
 import socket
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,18 +13,21 @@ from studio import postgres
 from studio.postgres import server
 from studio.postgres.kept_files import replace
 from studio.postgres.scram import scram_verifier
-from tests.studio.serve.running import ask, kill, postmaster
+from tests.studio.serve.running import ask, kill, passable, postmaster
 
 
 @pytest.fixture(scope="module")
-def data_dir() -> Iterator[Path]:
-    """A running server, as a first start leaves it."""
-    path = Path(tempfile.mkdtemp(prefix="studio-launch-"))
-    path.chmod(0o711)
-    postgres.start(path)
-    yield path
-    postgres.stop(path)
-    shutil.rmtree(path)
+def made() -> Iterator[Path]:
+    with passable() as path:
+        yield path
+        postgres.stop(path)
+
+
+@pytest.fixture
+def data_dir(made: Path) -> Path:
+    """A running server, as a first start leaves it; started again where a failed test left it stopped."""
+    postgres.start(made)
+    return made
 
 
 @pytest.fixture

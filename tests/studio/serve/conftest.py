@@ -1,39 +1,31 @@
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from studio import postgres
-from tests.studio.serve.running import First, get, running
+from tests.studio.serve.running import First, copied, get, passable, running
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """An empty directory that the database's user may enter, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="studio-launch-"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path)
+    with passable() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")
 def first() -> Iterator[First]:
     """A first start as a newcomer makes it, demo data and all, and its end."""
-    data_dir = Path(tempfile.mkdtemp(prefix="studio-launch-"))
-    data_dir.chmod(0o711)
-    with running(data_dir, DEMO="1") as studio:
-        statuses = get(studio.link), get(studio.link + "x")
-    yield First(data_dir, studio, statuses)
-    postgres.stop(data_dir)
-    shutil.rmtree(data_dir)
+    with passable() as data_dir:
+        with running(data_dir, DEMO="1") as studio:
+            statuses = get(studio.link), get(studio.link + "x")
+        yield First(data_dir, studio, statuses)
 
 
 @pytest.fixture
-def used(first: First) -> Path:
-    """A DATA_DIR that was started and stopped before."""
-    return first.data_dir
+def used(first: First, place: Path) -> Path:
+    """A DATA_DIR that was started and stopped before; a copy, so that a test leaves nothing to another."""
+    return copied(first.data_dir, place / "var")
 
 
 @pytest.fixture

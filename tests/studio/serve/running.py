@@ -1,14 +1,16 @@
 """Start the studio as a person would, and end only what was started here."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,8 @@ from studio.postgres.home import Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
+# The web server's fifteen, the database's checkpoint, and a busy machine.
+STOP_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Checkout:
     root: Path = ROOT
     variables: dict[str, str] = field(default_factory=dict)
     identity: Identity = field(default_factory=lambda: Identity())
+    # Ignored under nohup.
+    hangup: signal.Handlers = signal.SIG_DFL
 
     def start(self, data_dir: Path, **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -42,8 +48,14 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=self._hear,
             **self.identity,
         )
+
+    def _hear(self) -> None:
+        """Heed what whoever runs the tests may have had ignored: hang-ups under nohup, Ctrl-C in the background."""
+        signal.signal(signal.SIGHUP, self.hangup)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 MINE = Checkout()
@@ -56,6 +68,11 @@ class Studio:
     process: subprocess.Popen[str]
     data_dir: Path
     lines: list[str] = field(default_factory=list)
+    # What was seen of it, for when its first process is gone and cannot be asked.
+    seen: set[psutil.Process] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        STARTED.append(self)
 
     @property
     def link(self) -> str:
@@ -68,10 +85,25 @@ class Studio:
     @property
     def web(self) -> psutil.Process:
         """The web server's first process."""
-        return next(p for p in psutil.Process(self.process.pid).children() if "gunicorn" in _command(p))
+        return next(p for p in psutil.Process(self.process.pid).children() if "gunicorn" in command(p))
 
     def said(self) -> str:
         return "\n".join(self.lines)
+
+    def alive(self) -> list[psutil.Process]:
+        """What runs of it: its first process and the others, its web server and its database."""
+        with suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.process.pid)
+            self.seen |= {first, *first.children(recursive=True)} if self.process.poll() is None else set()
+        with suppress(psutil.NoSuchProcess, OSError, ValueError, IndexError):
+            database = postmaster(self.data_dir)
+            # a file that was left behind may name anybody
+            self.seen |= {database} if str(postgres.locate(self.data_dir)) in command(database) else set()
+        return [process for process in self.seen if lives(process)]
+
+
+# Every studio of this run, to see at the end that nothing is left of any.
+STARTED: list[Studio] = []
 
 
 @dataclass(frozen=True)
@@ -104,16 +136,25 @@ def running(data_dir: Path, checkout: Checkout = MINE, **more: str) -> Iterator[
     try:
         until(lambda: studio.process.poll() is not None or any(s.startswith("Open ") for s in studio.lines))
         assert studio.process.poll() is None, studio.said()
+        studio.alive()
         yield studio
     finally:
-        stop(studio)
+        try:
+            stop(studio)
+        finally:
+            kill(*studio.alive())
 
 
-def stop(studio: Studio, number: signal.Signals = signal.SIGTERM) -> int:
-    """Send a signal and return the exit code."""
+def stop(studio: Studio, number: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
+    """Send a signal and return the exit code; who does not heed it in time is killed, and that is a failure."""
     if studio.process.poll() is None:
         studio.process.send_signal(number)
-    return studio.process.wait(READY_SECONDS)
+    try:
+        return studio.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        kill(*studio.alive())
+        studio.process.wait()
+        raise AssertionError(f"still there {seconds} s after {number.name}: {studio.said()}") from None
 
 
 def refused(data_dir: Path, checkout: Checkout = MINE, **more: str) -> str:
@@ -123,7 +164,7 @@ def refused(data_dir: Path, checkout: Checkout = MINE, **more: str) -> str:
         said = process.communicate(timeout=READY_SECONDS)[0].strip()
     finally:
         # One that did start, against all expectation.
-        process.terminate()
+        stop(Studio(process, data_dir))
     assert process.returncode == 1, said
     assert "Traceback" not in said, said
     assert len(said.splitlines()) == 1, said
@@ -167,7 +208,22 @@ def postmaster(data_dir: Path) -> psutil.Process:
     return psutil.Process(int(pid_file.read_text().splitlines()[0]))
 
 
-def _command(process: psutil.Process) -> str:
+def lives(process: psutil.Process) -> bool:
+    """Tell whether a process still does anything."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def left(spared: Collection[int]) -> list[psutil.Process]:
+    """What this process, or a studio that it started, left running; `spared` are children that may."""
+    children = [child for child in psutil.Process().children() if child.pid not in spared]
+    families = {member for child in children for member in (child, *child.children(recursive=True))}
+    return [process for process in families.union(*(studio.alive() for studio in STARTED)) if lives(process)]
+
+
+def command(process: psutil.Process) -> str:
     """Its command line; empty for one that has just ended."""
     try:
         return " ".join(process.cmdline())
@@ -175,9 +231,29 @@ def _command(process: psutil.Process) -> str:
         return ""
 
 
+@contextmanager
+def passable(within: str | None = None) -> Iterator[Path]:
+    """An empty directory that the database's user may enter, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="studio-launch-", dir=within))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def copied(data_dir: Path, target: Path) -> Path:
+    """Copy a DATA_DIR whose studio has stopped, with the owners of its files."""
+    subprocess.run(["cp", "-a", data_dir, target], check=True)
+    return target
+
+
 def kill(*processes: psutil.Process) -> None:
     """End processes and their children at once, as a crash would."""
-    family = [member for process in processes for member in (process, *process.children(recursive=True))]
+    family = list(processes)
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            family += process.children(recursive=True)
     for member in family:
         with suppress(psutil.NoSuchProcess):
             member.kill()
