@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from memory.urls import deletion, files, memory_settings, threads, transcript, user, users
+from memory.pages import deletion, files, memory_settings, threads, transcript, user, users
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("memory/", memory_settings.memory, name="memory"),

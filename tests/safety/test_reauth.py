@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import pytest
 from django.test import Client
 
-from memory.urls import deletion
+from memory.pages import deletion
 from studio.models import Agent, ApiKey, Grant, User
 from studio.people.links import new_link
 from tests.markup import Page
