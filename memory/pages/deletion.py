@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 from django.utils.html import format_html
@@ -60,7 +60,7 @@ class Chosen:
 @vary_on_htmx
 def threads_delete(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show what would go. POST serves a selection whose ids are too long for an address; it deletes nothing."""
-    agent = _agent(request, agent_id)
+    agent = guard.get_agno_agent(request, agent_id, "threads:delete")
     data = request.POST if request.method == "POST" else request.GET
     return _ask(request, agent, _chosen(request, agent, data))
 
@@ -69,7 +69,7 @@ def threads_delete(request: AppRequest, agent_id: str) -> HttpResponse:
 @vary_on_htmx
 def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
     """Choose again, and delete if that is what was confirmed; else ask again and say why."""
-    agent = _agent(request, agent_id)
+    agent = guard.get_agno_agent(request, agent_id, "threads:delete")
     chosen = _chosen(request, agent, request.POST)
     expected = whole_number(request.POST.get("expect", "")) or 0
     if chosen.too_many:
@@ -89,13 +89,6 @@ def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
         return _ask(request, agent, chosen, size, status=409, busy=True)
     _say(request, agent, done, gone=max(expected - done.threads, 0))
     return _done(request, agent)
-
-
-def _agent(request: AppRequest, agent_id: str) -> Agent:
-    agent = guard.get_agent(request, agent_id, "threads:delete")
-    if not agent.is_agno:
-        raise Http404("no threads")
-    return agent
 
 
 def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:

@@ -9,9 +9,8 @@ from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpRe
 from django.shortcuts import render
 from django.utils.http import urlencode
 
-from memory.pages.open_logged import open_thread, threads_agent
 from memory.pages.run_cards import whole
-from memory.services import export
+from memory.services import export, reading
 from memory.services.export import in_schema
 from memory.transcript import runs
 from memory.transcript.json_text import reindent
@@ -31,14 +30,15 @@ _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 @vary_on_htmx
 def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str) -> HttpResponseBase:
     """Show a run's JSON as plain text, or hand it over as a file where it is large or asked for."""
-    agent = threads_agent(request, agent_id, "threads:read")
+    agent = guard.get_agno_agent(request, agent_id, "threads:read")
     at, part = request.GET.get("at", ""), request.GET.get("part", "")
     position = whole_number(at)
     text = runs.get_run(session_id, run_id, position, longest=TEXT_LIMIT)
     if text is None:
         raise Http404("no such run")
     fragment = bool(part and request.htmx)
-    ticket = open_thread(request, agent, session_id, part=fragment, run_id=run_id)
+    given = request.GET.get("ticket", "") if fragment else ""
+    ticket = reading.open_logged(guard.actor_of(request), agent, session_id, given, run_id)
     if part:
         return _part(request, text, part, ticket)
     name = f"run-{_file_name(run_id or at)}.json"
@@ -74,7 +74,7 @@ def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpRespons
 @get_only
 def thread_export(request: AppRequest, agent_id: str, session_id: str) -> HttpResponseBase:
     """Hand over a thread as a file, written while it is sent."""
-    agent = threads_agent(request, agent_id, "threads:export")
+    agent = guard.get_agno_agent(request, agent_id, "threads:export")
     form = request.GET.get("format", "json")
     if form not in export.FORMATS:
         raise BadRequest("format")

@@ -9,15 +9,16 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
 from memory.index.threads import get_thread
-from memory.pages.open_logged import open_thread, threads_agent
 from memory.pages.reading_mode import ReadingMode
 from memory.pages.run_cards import RunCards
 from memory.query import Row
+from memory.services import reading
 from memory.transcript import runs, session_row
 from memory.transcript.place import Place
 from studio import ids
 from studio.compress import compressed
 from studio.models import Agent
+from studio.people import guard
 from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx
 
 log = logging.getLogger("memory")
@@ -28,7 +29,7 @@ log = logging.getLogger("memory")
 @vary_on_htmx
 def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpResponse:
     """Show the thread with its first page of runs; htmx asks for further pages."""
-    agent = threads_agent(request, agent_id, "threads:read")
+    agent = guard.get_agno_agent(request, agent_id, "threads:read")
     fragment = is_fragment(request)
     place = _place(request)
     thread = get_thread(session_id)
@@ -36,18 +37,19 @@ def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpRespo
         return render(request, "memory/_thread_gone.html")
     if thread is None:
         raise Http404("no such thread")
-    reading = ReadingMode(
+    given = request.GET.get("ticket", "") if fragment else ""
+    mode = ReadingMode(
         agent_id,
         session_id,
         order="oldest" if request.GET.get("order") == "oldest" else "newest",
         raw=request.GET.get("raw") == "1",
-        ticket=open_thread(request, agent, session_id, part=fragment),
+        ticket=reading.open_logged(guard.actor_of(request), agent, session_id, given),
     )
     if fragment:
-        return render(request, "memory/_runs.html", _runs(agent, thread, reading, *place, lazy=True))
-    ctx = _about(agent, thread) | {"reading": reading, "from_start": not any(place)}
+        return render(request, "memory/_runs.html", _runs(agent, thread, mode, *place, lazy=True))
+    ctx = _about(agent, thread) | {"reading": mode, "from_start": not any(place)}
     try:
-        ctx |= _runs(agent, thread, reading, *place)
+        ctx |= _runs(agent, thread, mode, *place)
     except DatabaseError:
         log.exception("runs of a thread could not be read")
         ctx["cards"] = None
@@ -78,19 +80,19 @@ def _about(agent: Agent, thread: Row) -> dict[str, Any]:
 
 
 def _runs(
-    agent: Agent, thread: Row, reading: ReadingMode, cursor: str, anchor_run: str, *, lazy: bool = False
+    agent: Agent, thread: Row, mode: ReadingMode, cursor: str, anchor_run: str, *, lazy: bool = False
 ) -> dict[str, Any]:
     """Read a page of runs. A lazy one joins others, so it leads on only in its own direction."""
     window = agent.memory.num_history_runs if agent.memory.session_storage else 0
-    page = runs.list_runs(thread, cursor, runs.PAGE, reading.order, anchor_run, window)
+    page = runs.list_runs(thread, cursor, runs.PAGE, mode.order, anchor_run, window)
     place = Place.read(cursor)
-    downwards = reading.order != "oldest"
+    downwards = mode.order != "oldest"
     backwards = place is not None and place.newer == downwards
     return {
-        "cards": RunCards(reading, thread["user_id"]).nest(page),
+        "cards": RunCards(mode, thread["user_id"]).nest(page),
         "lazy": lazy,
-        "back": reading.page(page.previous) if page.previous and (backwards or not lazy) else None,
-        "on": reading.page(page.next) if page.next and not (backwards and lazy) else None,
+        "back": mode.page(page.previous) if page.previous and (backwards or not lazy) else None,
+        "on": mode.page(page.next) if page.next and not (backwards and lazy) else None,
         "left": None if page.shown is None else max(page.total - page.shown, 0),
         "downwards": downwards,
     }

@@ -17,9 +17,7 @@ from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx
 @get_only
 @vary_on_htmx
 def user(request: AppRequest, agent_id: str, user_id: str) -> HttpResponse:
-    agent = guard.get_agent(request, agent_id)
-    if not agent.is_agno:
-        raise Http404("no threads here")
+    agent = guard.get_agno_agent(request, agent_id)
     ctx = thread_list(request, agent, reverse("user", args=[agent_id, user_id]), user_id)
     # a page without rows does not say who the user is
     found = (ctx["page"] and ctx["page"].user) or index.get_user(user_id)

@@ -20,10 +20,16 @@ _SEARCHED: Final = """
 """
 
 
-def record_reading(actor: Actor, agent: Agent, session_id: str, run_id: str | None = None) -> None:
-    """Log that somebody opened a thread, or the JSON of one of its runs."""
+def open_logged(actor: Actor, agent: Agent, session_id: str, given: str = "", run_id: str | None = None) -> str:
+    """Log that somebody opens a thread, or one of its runs, and return the ticket for the parts of its page.
+
+    A part that comes with its page's ticket, `given`, is not logged again.
+    """
+    if given and is_open(actor, agent, session_id, given):
+        return given
     data = {} if run_id is None else {"run_id": run_id}
     record(actor, "thread.read", agent=agent, object=session_id, data=data)
+    return ticket(actor, agent, session_id)
 
 
 def record_search(actor: Actor, agent: Agent, words: str) -> None:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.forms.models import model_to_dict
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control
 
@@ -115,9 +115,7 @@ def agent_remove_now(request: AppRequest, agent_id: str) -> HttpResponse:
 @get_or_post
 def agent_connection(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show where the agent writes; a POST shows the password too, which is logged."""
-    agent = guard.get_agent(request, agent_id, "connect")
-    if not agent.is_agno:
-        raise Http404("no database for other frameworks")
+    agent = guard.get_agno_agent(request, agent_id, "connect")
     ctx: dict[str, Any] = {"limit": settings.AGENT_CONNECTION_LIMIT, "uri": "", "unavailable": ""}
     ctx |= connection.addresses()
     try:
@@ -134,9 +132,7 @@ def agent_connection(request: AppRequest, agent_id: str) -> HttpResponse:
 @get_or_post
 def agent_rotate(request: AppRequest, agent_id: str) -> HttpResponse:
     """Ask, then set a new password; the old one stops at once."""
-    agent = guard.get_agent(request, agent_id, "admin")
-    if not agent.is_agno:
-        raise Http404("no database for other frameworks")
+    agent = guard.get_agno_agent(request, agent_id, "admin")
     if request.method != "POST":
         return render(request, "studio/connection_rotate.html")
     confirm.require(request)

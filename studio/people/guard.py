@@ -32,6 +32,14 @@ def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") ->
     return agent
 
 
+def get_agno_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") -> Agent:
+    """Return the agent as get_agent does, and raise Http404 for a framework that has no threads here."""
+    agent = get_agent(request, agent_id, scope)
+    if not agent.is_agno:
+        raise Http404("no threads")
+    return agent
+
+
 def require(request: AppRequest, scope: str) -> User:
     """Return the person, or raise PermissionDenied without `scope` for the whole studio."""
     if not request.user.access.may(scope):

@@ -21,7 +21,7 @@ import psycopg
 from studio import postgres
 from studio.postgres.home import Identity
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 READY_SECONDS = 60
 # The web server's fifteen, the database's checkpoint, and a busy machine.
 STOP_SECONDS = 60
