@@ -140,7 +140,7 @@ class TestRotate:
         assert "Change Ada's agent's database password?" in text(page.get(ROTATE))
         assert password_of(ada) == before
         answer = page.post(ROTATE, follow=True)
-        assert answer.redirect_chain == [(PAGE, 302)]
+        assert answer.redirect_chain == [(PAGE, 303)]
         assert "The password was changed." in text(answer)
         assert password_of(ada) != before
         assert AuditEvent.objects.get(action="database.rotate").actor == str(admin)
