@@ -6,13 +6,11 @@ from urllib.parse import urlsplit
 
 import nh3
 import pytest
-from django.utils.html import escape
-from django.utils.safestring import SafeString
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from studio import render
-from studio.render import MAX_BYTES, MESSAGE_STEPS, SCHEMES, TAGS, Budget, Html, markdown, plain
+from studio.render import MAX_BYTES, MESSAGE_STEPS, SCHEMES, TAGS, Budget, markdown, plain
 from tests.rounds import rounds
 
 ATTACKS = [
@@ -295,29 +293,3 @@ def test_the_parser_may_do_no_html_and_no_images() -> None:
         assert parser.options["linkify"] is False
         assert parser.options["maxNesting"] == 20
         assert "image" not in parser.get_active_rules()["inline"]
-
-
-class TestHtml:
-    @given(st.lists(st.tuples(st.text(max_size=9), st.text(max_size=9)), max_size=20))
-    def test_values_stay_in_their_places_and_are_escaped(self, pairs: list[tuple[str, str]]) -> None:
-        html = Html()
-        for first, second in pairs:
-            html.put('<a title="%s">%s</a>', first, second)
-        shown = [f'<a title="{escape(first)}">{escape(second)}</a>'.replace("\0", "\ufffd") for first, second in pairs]
-        assert html.done() == "".join(shown)
-
-    def test_what_is_added_is_html_only_where_it_is_marked(self) -> None:
-        html = Html()
-        html.put("<p>100 %%</p>%s", "50 %s")
-        html.add(SafeString("<b>100 %</b>"))
-        html.add("<b>%s</b>")
-        assert html.done() == "<p>100 %</p>50 %s<b>100 %</b>&lt;b&gt;%s&lt;/b&gt;"
-
-    def test_nothing_is_nothing(self) -> None:
-        assert Html().done() == ""
-
-    def test_a_value_too_few_is_an_error(self) -> None:
-        html = Html()
-        html.put("%s %s", "one")
-        with pytest.raises(TypeError):
-            html.done()
