@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from studio.api import docs
 from studio.api.main import api
 from tests.markup import Page
 from tests.reading import text
@@ -54,3 +55,8 @@ def test_it_is_for_reading_only(db: None) -> None:
 
 def test_an_admin_sees_the_same(page: Client) -> None:
     assert "API of Agent Studio" in text(page.get(DOCS))
+
+
+def test_what_is_kept_of_it_holds_nothing_of_a_reader(page: Client) -> None:
+    page.get(DOCS)
+    assert set(docs._context()) == {"introduction", "groups", "models"}
