@@ -6,4 +6,5 @@ class StudioConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        # the import registers the checks
         from studio import checks  # noqa: F401

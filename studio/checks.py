@@ -1,4 +1,4 @@
-"""What `manage.py check` finds in a database that the studio did not set up itself."""
+"""Django system checks of a database that the studio did not set up itself."""
 
 from typing import Any
 
@@ -20,10 +20,11 @@ _FACTS = """
 
 @register
 def database_rights(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """Warn where agents could do more than they should, or the studio less.
+    """Warn where the rights in the database let agents do more than they should, or the studio less.
 
-    The bundled Postgres is set up right. Another one is asked, and nothing is said while it is away.
+    Returns nothing while the database cannot be reached.
     """
+    # the bundled server gets its rights at its first start
     if is_bundled():
         return []
     try:
@@ -37,7 +38,7 @@ def database_rights(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 @register
 def database_host(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """Warn of a DSN that xpander-sdk would break: it replaces "postgresql" wherever it finds it."""
+    """Warn of a DSN that xpander-sdk would break, because it replaces "postgresql" wherever it finds it."""
     host = settings.PUBLIC_DATABASE_HOST or str(connection.settings_dict["HOST"])
     if "postgresql" not in f"{host}/{connection.settings_dict['NAME']}":
         return []
@@ -48,6 +49,7 @@ def database_host(app_configs: Any, **options: Any) -> list[CheckMessage]:
 def _judge(
     user: str, database: str, is_super: bool, makes_roles: bool, temp: bool, create: bool, connect: bool
 ) -> list[CheckMessage]:
+    # numbered in this order: studio.W001 to W005
     rules = (
         (
             not makes_roles,

@@ -1,8 +1,8 @@
-"""Send a page compressed, to browsers that take gzip, in a way that gives no secret away.
+"""Pages compressed with gzip, without giving secrets away by their length (BREACH).
 
-What a page repeats makes it shorter, so who sees lengths could guess a secret beside words of their
-own (BREACH). So only views that show no key, password or link are marked; the CSRF token is masked anew
-in each answer; and each length gets a random padding.
+Repeated text compresses well. Somebody who can put words into a page and watch its length could therefore
+guess a secret in it. Three measures prevent that: views that show a key, password or link are not
+compressed, the CSRF token is masked anew in each answer, and each answer gets a padding of random length.
 """
 
 import secrets
@@ -25,13 +25,14 @@ _HEADER: Final = b"\x1f\x8b\x08\x08" + bytes(5) + b"\xff"  # gzip, with a file n
 
 
 def compressed(view: View) -> View:
-    """Compress what a view answers, if it is a page; one that is streamed goes out chunk by chunk, as it came."""
+    """Compress a view's answer if it is a page; a streamed page is still sent chunk by chunk."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         if not _is_page(request, response):
             return response
+        # before the check: a cache must keep the uncompressed answer apart, too
         patch_vary_headers(response, ["Accept-Encoding"])
         if "gzip" not in request.headers.get("Accept-Encoding", ""):
             return response
@@ -49,8 +50,9 @@ def compressed(view: View) -> View:
 
 
 def gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress chunks so that each can be read as soon as it has arrived."""
+    """Compress chunks so that the browser can read each one as soon as it has arrived."""
     packer, check, size = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS), 0, 0
+    # the padding is the file name of the gzip header, which browsers ignore
     yield _HEADER + secrets.token_hex(PADDING)[: secrets.randbelow(PADDING)].encode() + b"\0"
     for chunk in chunks:
         check, size = zlib.crc32(chunk, check), size + len(chunk)

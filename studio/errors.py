@@ -1,4 +1,4 @@
-"""The pages for 400, 403, 404, 429, 500 and 503: the same for everyone, and most need no database."""
+"""The pages for 400, 403, 404, 429, 500 and 503. Only 403 and 404 ask the database."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ API = "/api/"
 
 
 def _page(request: HttpRequest, status: int, title: str, text: str, *, framed: bool = False) -> HttpResponse:
-    """Render an error page: by itself, or (framed) with the sidebar for somebody who is signed in."""
+    """Render an error page. A framed one has the sidebar, for somebody who is signed in."""
     if request.path_info.startswith(API):
         return answer(status, text)
     ctx = {"title": title, "text": text, "status": status, "request_id": getattr(request, "id", "")}
@@ -26,8 +26,9 @@ def _page(request: HttpRequest, status: int, title: str, text: str, *, framed: b
                 html = render_to_string("studio/error.html", {**ctx, "layout": "base.html"}, request)
                 return HttpResponse(html, status=status)
         except (AttributeError, DatabaseError):
+            # there is no user where a middleware refused the request before the person was read
             log.warning("error page without its frame", exc_info=True)
-    # no request: its context processors would ask the database who this is
+    # without the request, whose context processors would ask the database who this is
     return HttpResponse(render_to_string("studio/error.html", {**ctx, "layout": "studio/alone.html"}), status=status)
 
 
@@ -63,10 +64,10 @@ def too_many(request: HttpRequest) -> HttpResponseBase:
 def server_error(request: HttpRequest) -> HttpResponseBase:
     error = sys.exc_info()[1]
     if isinstance(error, OperationalError | InterfaceError):
-        # Django has made this an answer before any middleware could see the exception
+        # Django turns exceptions into answers before middleware sees them, so this is the place for 503
         return unavailable(request, error)
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, DataError) and "NUL" in str(error)):
-        # text that Postgres cannot hold, in a place where no form looks: a cookie, say
+        # text that Postgres cannot store, in a place that no form checks, such as a cookie
         return bad_request(request)
     if isinstance(error, ProgrammingError) and lacks_tables(error):
         return _page(request, 503, "Tables missing", "This agent's tables are missing, so there is nothing to read.")

@@ -1,4 +1,4 @@
-"""Times, numbers and names as a page says them. All take whatever was stored, and never raise."""
+"""Times, numbers and names as text for a page. Every function takes any stored value and never raises."""
 
 import math
 from datetime import UTC, datetime
@@ -6,12 +6,12 @@ from typing import Any, Final
 
 NOTHING: Final = "—"
 _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-# a number this large is not seconds: some writers store milli-, micro- or nanoseconds
+# numbers this large cannot be seconds: some writers store milliseconds, microseconds or nanoseconds
 _UNITS: Final = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))
 
 
 def moment(value: Any) -> datetime | None:
-    """Read a time: a datetime, or epoch seconds, or the finer units that it must then be; else None."""
+    """Read a datetime, or an epoch time in seconds or a finer unit, told by its size; None for anything else."""
     if isinstance(value, datetime):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     number = _number(value)
@@ -28,7 +28,8 @@ def moment(value: Any) -> datetime | None:
 
 
 def _number(value: Any) -> float | None:
-    """Read a finite number; None for everything else, also for what no float can hold."""
+    """Read a finite number; None for anything else, and for numbers that no float can hold."""
+    # float(True) would be 1
     if isinstance(value, bool):
         return None
     try:
@@ -44,7 +45,7 @@ def iso(at: datetime) -> str:
 
 
 def since(at: datetime, now: datetime) -> str:
-    """Say how long ago something was; studio.js refreshes with the same words."""
+    """Say how long ago something was. studio.js updates the text, so its words must be the same."""
     seconds = (now - at).total_seconds()
     days = (now.date() - at.date()).days
     if -60 < seconds < 60:
@@ -84,6 +85,7 @@ def compact(value: Any) -> str:
         return f"{sign}{number:.0f}"
     for suffix in "kMBT":
         number /= 1000
+        # 999.5 and more would be rounded to 1000k
         if number < 999.5 or suffix == "T":
             return f"{sign}{_three_digits(number)}{suffix}" if number < 10**6 else f"{sign}{number:.0e}{suffix}"
     return NOTHING
@@ -114,6 +116,7 @@ def duration(value: Any) -> str:
     seconds = _number(value)
     if seconds is None or not 0 <= seconds < 10**9:
         return NOTHING
+    # limits a little below the unit, so that rounding never gives 1000 ms or 60.0 s
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
@@ -126,10 +129,10 @@ def duration(value: Any) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Cut a text to `most` characters, the last of them an ellipsis."""
+    """Cut a text to at most `most` characters; a cut text ends in an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def initials(icon: str, name: str) -> str:
-    """Return an agent's icon, or else the first letters of two words of its name."""
+    """Return an agent's icon, or the first letters of the first two words of its name."""
     return icon or "".join(word[0] for word in name.split()[:2]).upper()

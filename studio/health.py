@@ -1,4 +1,4 @@
-"""For load balancers and monitors: is the studio able to serve."""
+"""The address that load balancers and monitors ask whether the studio can serve."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
@@ -12,7 +12,7 @@ from studio.web import get_only
 @never_cache
 @login_not_required
 def health(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when the database answers, else 503; nothing more is told to strangers."""
+    """Answer 200 when the database answers, else 503. Anybody may ask, so the answer says no more than that."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("select 1")

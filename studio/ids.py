@@ -1,4 +1,4 @@
-"""Ids: which are allowed for an agent, and how any text travels in a URL."""
+"""Ids of agents, and the encoding of any text as one segment of a URL."""
 
 import base64
 import binascii
@@ -6,6 +6,7 @@ import re
 import secrets
 from typing import Final
 
+# Postgres cuts names at 63 bytes: with longer ids two agents could end up in one schema
 AGENT_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,56}[a-z0-9])?", re.ASCII)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_@:.+-]{0,254}", re.ASCII)
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
@@ -17,7 +18,7 @@ def new_agent_id() -> str:
 
 
 def schema_name(agent_id: str) -> str:
-    """Name the Postgres schema of an agent, as the SDK does: at most 61 bytes."""
+    """Return the name of an agent's Postgres schema, which the SDK derives in the same way: at most 61 bytes."""
     return "ag_" + agent_id.replace("-", "_")
 
 
@@ -28,9 +29,9 @@ def is_agent_id(text: str) -> bool:
 def encode(text: str) -> str:
     """Write any text as one URL path segment.
 
-    Plain ids stay readable; all else becomes `~` and the unpadded URL-safe base64 of its UTF-8, so
-    that slashes, newlines, `..` and the empty id survive browsers and proxies. Lone surrogates
-    cannot be stored in Postgres and raise UnicodeEncodeError.
+    Plain ids stay readable. Any other text becomes `~` and the unpadded URL-safe base64 of its UTF-8, so
+    that slashes, newlines, `..` and the empty id survive browsers and proxies. Raises UnicodeEncodeError
+    for lone surrogates, which Postgres cannot store.
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -38,7 +39,7 @@ def encode(text: str) -> str:
 
 
 def decode(segment: str) -> str:
-    """Read what `encode` wrote; anything else raises ValueError, so each id has one URL."""
+    """Read a segment that `encode` wrote; raise ValueError for any other, so that each id has one URL."""
     if not segment.startswith("~"):
         text = segment
     else:
@@ -47,6 +48,7 @@ def decode(segment: str) -> str:
             text = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
         except (binascii.Error, UnicodeDecodeError, UnicodeEncodeError) as error:
             raise ValueError("not an encoded id") from error
+    # base64 can write one text in several ways: only the one of `encode` counts
     if "\x00" in text or encode(text) != segment:
         raise ValueError("not an encoded id")
     return text

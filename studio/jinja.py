@@ -1,4 +1,4 @@
-"""Templates: Jinja2, with the words that pages need beside its own. Everything is escaped."""
+"""The Jinja2 environment of all templates: its functions, its filters and htmx's configuration."""
 
 import json
 from typing import Any, Final
@@ -14,18 +14,21 @@ from lucide.jinja import lucide
 from studio import formats, ids
 from studio.agents import memory_settings
 
-# nothing that a page shows may make htmx run or fetch what we did not write
+# Stored text may hold htmx attributes: nothing on a page may make htmx run code or ask another server.
 HTMX: Final = {
     "allowEval": False,
     "allowScriptTags": False,
     "selfRequestsOnly": True,
+    # no transcript stays in the browser's storage
     "historyCacheSize": 0,
+    # the Content-Security-Policy refuses inline styles
     "includeIndicatorStyles": False,
     "historyRestoreAsHxRequest": False,
     "refreshOnHistoryMiss": True,
     "responseHandling": [
         {"code": "204", "swap": False},
         {"code": "[23]..", "swap": True},
+        # a form with errors, or one that somebody else's change has overtaken
         {"code": "(409|422)", "swap": True},
         {"code": "...", "swap": False, "error": True},
     ],

@@ -1,4 +1,4 @@
-"""What the server says about itself."""
+"""The format of the server's log."""
 
 import logging
 import re
@@ -7,7 +7,7 @@ _LINK = re.compile(r"(sign-in/+once/+)[^/\s?'\"]+", re.IGNORECASE)
 
 
 class Formatter(logging.Formatter):
-    """Leaves the token out of a one-time link: whoever reads the log must not come in by it."""
+    """A formatter that removes the tokens of one-time links, so that nobody can sign in with the log."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _LINK.sub(r"\1…", super().format(record))

@@ -1,4 +1,4 @@
-"""Requests: an id for each, strict headers on each answer, and the agent in the path."""
+"""Middleware: request ids, security headers, client addresses, sessions, and the schema of the agent in the path."""
 
 import re
 import uuid
@@ -22,7 +22,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id (a proxy's, or ours), for the audit log and the answer."""
+    """Give each request an id for the audit log and the answer: a proxy's if it is well formed, else a new one."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         given = request.headers.get("X-Request-ID", "")
@@ -36,7 +36,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def headers(get_response: GetResponse) -> GetResponse:
-    """Set what keeps browsers strict on every answer, also on those that other middleware makes by itself."""
+    """Set the security headers on every answer, including those that other middleware makes by itself."""
     always = {
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -53,7 +53,7 @@ def headers(get_response: GetResponse) -> GetResponse:
             response.headers.setdefault(name, value)
         if settings.SECURE_HSTS_SECONDS and request.is_secure():
             response.headers.setdefault("Strict-Transport-Security", hsts)
-        # static files may be kept; all else may show what only its reader may see
+        # any other answer may show what only this reader may see
         if not request.path_info.startswith(settings.STATIC_URL):
             patch_cache_control(response, no_store=True)
         return response
@@ -62,11 +62,12 @@ def headers(get_response: GetResponse) -> GetResponse:
 
 
 def client_address(get_response: GetResponse) -> GetResponse:
-    """Behind so many proxies as are trusted, take the address that the first of them saw."""
+    """Set REMOTE_ADDR to the address that the outermost trusted proxy saw."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         proxies = settings.TRUSTED_PROXIES
         seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        # counted from the end: what stands further left was sent by the client and may be made up
         if proxies and len(seen) >= proxies:
             with suppress(ValueError):
                 request.META["REMOTE_ADDR"] = str(ip_address(seen[-proxies]))
@@ -76,11 +77,12 @@ def client_address(get_response: GetResponse) -> GetResponse:
 
 
 def keep_session(get_response: GetResponse) -> GetResponse:
-    """Count a request that used its session as use of it."""
+    """Put off the idle end of a session that a request has used."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         session = cast(SessionStore, request.session)
+        # a modified session is saved by Django, with its new end
         if session.accessed and not session.modified and session.session_key:
             session.keep()
         return response
@@ -89,16 +91,17 @@ def keep_session(get_response: GetResponse) -> GetResponse:
 
 
 class AgentMiddleware:
-    """Set the search_path to the agent named in the path, and back to public afterwards.
+    """Sets the search_path to the schema of the agent in the path, and back to public afterwards.
 
-    The schema's name follows from the id alone, so this asks the database nothing; whether the agent
-    exists and may be seen is for the view's first call, `get_agent`.
+    The schema's name follows from the id, so no query is needed. Whether the agent exists and may be seen
+    is checked by the view's first call, `get_agent`.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        # whatever used this thread's connection before may have left it in a schema
         self._to_public()
         try:
             return self.get_response(request)

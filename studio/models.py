@@ -13,6 +13,7 @@ from studio import formats
 from studio.ids import new_agent_id
 from studio.people.access import Access
 
+# not from 0: some versions of Agno then send every run
 HISTORY_RUNS: Final = (1, 1000)
 MOST_TOOL_CALLS: Final = 10_000
 
@@ -29,15 +30,15 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """A person who signs in to the studio. What they may do is in their grants."""
+    """A person who signs in to the studio. Their grants say what they may do."""
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120, blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    # part of what each session is checked against: counting it up ends all of them
+    # in the hash that each session is checked against: counting it up ends all sessions
     session_epoch = models.PositiveIntegerField(default=0)
-    # (role, agent id or None) of each grant, where they came with the person
+    # (role, agent id or None) of each grant, if they were read together with the person
     grant_pairs: "list[tuple[str, str | None]] | None" = None
 
     objects: ClassVar[UserManager] = UserManager()
@@ -51,13 +52,13 @@ class User(AbstractBaseUser):
 
     @cached_property
     def access(self) -> Access:
-        """What this person may do; the sign-in backend has loaded the grants with the person."""
+        """What this person may do."""
         if self.grant_pairs is not None:
             return Access.of_grants(self.grant_pairs)
         return Access.of_grants(self.grants.values_list("role", "agent_id"))
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
-        """Hash what a session of this person must know; Django compares it in every request."""
+        """Hash what ends this person's sessions when it changes; Django compares it in every request."""
         value = f"{self.password}:{self.session_epoch}"
         return salted_hmac("studio.models.User.session", value, secret=secret, algorithm="sha256").hexdigest()
 
@@ -71,13 +72,13 @@ class Framework(models.TextChoices):
 
 
 class Agent(TenantMixin):
-    """An agent, which is a tenant: its threads live in one Postgres schema of its own."""
+    """An agent. Each is a tenant, whose threads are in a Postgres schema of its own."""
 
     class Status(models.TextChoices):
         ACTIVE = "ACTIVE", "Active"
         INACTIVE = "INACTIVE", "Inactive"
 
-    # services.provision makes and drops the schema, in the transaction that audits it
+    # agents.provision makes and drops the schema, in the transaction that writes the audit event
     auto_create_schema = False
     auto_drop_schema = False
 
@@ -91,7 +92,7 @@ class Agent(TenantMixin):
     instructions = models.TextField(blank=True, max_length=20_000)
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)
-    # where the list of agents has read them: the name to sort by, and about how many threads there are
+    # set by the list of agents only: the name in lower case, and an estimate of the number of threads
     low: str
     estimate: int | None
 
@@ -115,7 +116,7 @@ class Agent(TenantMixin):
 
 
 class Grant(models.Model):
-    """A role of a person, on one agent or (agent empty) on all of them."""
+    """A person's role on one agent, or on all agents where `agent` is null."""
 
     class Role(models.TextChoices):
         VIEWER = "viewer", "Viewer"
@@ -129,13 +130,14 @@ class Grant(models.Model):
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True, blank=True, related_name="grants")
 
     class Meta:
+        # a null agent means all agents, so two of them are the same grant
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "role", "agent"], nulls_distinct=False, name="one_grant_each")
         ]
 
 
 class SignInLink(models.Model):
-    """A one-time sign-in link. Only the token's SHA-256 is kept."""
+    """A one-time sign-in link. Only the SHA-256 of its token is stored."""
 
     token_hash = models.CharField(max_length=64, unique=True)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_in_links")
@@ -146,7 +148,7 @@ class SignInLink(models.Model):
 
 
 class MemorySettings(models.Model):
-    """What an agent is loaded with. A setting's label, default and range stand here and nowhere else."""
+    """The memory settings of an agent. Labels, defaults and ranges are declared here and nowhere else."""
 
     agent = models.OneToOneField(Agent, primary_key=True, on_delete=models.CASCADE, related_name="memory")
     session_storage = models.BooleanField("Session storage", default=True)
@@ -178,7 +180,7 @@ class MemorySettings(models.Model):
 
 
 class MemorySettingsVersion(models.Model):
-    """One saved state of an agent's settings: all values, and what changed against the one before."""
+    """A saved version of an agent's settings: all values, and the changes since the version before."""
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="memory_versions")
     version = models.PositiveIntegerField()
@@ -193,7 +195,7 @@ class MemorySettingsVersion(models.Model):
 
 
 class DatabaseRole(models.Model):
-    """The login role that an agent writes its threads with. services.roles makes it and sets its password."""
+    """The Postgres role that an agent logs in with; agents.database_role makes it and sets its password."""
 
     agent = models.OneToOneField(Agent, primary_key=True, on_delete=models.CASCADE, related_name="database_role")
     name = models.CharField(max_length=63, unique=True)
@@ -205,7 +207,7 @@ class DatabaseRole(models.Model):
 
 
 class ApiKey(models.Model):
-    """A key of the HTTP API, `ams_<prefix>_<secret>`. Only the secret's SHA-256 is kept."""
+    """A key of the HTTP API, `ams_<prefix>_<secret>`. Only the SHA-256 of the secret is stored."""
 
     name = models.CharField(max_length=80)
     prefix = models.CharField(max_length=8, unique=True)
@@ -219,7 +221,7 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
-    # where a request has found its key
+    # set by keys.service.authenticate only
     agent_ids: list[str]
 
     class Meta:
@@ -230,9 +232,9 @@ class ApiKey(models.Model):
 
 
 class AuditEvent(models.Model):
-    """One thing somebody did. Rows are chained by hash in the database and never change.
+    """An event of the audit log. A trigger chains the rows by hash, and they never change.
 
-    `agent_id` is text, not a foreign key: the log outlives the agent.
+    `agent_id` is text instead of a foreign key, because the log outlives the agent.
     """
 
     at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Where a message waits for the next page: in a cookie as strict as the others, or, when long, in the session."""
+"""The storage of messages for the next page: a cookie, or the session for what does not fit into one."""
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
@@ -7,6 +7,7 @@ from django.contrib.messages.storage.session import SessionStorage
 
 
 class StrictCookieStorage(CookieStorage):
+    # with the prefix __Host- under HTTPS, as the other cookies
     cookie_name = settings.MESSAGE_COOKIE_NAME
 
 

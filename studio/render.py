@@ -1,7 +1,7 @@
-"""What was stored as HTML that can do nothing. The only place that may call mark_safe.
+"""Stored Markdown rendered as harmless HTML. No other module may call mark_safe.
 
-A transcript is written by strangers. Its Markdown is parsed with HTML and images off, the result goes
-through an allow-list, and whatever goes wrong on the way leaves the escaped text.
+Transcripts are written by strangers. Their Markdown is parsed without HTML and images, and the result
+goes through an allow-list of tags and attributes. If anything fails, the page shows the escaped text.
 """
 
 import re
@@ -14,17 +14,17 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 MAX_BYTES: Final = 32 * 1024
-# Prose takes one step for four characters. Some texts take a thousand steps a character: 8 KB of
-# quotes between paragraphs would keep a worker busy for seconds.
+# A step is one call of a parser rule. Prose takes one for every four characters, but some texts take a
+# thousand for each: 8 KB of quotes between paragraphs would keep a worker busy for seconds.
 MESSAGE_STEPS: Final = 100_000
 PAGE_STEPS: Final = 600_000
-# The parser fills up short rows, and makes 65,000 cells of 4 KB in one step.
+# The parser fills up short rows of a table: from 4 KB it makes 65,000 cells in one step.
 MOST_CELLS: Final = 10_000
 _BLANK_LINE: Final = re.compile(r"\n[ \t]*\n")
-# one line that begins with a letter and has no character that Markdown reads: it needs no parser
+# one line that begins with a letter and has no character with a meaning in Markdown: it needs no parser
 _PROSE: Final = re.compile(r"[^\W\d_](?:[^\W_]|[ ,.;:?%$/()'\"-])*")
 
-# headings begin below those of the page, at h4
+# h1 to h3 are the page's own headings
 TAGS: Final = frozenset(
     {"a", "blockquote", "br", "code", "em", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "strong"}
     | {"table", "tbody", "td", "th", "thead", "tr", "ul"}
@@ -34,11 +34,11 @@ SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
 
 class TooMuchWork(Exception):
-    """A text needs more steps than it is given."""
+    """A text needs more steps than it may take."""
 
 
 class Budget:
-    """Steps that the Markdown of one page may take together."""
+    """The number of steps that all Markdown of one page may take together."""
 
     def __init__(self, steps: int = PAGE_STEPS) -> None:
         self.left = steps
@@ -59,23 +59,26 @@ def _parser(*, without: str) -> MarkdownIt:
     for ruler in (parser.block.ruler, parser.inline.ruler, parser.inline.ruler2):
         for rule in ruler.__rules__:
             rule.fn = _counted(rule.fn)
+        # compiled on first use, so that it holds the counted rules
         ruler.__cache__ = None
     return parser
 
 
+# an image would be fetched from a server that a stranger names
 _PARSER: Final = _parser(without="image")
 _NO_TABLES: Final = _parser(without="image table")
 
 
 def markdown(text: str, budget: Budget | None = None) -> SafeString:
-    """Render one message; text that is too long, costly or odd comes back escaped, in a `<p>`.
+    """Render one message; return it escaped in a `<p>` if it is too long, takes too many steps, or fails.
 
-    Steps are taken from `budget`, which the messages of a page share.
+    Steps are taken from `budget`, which all messages of a page share.
     """
     budget = budget or Budget()
     given = min(MESSAGE_STEPS, budget.left)
     env: dict[str, Any] = {"left": given}
     try:
+        # characters first: a long text need not be encoded to be refused
         if len(text) > MAX_BYTES or len(text.encode()) > MAX_BYTES:
             return plain(text)
         if _PROSE.fullmatch(text):
@@ -86,6 +89,7 @@ def markdown(text: str, budget: Budget | None = None) -> SafeString:
             attributes=ATTRIBUTES,
             url_schemes=set(SCHEMES),
             link_rel="noopener noreferrer nofollow",
+            # a relative address would lead to a page of the studio
             url_relative="deny",
         )
         return mark_safe(html)  # noqa: S308  # nosec B308 B703  the output of the allow-list above
@@ -105,7 +109,7 @@ def _html(text: str, env: dict[str, Any]) -> str:
 
 
 def _cells(text: str) -> int:
-    """The most cells that tables in a text can have: they end at a blank line."""
+    """Return the most cells that the tables of a text can have; a table ends at a blank line."""
     if "|" not in text:
         return 0
     blocks = (block.split("\n") for block in _BLANK_LINE.split(text))
@@ -113,5 +117,5 @@ def _cells(text: str) -> int:
 
 
 def plain(text: str) -> SafeString:
-    """Show text as it is, in a paragraph that keeps its lines."""
+    """Escape a text and put it into a paragraph."""
     return mark_safe(f"<p>{escape(text)}</p>")  # noqa: S308  # nosec B308 B703  escaped

@@ -1,4 +1,4 @@
-"""Django settings. Everything that differs between installations comes from the environment."""
+"""Django settings. Whatever differs between installations is read from the environment."""
 
 import secrets
 from pathlib import Path
@@ -21,10 +21,11 @@ DEBUG = env.bool("DEBUG", default=False)
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).absolute()
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
-# Where the last event of the audit log is written down; best on another disk, or another machine.
+# A copy of the audit log's last id and hash; it should be where whoever changes the database cannot write.
 AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(DATA_DIR / "audit-head"))).absolute()
 SECRET_KEY = env.str("SECRET_KEY", default="") or make_once(DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(48))
 # PUBLIC_URL is how browsers reach the studio, e.g. https://studio.example.com behind a proxy.
+# Only compared with: the default address listens on 127.0.0.1.
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # nosec B104
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://{'localhost' if HOST in _EVERYWHERE else HOST}:{PORT}")
 HTTPS = PUBLIC_URL.startswith("https://")
@@ -32,21 +33,22 @@ ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS",
     default=["127.0.0.1", "localhost", "[::1]", HOST, urlsplit(PUBLIC_URL).hostname or ""],
 )
-# How many proxies stand before the studio; without any, nobody's X-Forwarded-For is believed.
+# The number of proxies in front of the studio. With 0 the header X-Forwarded-For is ignored: anybody can send one.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if HTTPS else []
 
-# How agents reach the database, where that differs from how the studio itself does.
+# The address of the database for agents, where it differs from the studio's own.
 PUBLIC_DATABASE_HOST = env.str("PUBLIC_DATABASE_HOST", default="")
 PUBLIC_DATABASE_PORT = env.str("PUBLIC_DATABASE_PORT", default="")
+# One agent must not take all connections of the server.
 AGENT_CONNECTION_LIMIT = env.int("AGENT_CONNECTION_LIMIT", default=20)
 AGENT_STATEMENT_TIMEOUT = env.str("AGENT_STATEMENT_TIMEOUT", default="60s")
-# After so long a statement is given up, and answered for with 503: in the web server after 2.5 s, where
-# studio.serve.web_server does not find it set, in commands and in what is known to take long after 20 s.
+# Postgres cancels a statement after this time, and the answer is 503. The web server's default is 2.5 s, set by
+# studio.serve.web_server. Commands, searches and downloads have 20 s.
 LONG_STATEMENT_TIMEOUT = "20s"
 STATEMENT_TIMEOUT = env.str("STATEMENT_TIMEOUT", default=LONG_STATEMENT_TIMEOUT)
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
-# What xpander-sdk reads as the owner of every agent; it is only passed on.
+# xpander-sdk reads it as the owner of every agent; the studio itself does not use it.
 ORGANIZATION_ID = env.str("ORGANIZATION_ID", default="agent-studio")
 
 SHARED_APPS = [
@@ -72,11 +74,13 @@ TENANT_APPS = ["memory"]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 
 TENANT_MODEL = "studio.Agent"
-TENANT_DOMAIN_MODEL = "studio.Agent"  # agents are found by path, never by domain
+TENANT_DOMAIN_MODEL = "studio.Agent"  # required by django-tenants; agents are found by path, never by domain
+# Else every cursor sets the search_path again, which costs a round trip.
 TENANT_LIMIT_SET_CALLS = True
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 
 MIDDLEWARE = [
+    # Before all others, so that their own answers (redirects, 403, static files) have the headers too.
     "studio.middleware.headers",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -107,6 +111,7 @@ TEMPLATES = [
         "OPTIONS": {
             "environment": "studio.jinja.environment",
             "autoescape": True,
+            # A misspelt name is an error and not an empty text.
             "undefined": StrictUndefined,
             "trim_blocks": True,
             "lstrip_blocks": True,
@@ -118,7 +123,7 @@ TEMPLATES = [
             ],
         },
     },
-    # for what packages bring; ours are all above
+    # For the templates of packages. The studio's own are all Jinja2.
     {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True},
 ]
 
@@ -132,6 +137,7 @@ def _database() -> dict[str, Any]:
 
         where = postgres.dsn_parts(DATA_DIR)
     settings = {key.upper(): value for key, value in where.items()}
+    # Short enough for an answer within 3 s when the server is away, or a lock is held.
     options = {
         **settings.get("OPTIONS", {}),
         "connect_timeout": 2,
@@ -150,7 +156,7 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
-# Holds the counts of rate limits, which all processes on all machines must share.
+# In the database, because all processes on all machines must share the counts of rate limits.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
@@ -170,18 +176,19 @@ LOGIN_REDIRECT_URL = "agents"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+# Nobody signs up: an admin enters the address of whoever is invited.
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "studio.people.adapters.AccountAdapter"
 MFA_ADAPTER = "studio.people.adapters.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody comes in who was not invited
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # only invited people have an account
 MFA_RECOVERY_CODES_SHOW_ONCE = True
-MFA_TOTP_TOLERANCE = 1  # times 30 s, for clocks that differ
+MFA_TOTP_TOLERANCE = 1  # steps of 30 s, because clocks differ
 MFA_TOTP_ISSUER = "Agent Studio"
-# Browsers allow passkeys without TLS on localhost, and nowhere else.
+# Without TLS browsers allow passkeys on localhost only.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 
-# OpenID Connect, where all three are set: the issuer's address, and what it calls the studio.
+# OpenID Connect is on when all three are set. The provider issues the id and the secret of a client.
 OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
 OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
@@ -189,8 +196,9 @@ OIDC_NAME = env.str("OIDC_NAME", default="single sign-on") if OIDC_ISSUER else "
 if len({bool(OIDC_ISSUER), bool(OIDC_CLIENT_ID), bool(OIDC_CLIENT_SECRET)}) > 1:
     raise ImproperlyConfigured("Set OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET, or none of them.")
 SOCIALACCOUNT_ADAPTER = "studio.people.adapters.SocialAdapter"
-# A link begins it, as form-action keeps forms from being sent on to another site.
+# It begins with a link and not a form: the policy's form-action forbids that a form is redirected to another site.
 SOCIALACCOUNT_LOGIN_ON_GET = True
+# seconds; a thread of the web server waits
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
@@ -210,9 +218,10 @@ SOCIALACCOUNT_PROVIDERS = {
 }
 
 SESSION_ENGINE = "studio.people.sessions"
-# Seconds without use, and since signing in, after which a session ends.
+# A session ends after so many seconds without use, and after so many since signing in.
 SESSION_COOKIE_AGE = round(env.float("SESSION_IDLE_HOURS", default=12) * 3600)
 SESSION_ABSOLUTE_AGE = round(env.float("SESSION_DAYS", default=7) * 86_400)
+# The prefix __Host- keeps other hosts of the same domain from setting the cookie. Browsers accept it with TLS only.
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
@@ -224,7 +233,7 @@ CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "studio.errors.csrf_failed"
 SECURE_SSL_REDIRECT = HTTPS
-# A monitor beside the studio asks without TLS, and takes a redirect for health.
+# A monitor beside the studio asks without TLS and would take the redirect for an answer.
 SECURE_REDIRECT_EXEMPT = [r"^health$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
@@ -232,7 +241,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Nothing but what a page uses: copying ids, and passkeys.
+# Pages copy ids and use passkeys. Every other feature is off.
 PERMISSIONS_POLICY = ", ".join(
     [
         "clipboard-write=(self)",
@@ -256,6 +265,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
+        # the QR code of an authenticator app
         "img-src": [SELF, "data:"],
         "connect-src": [SELF],
         "form-action": [SELF],
@@ -264,14 +274,14 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# Mail is sent where this is set, e.g. smtp+tls://user:password@mail.example.com:587
+# Without it no mail is sent. For example smtp+tls://user:password@mail.example.com:587
 EMAIL_URL = env.str("EMAIL_URL", default="")
 if EMAIL_URL:
     vars().update(env.email_url("EMAIL_URL"))
     EMAIL_TIMEOUT = 10
     DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"studio@{urlsplit(PUBLIC_URL).hostname}")
 
-# 10,000 threads, and what a form has besides
+# a deletion of 10,000 threads names each of them, and the form has some other fields
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_050
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -287,7 +297,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_MAX_AGE = 31_536_000
-# Compressing twice what nobody asks for took most of the first start.
+# Pages link the hashed names only, and compressing the others too took most of the first start.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 

@@ -1,4 +1,4 @@
-"""Addresses of the studio: its own pages, the API, and what is behind each agent."""
+"""Addresses: the studio's own pages, the API, and the pages of each agent."""
 
 from allauth.account import views as allauth_views
 from django.urls import URLPattern, URLResolver, include, path, register_converter
@@ -47,7 +47,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/export/", audit.audit_export, name="audit-export"),
     path("account/", account.account, name="account"),
     path("account/sign-out-everywhere/", account.sign_out_everywhere, name="sign-out-everywhere"),
-    # from here on the names are those that allauth looks for
+    # from here on the names are allauth's, which it looks up itself
     path("account/factors/", factors.index, name="mfa_index"),
     path("account/factors/app/add/", factors.app_add, name="mfa_activate_totp"),
     path("account/factors/app/remove/", factors.app_remove, name="mfa_deactivate_totp"),

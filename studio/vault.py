@@ -1,4 +1,4 @@
-"""Encrypt what has to be read again: passwords that are handed to agents."""
+"""Encryption of secrets that must be read again: database passwords and second factors."""
 
 import base64
 
@@ -28,5 +28,6 @@ def _fernet() -> MultiFernet:
 
 
 def _derive(secret: str | bytes) -> Fernet:
+    # a key of its own, apart from those that Django derives from SECRET_KEY
     key = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(force_bytes(secret))
     return Fernet(base64.urlsafe_b64encode(key))

@@ -1,4 +1,4 @@
-"""The words that views share: what a request carries, and the ways to answer it."""
+"""Helpers that all views share: the typed request, method decorators, redirects and addresses."""
 
 import re
 from typing import Any, Final
@@ -13,19 +13,20 @@ from django_htmx.middleware import HtmxDetails
 from studio.agents.sidebar import Neighbour
 from studio.models import Agent, User
 
+# 18 digits always fit into a bigint
 _DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 get_only = require_safe
 post_only = require_POST
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])
-# for views that answer htmx by a part of their page
+# for views that answer htmx with a part of their page
 vary_on_htmx = vary_on_headers("HX-Request", "HX-Target")
 
 
 class AppRequest(HttpRequest):
-    """A request of somebody who is signed in, as the middleware hands it to a view.
+    """A request of somebody who is signed in, with what the middleware adds.
 
-    `agent` and `sidebar` are there once `guard.get_agent` has let the person in.
+    `agent` and `sidebar` are set by `guard.get_agent`.
     """
 
     id: str
@@ -36,21 +37,21 @@ class AppRequest(HttpRequest):
 
 
 def is_fragment(request: AppRequest) -> bool:
-    """Whether htmx asks for a part of the page; a boosted link wants all of it."""
+    """Tell whether htmx asks for a part of the page; a boosted link asks for all of it."""
     return bool(request.htmx) and not request.htmx.boosted
 
 
 def see_other(to: str, *args: Any) -> HttpResponseRedirect:
-    """Send the browser on by GET after a POST; `to` is an address or the name of a route."""
+    """Redirect with 303, so that the browser goes on with GET; `to` is an address or the name of a route."""
     return HttpResponseRedirect(resolve_url(to, *args), status=303)
 
 
 def with_query(path: str, **query: str | None) -> str:
-    """Write an address with its query string; what is empty is left out."""
+    """Write an address with its query string, without empty values."""
     found = urlencode({name: value for name, value in query.items() if value})
     return f"{path}?{found}" if found else path
 
 
 def whole_number(text: str) -> int | None:
-    """Read 1 to 18 ASCII digits; None for all else, such as 1e9, 10.5, -1 or ١٠."""
+    """Read 1 to 18 ASCII digits; None for any other text, such as 1e9, 10.5, -1 or ١٠."""
     return int(text) if _DIGITS.fullmatch(text) else None

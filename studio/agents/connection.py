@@ -1,4 +1,4 @@
-"""The database address that an agent is handed: where it is for others, and the agent's own role."""
+"""The DSN that an agent connects with: the database's public address and the agent's own role."""
 
 from urllib.parse import quote, urlencode
 
@@ -15,7 +15,7 @@ PASSED_ON = ("sslmode", "sslrootcert")
 
 
 def reveal(actor: Actor, agent: Agent) -> str:
-    """Return the agent's DSN and log that it was handed out; raises database_role.Unavailable."""
+    """Return the agent's DSN and log that it was revealed; raise database_role.Unavailable if there is none."""
     role = database_role.find(agent)
     password = vault.decrypt(role.password_encrypted)
     if password is None:
@@ -28,12 +28,12 @@ def reveal(actor: Actor, agent: Agent) -> str:
 
 
 def addresses() -> dict[str, str]:
-    """Return what a program needs to find the studio, beside its key."""
+    """Return the API's address and the organization's id, which a program needs beside its key."""
     return {"api_url": f"{settings.PUBLIC_URL}/api", "organization": settings.ORGANIZATION_ID}
 
 
 def address(role: DatabaseRole) -> str:
-    """Return the DSN with dots for the password, to be shown."""
+    """Return the DSN with dots in place of the password."""
     return _uri(role, "••••••")
 
 
@@ -50,18 +50,19 @@ def _uri(role: DatabaseRole, password: str) -> str:
 
 
 def _user(name: str) -> str:
-    """Write the role's name. xpander-sdk replaces "postgresql" wherever it stands in the DSN, so not there."""
+    """Return a role's name as it stands in a URL."""
+    # xpander-sdk replaces "postgresql" wherever it stands in a DSN, so it must not stand in the name
     return quote(name).replace("postgresql", "%70ostgresql")
 
 
 def is_bundled() -> bool:
-    """Tell whether the studio runs on the Postgres that comes with it."""
+    """Tell whether the studio runs on the bundled Postgres."""
     host = str(connection.settings_dict["HOST"])
     return host.startswith("/") and host == str(socket_dir(postgres.locate(settings.DATA_DIR)))
 
 
 def _place() -> tuple[str, str]:
-    """Return host and port for agents: as set, or the bundled server's by TCP, or the studio's own."""
+    """Return host and port for agents: those of the settings, else the bundled server's TCP port, else the studio's."""
     host, port = str(connection.settings_dict["HOST"]), str(connection.settings_dict["PORT"])
     if is_bundled():
         host, port = "127.0.0.1", str(postgres.tcp_port(settings.DATA_DIR))

@@ -1,7 +1,7 @@
-"""The database role that an agent logs in with: exactly Agno's three tables of its own schema, nothing else.
+"""The database role that an agent logs in with. It may use Agno's three tables of its own schema, nothing else.
 
-All tables belong to the studio's role. If an agent could own or alter anything, the studio would run
-the agent's code the next time it reads or deletes.
+All tables belong to the studio's role. An agent that could own or alter anything could add a trigger or
+a view, and the studio would run the agent's code when it next deletes or reads.
 """
 
 import secrets
@@ -19,16 +19,17 @@ from studio.models import Agent, DatabaseRole
 from studio.postgres.scram import scram_verifier
 
 TABLES: Final = ("agno_sessions", "agno_runs", "agno_schema_versions")
+# needs no quoting in SQL, a URL or a shell
 ALPHABET: Final = string.ascii_letters + string.digits
 
 _CREATE = """
     create role {role} with login noinherit nosuperuser nocreatedb nocreaterole noreplication nobypassrls
         connection limit {limit} password {verifier}"""
-# The other attributes may be named only by who has them, even to take them away: no superuser before
-# Postgres 16, and CREATEDB, which the bundled server does not give us, from 16 on.
+# Only these: to name an attribute, even to take it away, one must have it oneself. That is superuser before
+# Postgres 16, and from 16 on CREATEDB, which the studio's role on the bundled server has not.
 _ALTER = """
     alter role {role} with login noinherit nocreaterole connection limit {limit} password {verifier}"""
-# Taken away first: what an older release, or a person, may have given too much.
+# All rights are revoked first, because an earlier release or a person may have granted too many.
 _RIGHTS = """
     alter role {role} set statement_timeout = {timeout};
     alter role {role} set idle_in_transaction_session_timeout = {timeout};
@@ -46,7 +47,7 @@ _DROP = """
     revoke all on database {database} from {role};
     drop role {role}"""
 _CLOSE = "alter role {role} nologin"
-# Ending sessions takes being a member of the role, which the studio is only for this moment.
+# Only a member of a role may end its sessions. The studio is one for this moment only.
 _END_SESSIONS = """
     grant {role} to current_user;
     select pg_terminate_backend(pid, 1000) from pg_stat_activity where usename = {name};
@@ -54,19 +55,19 @@ _END_SESSIONS = """
 
 
 class Unavailable(Exception):
-    """There is no database role to hand out; the message says what an operator has to do."""
+    """The agent has no database role that can log in; the message says what an operator has to do."""
 
 
 def may_create_roles() -> bool:
-    """Tell whether the studio's own database user may make roles."""
+    """Tell whether the studio's own database role may create roles."""
     return bool(_one("select rolcreaterole or rolsuper from pg_roles where rolname = current_user"))
 
 
 def ensure(agent: Agent) -> DatabaseRole | None:
-    """Give an agno agent its role with exactly the rights of an agent; safe to repeat.
+    """Give an Agno agent its role with exactly the rights of an agent; safe to repeat.
 
-    Returns None for other frameworks, and where the studio may not make roles. A password that was
-    handed out stays valid, unless SECRET_KEY was changed since.
+    Returns None for other frameworks, and if the studio may not create roles. The password stays the
+    same, unless SECRET_KEY was changed since.
     """
     if not agent.is_agno or not may_create_roles():
         return None
@@ -80,9 +81,9 @@ def ensure(agent: Agent) -> DatabaseRole | None:
         else:
             name = _create(agent.schema_name, password)
         _run(_RIGHTS, name, schema=agent.schema_name)
-        # refused where the studio has no CREATEDB itself; only somebody with more rights can have given it
+        # refused if the studio has no CREATEDB itself; then only somebody with more rights can have given it
         _try("alter role {role} nocreatedb", name)
-        # refused where the studio does not own the database; then what PUBLIC may do counts
+        # refused if the studio does not own the database; then the rights of PUBLIC decide
         _try(_MAY_CONNECT, name)
         role, _ = DatabaseRole.objects.update_or_create(
             agent=agent,
@@ -96,7 +97,7 @@ def ensure(agent: Agent) -> DatabaseRole | None:
 
 
 def find(agent: Agent) -> DatabaseRole:
-    """Return the agent's role, or raise Unavailable when it cannot be used to log in."""
+    """Return the agent's role, or raise Unavailable if nobody can log in with it."""
     role = DatabaseRole.objects.filter(agent=agent).first()
     if role is None and not may_create_roles():
         raise Unavailable(
@@ -115,7 +116,7 @@ def find(agent: Agent) -> DatabaseRole:
 
 
 def rotate(actor: Actor, agent: Agent) -> DatabaseRole:
-    """Set a new password and end the sessions that the old one opened; raises Unavailable."""
+    """Set a new password and end the sessions that the old one opened; raise Unavailable without a role."""
     with transaction.atomic():
         role = find(agent)
         password = new_password()
@@ -123,15 +124,16 @@ def rotate(actor: Actor, agent: Agent) -> DatabaseRole:
         role.password_encrypted, role.rotated_at = vault.encrypt(password), timezone.now()
         role.save(update_fields=["password_encrypted", "rotated_at"])
         record(actor, "database.rotate", agent=agent, object=role.name)
-        # afterwards, because until the commit the old password still opens new ones
+        # after the commit, because until then the old password still opens new sessions
         transaction.on_commit(lambda: _end_sessions(role.name))
     return role
 
 
 def close(agent: Agent) -> None:
-    """Let nobody log in with the agent's role any more, and end its sessions; `ensure` opens it again."""
+    """Forbid the agent's role to log in, and end its sessions; `ensure` allows it again."""
     role = DatabaseRole.objects.filter(agent=agent).first()
     if role is not None:
+        # in this order: a session that is ended must not be opened again
         _try(_CLOSE, role.name)
         _end_sessions(role.name)
 
@@ -139,8 +141,8 @@ def close(agent: Agent) -> None:
 def drop(agent: Agent) -> None:
     """Drop the agent's role; call it after its schema is dropped, in the same transaction.
 
-    Where the studio may not, or somebody else gave the role something, the role stays behind and can
-    reach nothing of ours.
+    The role remains if the studio may not drop it, or if somebody else granted it something. It then
+    reaches nothing of the studio's.
     """
     role = DatabaseRole.objects.filter(agent=agent).first()
     if role is not None:
@@ -150,14 +152,16 @@ def drop(agent: Agent) -> None:
 
 
 def new_password() -> str:
-    """Make a password of 190 random bits that needs no quoting anywhere."""
+    """Make a password of 190 random bits."""
     return "".join(secrets.choice(ALPHABET) for _ in range(32))
 
 
 def _create(schema: str, password: str) -> str:
-    """Make the role, named like the schema unless another database of this server has taken that name."""
+    """Create the role, named like the schema, or with a random suffix if that name is taken."""
+    # roles belong to the whole server, so another database may have the name; Postgres cuts it at 63 bytes
     for name in (schema, f"{schema[:54]}_{secrets.token_hex(4)}"):
         try:
+            # in a savepoint, so that the outer transaction survives a name that is taken
             with transaction.atomic():
                 _run(_CREATE, name, password=password)
         except DatabaseError as error:
@@ -169,7 +173,8 @@ def _create(schema: str, password: str) -> str:
 
 
 def _run(statements: str, role: str, *, schema: str = "", password: str = "") -> None:
-    """Send statements in one round trip. A password goes as its verifier: statements may be logged."""
+    """Run statements about a role in one round trip."""
+    # the password's verifier in place of the password, because the server may log statements
     query = sql.SQL(statements).format(
         role=sql.Identifier(role),
         name=sql.Literal(role),
@@ -185,7 +190,7 @@ def _run(statements: str, role: str, *, schema: str = "", password: str = "") ->
 
 
 def _try(statements: str, role: str) -> None:
-    """Send statements, or none of them where the server refuses."""
+    """Run statements about a role, or none of them if the server refuses one."""
     refusals = errors.InsufficientPrivilege | errors.UndefinedObject | errors.DependentObjectsStillExist
     try:
         with transaction.atomic():
@@ -196,13 +201,14 @@ def _try(statements: str, role: str) -> None:
 
 
 def _one_at_a_time() -> None:
-    """Wait for others who grant: two grants on one database at once fail with "tuple concurrently updated"."""
+    """Wait until no other transaction grants or revokes."""
+    # two grants on one database at the same moment fail with "tuple concurrently updated"
     with connection.cursor() as cursor:
         cursor.execute("lock table public.studio_databaserole in share row exclusive mode")
 
 
 def _end_sessions(role: str) -> None:
-    """End what is connected as the role; where that is refused, they end when they reconnect."""
+    """End the sessions of a role; if that is refused, they go on until they disconnect."""
     _try(_END_SESSIONS, role)
 
 

@@ -1,4 +1,4 @@
-"""Forms of the studio's own pages."""
+"""Forms about agents, and the choice of agents that other forms share."""
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -17,7 +17,7 @@ REACH: Final = (("all", "All agents, also those made later"), ("some", "Only the
 
 
 class AgentForm(_AgentModelForm):
-    """What an admin says about an agent. Bound to no instance: services.provision compares and saves."""
+    """The fields of an agent that an admin edits. `values` go to agents.provision, which compares and saves."""
 
     class Meta:
         model = Agent
@@ -57,7 +57,7 @@ class NewAgentForm(AgentForm):
 
 
 class ReachForm(forms.Form):
-    """What holds for all agents, or for chosen ones."""
+    """A choice between all agents and some of them."""
 
     reach = forms.ChoiceField(choices=REACH, widget=forms.RadioSelect, initial="all")
     agents = forms.ModelMultipleChoiceField(
@@ -66,6 +66,7 @@ class ReachForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}
+        # a wrong choice of agents has its own error already
         if values.get("reach") == "some" and not values.get("agents") and "agents" not in self.errors:
             self.add_error("agents", "Choose at least one agent, or all of them.")
         return values

@@ -1,4 +1,4 @@
-"""An agent's icon: one emoji, or at most two letters."""
+"""The check of an agent's icon: one emoji, or at most two letters."""
 
 import unicodedata
 from typing import Final
@@ -8,10 +8,10 @@ _MOST: Final = 2
 
 
 def is_icon(text: str) -> bool:
-    """Count what an eye sees: an emoji of several code points is one, a flag is two."""
+    """Tell whether a text has at most two visible characters; an emoji of several code points is one, a flag two."""
     seen, joined = 0, False
     for character in text:
-        # marks, format characters (joiners, tags) and skin tones belong to the character before
+        # marks, format characters (joiners, tags) and skin tones change the character before them
         belongs = unicodedata.category(character) in ("Mn", "Me", "Cf") or "\U0001f3fb" <= character <= "\U0001f3ff"
         if not belongs and not joined:
             seen += 1

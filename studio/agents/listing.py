@@ -1,4 +1,4 @@
-"""The list of agents: a page of them by name, and what each holds, in two statements however many there are."""
+"""The list of agents: a page of them by name, and what each holds, in two statements for any number of agents."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from studio.models import Agent
 
 PAGE: Final = 50
 _CURSOR: Final = "agents"
-COUNT_TO: Final = 1000  # threads of one agent that are counted; above, Postgres' own estimate is shown
+COUNT_TO: Final = 1000  # threads of an agent that are counted; above it the page shows Postgres' estimate
 
 _FIGURES: Final = """
     select {id}, (select last_at from {table} order by last_at desc, session_id desc limit 1),
@@ -41,9 +41,10 @@ _ADDED: Final[dict[str, Any]] = {"low": Lower("name"), "estimate": Estimate("sch
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What an agent holds: threads, in the words of `how` ("", "about" or "over"), and its last activity.
+    """The number of an agent's threads and its last activity.
 
-    `last_at` is in epoch seconds, None without any thread.
+    `how` qualifies the number: "" (exact), "about" or "over". `last_at` is in epoch seconds, None without
+    threads.
     """
 
     threads: int
@@ -53,7 +54,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Agents of one page, and cursors of its neighbours, None where there is none: `older` is further down."""
+    """One page of agents, with the cursors of the pages below (`older`) and above (`newer`), or None."""
 
     agents: list[Agent]
     older: str | None
@@ -61,10 +62,10 @@ class Page:
 
 
 def page(agents: QuerySet[Agent], *, q: str = "", cursor: str = "", limit: int = PAGE) -> Page:
-    """Return a page of `agents` by name; `q` is looked for in names and ids.
+    """Return a page of `agents` by name; `q` is searched in names and ids.
 
-    An unknown cursor is the first page. Each agent carries `estimate`: rows in its thread index, -1
-    when never counted, None when the agent has no schema.
+    An unknown cursor gives the first page. `estimate` is set on each agent: the rows of its thread index
+    as Postgres estimates them, -1 if it never has, None if the agent has no schema.
     """
     if q:
         agents = agents.filter(Q(name__icontains=q) | Q(pk__contains=q.lower()))
@@ -74,6 +75,7 @@ def page(agents: QuerySet[Agent], *, q: str = "", cursor: str = "", limit: int =
         agents = agents.filter(_beyond((name, agent_id), "<" if newer else ">"))
     rows: list[Agent] = list(agents.order_by(*(("-low", "-pk") if newer else ("low", "pk")))[: limit + 1])
     more = len(rows) > limit
+    # a newer page is read backwards, from its cursor upwards
     rows = rows[:limit][::-1] if newer else rows[:limit]
     has_newer, has_older = (more, True) if newer else (bool(agent_id), more)
     return Page(
@@ -86,7 +88,7 @@ def page(agents: QuerySet[Agent], *, q: str = "", cursor: str = "", limit: int =
 def figures(agents: list[Agent]) -> dict[str, Figures]:
     """Count the threads of agents that `page` returned, by agent id, in one statement.
 
-    An agent without a schema is left out; so are all of them when one loses its schema meanwhile.
+    Agents without a schema are left out. If one loses its schema meanwhile, the answer is empty.
     """
     known = {agent.pk: agent.estimate for agent in agents if agent.estimate is not None}
     parts = [_branch(agent) for agent in agents if agent.pk in known]
@@ -104,10 +106,11 @@ def figures(agents: list[Agent]) -> dict[str, Figures]:
 
 
 def holdings(agent: Agent) -> dict[str, int] | None:
-    """Count all that goes when the agent is removed; None when it has no schema."""
+    """Count what is lost when the agent is removed; None if it has no schema."""
     table = partial(sql.Identifier, agent.schema_name)
     query = sql.SQL(_HOLDINGS).format(threads=table("memory_thread"), users=table("memory_user"))
     try:
+        # in a savepoint, so that a missing table does not spoil the caller's transaction
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(query)
             return dict(zip(("threads", "runs", "messages", "users"), cursor.fetchone(), strict=True))
@@ -125,12 +128,13 @@ def _branch(agent: Agent) -> sql.Composed:
 def _figures(last_at: int | None, count: int, estimate: int) -> Figures:
     if count <= COUNT_TO:
         return Figures(count, "", last_at)
-    # an estimate may be missing, or older than what was counted
+    # an estimate may be missing, or older than the rows that were just counted
     return Figures(estimate, "about", last_at) if estimate > COUNT_TO else Figures(COUNT_TO, "over", last_at)
 
 
 def _beyond(at: tuple[str, str], sign: str) -> Func:
-    """Compare the row (name, id) as Postgres compares rows, which an index can answer."""
+    """Compare (name, id) with a row value."""
+    # an index answers it, unlike the ORM's way to say it: a > x or (a = x and b > y)
     here = Func("low", "pk", function="row", output_field=TextField())
     there = Func(*map(Value, at), function="row", output_field=TextField())
     return Func(here, there, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField())

@@ -1,4 +1,4 @@
-"""Memory settings of an agent: save with a version, restore, and never lose somebody's change."""
+"""Memory settings of an agent: saved as versions, restored, and merged when two people save at once."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _NO_SETTINGS: Final = ("agent", "version", "updated_at")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as its model declares it: a switch, or a whole number from `least` to `most`."""
+    """A setting as the model declares it: a switch, or a whole number from `least` to `most`."""
 
     name: str
     label: str
@@ -46,7 +46,7 @@ FIELDS: Final = tuple(setting.name for setting in SETTINGS)
 
 
 class Conflict(Exception):
-    """Somebody saved after the version that the change was made from; `current` is what is saved."""
+    """Somebody else has saved since the version that the change started from; `current` is what is saved now."""
 
     def __init__(self, current: MemorySettings) -> None:
         super().__init__(f"saved meanwhile as version {current.version}")
@@ -54,11 +54,11 @@ class Conflict(Exception):
 
     @cached_property
     def latest(self) -> MemorySettingsVersion | None:
-        """Who saved the current version, and when; None for an agent that has no versions yet."""
+        """The current version, which says who saved it and when; None for an agent without versions."""
         return _version(self.current.agent_id, self.current.version)
 
     def base(self, version: int) -> dict[str, Any]:
-        """Return the values that the change was made from, empty where no such version was saved."""
+        """Return the values that the change started from, empty if no such version was saved."""
         row = _version(self.current.agent_id, version) if version < self.current.version else None
         return dict(row.values) if row else {}
 
@@ -68,14 +68,14 @@ def values_of(settings: MemorySettings) -> dict[str, Any]:
 
 
 def words(value: Any, name: str = "") -> str:
-    """Say a setting's value as a person does: on, off, no cap, or the number."""
+    """Write a setting's value in words: on, off, no cap, or the number."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return "no cap" if name == "max_tool_calls_from_history" and value == 0 else str(value)
 
 
 def literal(value: Any, name: str = "") -> str:
-    """Write a value as an agent gets it: true, false, 10; a cap of 0 is no cap, nothing is empty."""
+    """Write a value as in JSON: true, false, 10; a cap of 0 is "no cap", a missing value "empty"."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None or value == "":
@@ -84,7 +84,7 @@ def literal(value: Any, name: str = "") -> str:
 
 
 def defaults() -> dict[str, Any]:
-    """Return what a new agent starts with."""
+    """Return the values that a new agent starts with."""
     return values_of(MemorySettings())
 
 
@@ -98,13 +98,13 @@ def create(actor: Actor, agent: Agent) -> MemorySettings:
 def save(
     actor: Actor, agent: Agent, values: dict[str, Any], version: int, *, action: str = "settings.save"
 ) -> MemorySettings:
-    """Save checked values on top of `version` and return the settings.
+    """Save values on top of `version` and return the settings.
 
-    Any subset of FIELDS may be given; what is not given stays. Nothing changed means nothing is
-    written. Raises Conflict when `version` is no longer the current one, and ValidationError for
-    values out of range.
+    Any subset of FIELDS may be given; the others stay. Without a change nothing is written. Raises
+    Conflict if `version` is no longer the current one, and ValidationError for values out of range.
     """
     with transaction.atomic():
+        # locked, so that of two saves on the same version the second sees the first
         settings = MemorySettings.objects.select_for_update().get(agent=agent)
         if settings.version != version:
             raise Conflict(settings)
@@ -131,26 +131,24 @@ def save(
 
 
 def restore(actor: Actor, agent: Agent, old: int, version: int) -> MemorySettings:
-    """Save the values of version `old` again, as a new version; raises MemorySettingsVersion.DoesNotExist."""
+    """Save the values of version `old` as a new version; raise MemorySettingsVersion.DoesNotExist if it is missing."""
     return save(actor, agent, values_at(agent, old), version, action="settings.restore")
 
 
 def values_at(agent: Agent, version: int) -> dict[str, Any]:
-    """Return the values that were saved as `version`; raises MemorySettingsVersion.DoesNotExist."""
+    """Return the values that were saved as `version`; raise MemorySettingsVersion.DoesNotExist if it is missing."""
     return dict(MemorySettingsVersion.objects.get(agent=agent, version=version).values)
 
 
 def versions(agent: Agent, *, below: int | None = None, limit: int = 10) -> list[MemorySettingsVersion]:
-    """Return saved versions, newest first, at most `limit`; `below` continues under a version."""
+    """Return at most `limit` saved versions, newest first, older than `below` if that is given."""
     rows = MemorySettingsVersion.objects.filter(agent=agent)
     return list((rows if below is None else rows.filter(version__lt=below)).order_by("-version")[:limit])
 
 
 def merge(base: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, Any]:
-    """Lay the values I changed since `base` over what somebody else saved; both keep their changes.
-
-    Where both changed the same setting, mine stands: the form shows it before anything is saved.
-    """
+    """Return what somebody else saved (`theirs`), with the values in `mine` that differ from `base`."""
+    # where both changed a setting mine wins, because the form shows the result before anything is saved
     return {**theirs, **{name: value for name, value in mine.items() if name not in base or base[name] != value}}
 
 

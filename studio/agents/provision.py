@@ -1,4 +1,4 @@
-"""Make and remove agents: the row, the schema with its tables, and the audit event, or nothing of it."""
+"""Making, editing and removing agents: row, schema, tables, role and audit event in one transaction."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from studio.models import Agent, MemorySettings
 
 EDITABLE = ("name", "icon", "description", "framework", "model_provider", "model_name", "instructions", "status")
 
-# The app whose tables an agent's schema has. Migrations of the others would be recorded there, and do
-# nothing but take a second for each agent.
+# Only this app has tables in an agent's schema. Without naming it, the migrations of all other apps would
+# be recorded there too, which takes a second for each agent.
 TABLES_OF = "memory"
 
-# Ids that are words in the studio's own addresses: /agents/new/ and /api/agents/list.
+# Ids that would hide an address of the studio: /agents/new/ and /api/agents/list.
 RESERVED = frozenset({"list", "new"})
 
 
@@ -28,10 +28,10 @@ class Refused(Exception):
 
 
 def create_agent(actor: Actor, *, agent_id: str = "", **fields: Any) -> Agent:
-    """Create an agent with its schema, tables and default memory settings, in one transaction.
+    """Create an agent with its schema, tables, role and default memory settings, in one transaction.
 
-    `agent_id` is made by us when empty. Raises Refused for an id that is not allowed or whose
-    schema name is taken.
+    An empty `agent_id` is replaced by a random one. Raises Refused for an id that is not allowed or
+    whose schema name is taken.
     """
     agent_id = agent_id or new_agent_id()
     if not is_agent_id(agent_id):
@@ -44,6 +44,7 @@ def create_agent(actor: Actor, *, agent_id: str = "", **fields: Any) -> Agent:
     agent = Agent(id=agent_id, schema_name=schema_name(agent_id), **fields)
     try:
         with transaction.atomic():
+            # without force_insert an id that is taken would change that agent
             agent.save(force_insert=True)
             _create_schema(agent.schema_name)
             memory_settings.create(actor, agent)
@@ -79,16 +80,17 @@ def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]
 
 
 def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = None) -> None:
-    """Drop the agent's schema with all its threads, and its row; the audit log keeps the event."""
+    """Drop the agent's schema with all its threads, its role and its row; `counts` go into the audit event."""
     with transaction.atomic():
-        # somebody who saves its settings holds this row when they come to the audit log's lock
+        # before the audit log's lock, because whoever saves settings takes the two in this order
         MemorySettings.objects.select_for_update().filter(agent=agent).first()
         database_role.close(agent)
         with connection.cursor() as cursor:
+            # a large schema takes longer to drop than a page may wait
             cursor.execute("set local statement_timeout = '60s'")
             cursor.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(agent.schema_name)))
         database_role.drop(agent)
-        # last, as everybody who changes anything waits for the audit log's lock
+        # last, because it takes the audit log's lock, and every other change waits for that
         record(actor, "agent.remove", agent=agent, object=agent.name, data={"counts": counts or {}})
         agent.delete()
 
@@ -116,5 +118,5 @@ def _create_schema(name: str) -> None:
     try:
         migrate(name)
     except MigrationSchemaMissing as error:
-        # the first table could not be made, for example on a full disk: the database's fault, not the request's
+        # The first table could not be created, for example on a full disk. The answer is 503 and not 500.
         raise OperationalError(str(error)) from error

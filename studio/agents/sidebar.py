@@ -1,4 +1,4 @@
-"""What every page shows around its own: the agent whose page it is, and the sidebar's agents."""
+"""The sidebar's agents, and the context that every page gets: its agent, the sidebar, and the person's rights."""
 
 from typing import Any, Final, NamedTuple, cast
 
@@ -19,7 +19,7 @@ _NEIGHBOURS: Final = """
     from studio_agent a left join studio_memorysettings m on m.agent_id = a.id
     where a.id <> %(current)s and (%(seen)s::text[] is null or a.id = any (%(seen)s))
     order by lower(a.name), a.id limit %(limit)s"""
-# in one statement, as each wait for Postgres costs more than what it does for these
+# one statement, because a round trip to Postgres costs more than its work for both
 _AGENT: Final = sql.SQL("""
     select a.*, m.*, (select json_agg(json_build_array(n.id, n.name, n.icon, n.framework, n.session_storage))
                       from ({neighbours}) n) as neighbours
@@ -29,7 +29,7 @@ _AGENT: Final = sql.SQL("""
 
 
 class Neighbour(NamedTuple):
-    """An agent as the sidebar names it; `session_storage` is None where it has no settings."""
+    """An agent in the sidebar; `session_storage` is None if it has no settings."""
 
     id: str
     name: str
@@ -48,21 +48,24 @@ class Neighbour(NamedTuple):
 
     @property
     def storage(self) -> str:
-        """Say whether session storage is on: on, off, or not available for this framework."""
+        """Session storage in words: on, off, or not available (for this framework)."""
         if self.framework != Framework.AGNO:
             return "not available"
         return "on" if self.session_storage else "off"
 
 
 def neighbours(seen: list[str] | None) -> list[Neighbour]:
-    """Read the first agents by name; `seen` are the ids of those that may be seen, None for all of them."""
+    """Read the first agents by name; `seen` are the ids that the person may see, None for all."""
     with connection.cursor() as cursor:
         cursor.execute(_NEIGHBOURS, {"seen": seen, "current": "", "limit": SIDEBAR})
         return [Neighbour(*row) for row in cursor.fetchall()]
 
 
 def agent_and_neighbours(seen: list[str] | None, current: str) -> tuple[Agent | None, list[Neighbour]]:
-    """Read an agent with its memory settings, if it may be seen, and itself among its neighbours by name."""
+    """Read an agent with its memory settings, and the sidebar's agents with it among them.
+
+    `seen` are the ids that the person may see, None for all; (None, []) if the agent is not one of them.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_AGENT, {"seen": seen, "current": current, "limit": SIDEBAR})
         names = [column.name for column in cursor.description or ()]
@@ -75,9 +78,10 @@ def agent_and_neighbours(seen: list[str] | None, current: str) -> tuple[Agent | 
 
 
 def _agent(names: list[str], row: tuple[Any, ...]) -> Agent:
-    """Make the models of a row, as select_related leaves them: one that has no settings does not ask again."""
+    """Make the models of a row, linked as select_related would do it."""
     own = names.index("agent_id")
     agent = Agent.from_db("default", names[:own], row[:own])
+    # as select_related does it: without settings `agent.memory` raises and runs no query
     agent._state.fields_cache["memory"] = None
     if row[own] is not None:
         MemorySettings.from_db("default", names[own:-1], row[own:-1]).agent = agent
@@ -85,10 +89,11 @@ def _agent(names: list[str], row: tuple[Any, ...]) -> Agent:
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Add to every page: `agent` if it is one's page, `sidebar` agents, and `may`: what the person may do here.
+    """Return the context of every page.
 
-    `may` maps a scope with `_` for `:` to a bool, e.g. `{% if may.threads_delete %}`; `here` is the name
-    of the page's route. The sidebar is lazy, so that a fragment pays nothing for it.
+    `agent` is the agent of the page, or None; `sidebar` its agents; `here` the name of the page's route.
+    `may` says what the person may do here: it maps scopes, with `_` for `:`, to bools, as in
+    `{% if may.threads_delete %}`.
     """
     agent: Agent | None = getattr(request, "agent", None)
     user = getattr(request, "user", None)
@@ -96,6 +101,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     scopes = person.access.scopes(agent.pk if agent else None) if person else frozenset()
     return {
         "agent": agent,
+        # lazy, because fragments do not show it
         "sidebar": SimpleLazyObject(lambda: _sidebar(request, person)) if person else [],
         "here": request.resolver_match.url_name if request.resolver_match else "",
         "oidc": settings.OIDC_NAME,
@@ -104,6 +110,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 
 def _sidebar(request: HttpRequest, person: User) -> list[Neighbour]:
-    """The sidebar's agents, which the guard has read already on a page of an agent."""
+    """Return the sidebar's agents; on an agent's page the guard has read them already."""
     known: list[Neighbour] = getattr(request, "sidebar", [])
     return known or neighbours(person.access.agent_ids)

@@ -1,4 +1,4 @@
-"""The agents: list, create, edit, remove, and how each is reached."""
+"""Pages about agents: the list, creating, editing and removing one, and its connection."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def agent(request: AppRequest, agent_id: str) -> HttpResponse:
 @get_only
 @vary_on_htmx
 def agents(request: AppRequest) -> HttpResponse:
-    """The list, searched and paged; the sidebar asks here too, for the names alone."""
+    """Show a page of the list; the sidebar's search asks here too, and gets names only."""
     q = request.GET.get("q", "").strip()[:SEARCH]
     if "\x00" in q:
         raise BadRequest("NUL in the search")
@@ -94,7 +94,7 @@ def agent_edit(request: AppRequest, agent_id: str) -> HttpResponse:
 @compressed
 @get_only
 def agent_remove(request: AppRequest, agent_id: str) -> HttpResponse:
-    """Show what will be lost, and ask for the id."""
+    """Show what will be lost, and ask for the agent's id as confirmation."""
     agent = guard.get_agent(request, agent_id, "admin")
     return render(request, "studio/agent_remove.html", {"counts": listing.holdings(agent), "wrong": False})
 
@@ -114,7 +114,7 @@ def agent_remove_now(request: AppRequest, agent_id: str) -> HttpResponse:
 @cache_control(no_store=True)
 @get_or_post
 def agent_connection(request: AppRequest, agent_id: str) -> HttpResponse:
-    """Show where the agent writes; a POST shows the password too, which is logged."""
+    """Show the agent's DSN without its password; a POST shows the password too, and is audited."""
     agent = guard.get_agno_agent(request, agent_id, "connect")
     ctx: dict[str, Any] = {"limit": settings.AGENT_CONNECTION_LIMIT, "uri": "", "unavailable": ""}
     ctx |= connection.addresses()
@@ -131,7 +131,7 @@ def agent_connection(request: AppRequest, agent_id: str) -> HttpResponse:
 
 @get_or_post
 def agent_rotate(request: AppRequest, agent_id: str) -> HttpResponse:
-    """Ask, then set a new password; the old one stops at once."""
+    """Ask, and with POST set a new password; the old one stops working at once."""
     agent = guard.get_agno_agent(request, agent_id, "admin")
     if request.method != "POST":
         return render(request, "studio/connection_rotate.html")

@@ -1,1 +1,1 @@
-"""The HTTP API: what xpander-sdk calls, and the same threads and settings for other programs."""
+"""The HTTP API: the calls of xpander-sdk, and threads and settings for other programs."""

@@ -1,4 +1,4 @@
-"""Agents: what xpander-sdk loads them with, their connection, and making and removing them."""
+"""Routes of agents: what xpander-sdk loads them with, their connection, and making and removing them."""
 
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ Id = Annotated[AgentId, Path(description="id of an agent")]
 
 @router.get("/agents/list", operation_id="list_agents", **answers(200, list[AgentItem], scope="agents:read"))
 def list_agents(request: ApiRequest) -> list[dict[str, Any]]:
-    """All agents that the key reaches, by name."""
+    """List all agents that the key reaches, by name."""
     auth.require_anywhere(request, "agents:read")
     ids = auth.access_of(request).agent_ids
     agents = Agent.objects.all() if ids is None else Agent.objects.filter(pk__in=ids)
@@ -34,7 +34,7 @@ def list_agents(request: ApiRequest) -> list[dict[str, Any]]:
     **answers(200, dict[str, str], scope="agents:read"),
 )
 def default_llm_extra_headers(request: ApiRequest) -> dict[str, str]:
-    """Headers that xpander-sdk adds to each call of a model: none. It raises where this is not answered."""
+    """Return the headers that xpander-sdk adds to each call of a model: none. It fails without an answer."""
     auth.require_anywhere(request, "agents:read")
     return {}
 
@@ -47,7 +47,7 @@ def get_agent(
         str | None, Header(alias="x-agent-version", description="a version of the settings; the latest if left out")
     ] = None,
 ) -> dict[str, Any]:
-    """One agent with the settings that it is to be loaded with."""
+    """Return an agent with the settings to load it with."""
     agent = auth.get_agent(request, agent_id, "agents:read")
     if x_agent_version is None:
         return _detail(agent, memory_settings.values_of(agent.memory), agent.memory.version)
@@ -64,7 +64,7 @@ def get_agent(
     "/agents/{agent:agent_id}/db", operation_id="get_connection", **answers(200, Connection, 501, scope="connect")
 )
 def get_connection(request: ApiRequest, agent_id: Id) -> dict[str, Any]:
-    """The DSN of the agent's own database role. Each call is an event in the audit log."""
+    """Return the DSN of the agent's own database role. Each call is an event in the audit log."""
     agent = auth.get_agent(request, agent_id, "connect")
     if not agent.is_agno:
         raise Problem(501, f"Storage for framework '{agent.framework}' is not supported.")
@@ -102,6 +102,7 @@ def remove_agent(request: ApiRequest, agent_id: Id) -> Any:
 
 
 def _item(agent: Agent) -> dict[str, Any]:
+    # the names and shapes are those that xpander-sdk expects
     return {
         "id": agent.pk,
         "name": agent.name,

@@ -1,4 +1,4 @@
-"""Who calls, and what they may reach: keys only; a browser's session opens nothing here."""
+"""Access to the API: by key only; a browser's session opens nothing here."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -12,14 +12,14 @@ from studio.people.access import Access
 
 
 class ApiRequest(HttpRequest):
-    """A request of a program; `auth` is its key."""
+    """A request of the API; `auth` is its key."""
 
     id: str
     auth: ApiKey
 
 
 class KeyHeader(APIKeyHeader):
-    """Finds the key of the header x-api-key, and counts the request against its limit."""
+    """Finds the key in the header x-api-key, and counts the request towards the key's limit."""
 
     param_name = "x-api-key"
 
@@ -38,7 +38,7 @@ def access_of(request: ApiRequest) -> Access:
 
 
 def actor_of(request: ApiRequest) -> Actor:
-    """Who acts in this request, for the audit log."""
+    """Return the key of this request as the audit log's actor."""
     ip, request_id = request.META.get("REMOTE_ADDR", ""), request.id
     return keys.actor_of(request.auth, ip=ip, request_id=request_id)
 
@@ -51,13 +51,13 @@ def require(request: ApiRequest, scope: str) -> None:
 
 
 def require_anywhere(request: ApiRequest, scope: str) -> None:
-    """Raise 403 unless the key has the scope, be it for some agents or none that is left."""
+    """Raise 403 unless the key has the scope, for whichever agents; they may all have been removed since."""
     if scope not in keys.scopes_of(request.auth):
         raise Problem(403, f"This takes a key with the scope {scope}.")
 
 
 def get_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:
-    """Return the agent; 404 where the key does not reach it, 403 where it does but lacks the scope."""
+    """Return the agent; raise 404 if the key does not reach it, 403 if it does and lacks the scope."""
     access = access_of(request)
     agent = Agent.objects.select_related("memory").filter(pk=agent_id).first() if access.scopes(agent_id) else None
     if agent is None:
@@ -68,11 +68,9 @@ def get_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:
 
 
 def get_store(request: ApiRequest, agent_id: str, scope: str) -> Agent:
-    """Return an agent that stores threads; 501 for other frameworks, 409 while its storage is off.
-
-    The sentence of 501 is the one that xpander-sdk raises.
-    """
+    """Return an agent that stores threads; raise 501 for other frameworks, 409 while its session storage is off."""
     agent = get_agent(request, agent_id, scope)
+    # the sentence is that of xpander-sdk's own error
     if not agent.is_agno:
         raise Problem(501, f"Storage for framework '{agent.framework}' is not supported.")
     if not agent.memory.session_storage:

@@ -1,4 +1,4 @@
-"""The API's reference as a page of the studio: made on the server of the same OpenAPI description."""
+"""The page with the API's reference, rendered on the server from the OpenAPI description."""
 
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
-    # a copy, as rendering adds to it what belongs to one request
+    # a copy, because rendering adds the context of this request to it
     return render(request, "studio/api_docs.html", {**_context()})
 
 

@@ -1,4 +1,4 @@
-"""The API as a whole: its routers, its description, and how it answers what goes wrong."""
+"""The API as a whole: its routers and its description."""
 
 from typing import Any, Final
 
@@ -29,7 +29,8 @@ scopes do not include 403. Times are in epoch seconds, as Agno stores them, unle
 
 class StudioAPI(NinjaAPI):
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
-        """Describe the API. Examples stay in the schemas: beside a parameter OpenAPI takes no list of them."""
+        """Return the OpenAPI description of the API."""
+        # ninja puts a list of examples beside a parameter, where OpenAPI does not allow one
         schema = super().get_openapi_schema(**options)
         for path in schema["paths"].values():
             for operation in path.values():

@@ -1,4 +1,4 @@
-"""How the API says no: JSON `{"error", "detail"}` with the right status, never a page and never a stack."""
+"""Errors of the API as JSON, `{"error", "detail"}`, whatever was raised."""
 
 import logging
 from typing import Any, Final
@@ -34,7 +34,7 @@ UNREADABLE: Final = "The request holds something that cannot be read."
 
 
 class Problem(Exception):
-    """An answer that is not the one asked for."""
+    """An error answer; keywords are headers, with `_` for `-`."""
 
     def __init__(self, status: int, detail: str, **headers: str) -> None:
         super().__init__(status, detail)
@@ -52,7 +52,7 @@ def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> H
 
 
 def of_exception(request: HttpRequest, error: Any) -> HttpResponse:
-    """Answer for whatever was raised; what nobody expected is logged and stays unexplained."""
+    """Answer an exception; an unexpected one is logged, and the answer says nothing about it."""
     match error:
         case Problem():
             return answer(error.status, error.detail, error.headers)
@@ -80,14 +80,16 @@ def of_exception(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def register(api: NinjaAPI) -> None:
-    """Make these the answers of the whole API."""
+    """Use `of_exception` for the whole API."""
+    # ninja has handlers of its own for these, which would win over one for Exception
     for kind in (Exception, Problem, ValidationError, Http404, HttpError):
         api.add_exception_handler(kind, of_exception)
 
 
 def _complaint(complaint: dict[str, Any]) -> str:
-    """Name the field, then say what is wrong with it."""
+    """Write a validation error as text: the field, then what is wrong with it."""
     place, *names = complaint["loc"]
+    # the first name in a body is that of the view's argument
     if place == "body":
         names = names[1:]
     return f"{'.'.join(map(str, names)) or place}: {complaint['msg'].removeprefix('Value error, ')}"

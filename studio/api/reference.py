@@ -1,4 +1,4 @@
-"""The OpenAPI description in the form of a page: what one reads, in the order in which one reads it."""
+"""The OpenAPI description as values for the reference's template."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Model:
 
 
 def groups(schema: Json) -> dict[str, list[Operation]]:
-    """Sort the operations under their tags."""
+    """Return the operations by tag."""
     found: dict[str, list[Operation]] = {}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
@@ -53,7 +53,7 @@ def groups(schema: Json) -> dict[str, list[Operation]]:
 
 
 def models(schema: Json) -> list[Model]:
-    """List the objects that answers are made of, but not those that only carry parameters."""
+    """List the objects in answers and bodies, without those that only hold query parameters."""
     schemas = schema["components"]["schemas"]
     names = sorted(name for name, one in schemas.items() if one.get("type") == "object" and not name.endswith("Query"))
     return [_model(_plain(name), schemas[name]) for name in names]
@@ -99,7 +99,7 @@ def _fields(model: Json) -> Iterator[Field]:
 
 
 def _kind(one: Json) -> str:
-    """Say a JSON schema in a few words."""
+    """Describe a JSON schema in a few words, e.g. `integer 1–200` or `list of Run`."""
     if "$ref" in one:
         return _plain(one["$ref"].rpartition("/")[2])
     if "anyOf" in one:
@@ -110,17 +110,18 @@ def _kind(one: Json) -> str:
         return f"list of {_kind(one['items'])}"
     kind = "date and time" if one.get("format") == "date-time" else str(one.get("type", "anything"))
     low, high = one.get("minimum"), one.get("maximum")
+    # limits of a bigint tell a reader nothing
     return kind if low is None or high is None or abs(low) > 10**9 else f"{kind} {low}–{high}"
 
 
 def _about(one: Json) -> str:
-    """What a field means, and what it is when left out."""
+    """Return a field's description and its default."""
     default = one.get("default")
     parts = [one.get("description", ""), "" if default in (None, "", [], False) else f"default {default}"]
     return "; ".join(part for part in parts if part)
 
 
 def _plain(name: str) -> str:
-    """`CountedPage_Thread_` is a page of Thread."""
+    """Write the name of a generic schema in words: `CountedPage_Thread_` is `CountedPage of Thread`."""
     kind, _, inner = name.rstrip("_").partition("_")
     return f"{kind} of {inner}" if inner else kind

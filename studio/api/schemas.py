@@ -1,4 +1,4 @@
-"""What goes over the wire, as OpenAPI describes it."""
+"""Schemas of requests and answers about agents, from which ninja makes the OpenAPI description."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -13,7 +13,8 @@ from studio.models import Agent, Framework
 
 
 def _storable(text: str) -> str:
-    """Refuse what Postgres cannot store; pydantic itself refuses halves of a surrogate pair."""
+    """Refuse text that Postgres cannot store."""
+    # pydantic refuses lone surrogates itself
     if "\x00" in text:
         raise ValueError("holds a NUL character")
     return text
@@ -54,7 +55,7 @@ class AgentItem(Schema):
 
 
 class NotKept(Schema):
-    """What xpander-sdk reads too, and the studio does not keep."""
+    """Settings that xpander-sdk also reads and the studio does not store."""
 
     user_memories: bool = False
     agentic_memory: bool = False
@@ -77,7 +78,7 @@ else:
     AgnoSettings = create_model(
         "AgnoSettings",
         __base__=NotKept,
-        __doc__="The saved memory settings, and as false or null what the studio does not keep.",
+        __doc__="The saved memory settings; those that the studio does not store are false or null.",
         **setting_fields(),
     )
 
@@ -105,6 +106,7 @@ class Connection(Schema):
 
 
 class NewAgent(Schema):
+    # a field with a misspelt name must not be dropped silently
     model_config = ConfigDict(extra="forbid")
 
     id: AgentId | None = Field(None, description="made by the studio when left out")
@@ -122,7 +124,7 @@ COMMON: Final = (400, 401, 403, 404, 422, 429, 503)
 
 
 def answers(success: int, schema: Any, *problems: int, scope: str) -> dict[str, Any]:
-    """Say what an operation may answer (one success, problems that all share, and its own) and what a key needs."""
+    """Declare an operation's answers (its success, the common problems and its own) and the scope it takes."""
     return {
         "response": {success: schema, frozenset(COMMON + problems): Problem},
         "openapi_extra": {"x-scope": scope},

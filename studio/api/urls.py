@@ -1,4 +1,4 @@
-"""Addresses of the API, below `api/`, without trailing slashes."""
+"""Addresses of the API below `api/`, without trailing slashes."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +20,7 @@ View = Callable[..., HttpResponseBase]
 
 
 def _in_json(view: View) -> View:
-    """Keep sessions and forms out of the API: no sign-in, no CSRF token, and every refusal as JSON."""
+    """Wrap a view of the API: no sign-in page, no CSRF check, and every error as JSON."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
@@ -33,6 +33,7 @@ def _in_json(view: View) -> View:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
+    # browsers send no key by themselves, so another site cannot forge a call
     return login_not_required(csrf_exempt(wrapped))
 
 
@@ -48,5 +49,6 @@ def _open(pattern: Any) -> Any:
 
 
 _pages = [path("", docs.home), path("docs", docs.page, name="docs")]
+# last, so that an unknown address gets a 404 in JSON and not the page for browsers
 _rest = re_path("", _nothing)
 urlpatterns = [_open(pattern) for pattern in (*_pages, *api.urls[0], _rest)]

@@ -1,4 +1,4 @@
-"""What an event of the audit log is to a reader: who did what, in words, and the kinds to choose from."""
+"""Events of the audit log as a page shows them: the person, the action in words, and kinds to filter by."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from studio.audit.record import ACTIONS
 
-# Kinds of events: the word that a person reads, and how the names of their actions begin.
+# Kinds of events: the label, and the prefixes of their actions. The first match counts, so sign-ins come
+# before people.
 KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "settings": ("Settings", ("settings.",)),
     "deletions": ("Deletions", ("threads.delete",)),
@@ -24,7 +25,7 @@ LARGEST_FIRST: Final = ("threads", "runs", "messages", "users")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whoever acts: a person, a key or the studio; `key` names them in a URL, e.g. `person:5`."""
+    """A person, an API key or the studio as an actor; `key` stands for them in a URL, e.g. `person:5`."""
 
     kind: str
     id: str
@@ -37,7 +38,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One row of the log, as it is shown."""
+    """An event of the log as a page shows it."""
 
     id: int
     at: datetime
@@ -55,29 +56,29 @@ class Event:
 
     @property
     def is_about_a_thread(self) -> bool:
-        """Whether `object` is the id of one thread, which may be there still."""
+        """Whether `object` is the id of a thread, which may exist no longer."""
         return self.action.startswith("thread.") and bool(self.object)
 
     @property
     def changes(self) -> list[tuple[str, Any, Any]]:
-        """What changed, as (field, before, after)."""
+        """The changes, as (field, before, after)."""
         changes = self.data.get("changes")
         pairs = changes.items() if isinstance(changes, dict) else ()
         return [(name, *pair) for name, pair in pairs if isinstance(pair, list) and len(pair) == 2]
 
     @property
     def counts(self) -> list[tuple[int, str]]:
-        """How much of what, as (number, words): (3, "tool calls")."""
+        """The counts of the event, as (number, words), e.g. (3, "tool calls")."""
         counts = self.data.get("counts")
         pairs = counts.items() if isinstance(counts, dict) else ()
         known = [(name, n) for name, n in pairs if isinstance(n, int) and not isinstance(n, bool)]
-        # jsonb keeps no order
+        # jsonb does not keep the order in which the counts were written
         known.sort(key=lambda one: (LARGEST_FIRST.index(one[0]) if one[0] in LARGEST_FIRST else 9, one[0]))
         return [(n, _noun(name, n)) for name, n in known]
 
 
 def kinds() -> dict[str, list[str]]:
-    """Return the actions of each kind; `other` holds those of no kind and is absent without any."""
+    """Return the actions of each kind; actions of no kind are under `other`, if there are any."""
     found: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for action in ACTIONS:
         kind = next((kind for kind, (_, starts) in KINDS.items() if action.startswith(starts)), "other")

@@ -1,4 +1,7 @@
-"""The head of the audit log, written down outside the database: a log that was cut short does not fit it."""
+"""The head of the audit log (id and hash of its newest event), kept in a file outside the database.
+
+If somebody removes events from the end of the log, the file still shows that they were there.
+"""
 
 import fcntl
 import json
@@ -18,12 +21,12 @@ log = logging.getLogger("studio")
 
 
 class Unreadable(Exception):
-    """The file is there and holds no head."""
+    """The file exists and does not hold a head."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Id and hash (hex) of the newest event when it was written down."""
+    """The id and the hash (hex) of an event."""
 
     id: int
     hash: str
@@ -34,7 +37,7 @@ def path() -> Path:
 
 
 def read() -> Head | None:
-    """Return what was written down last, None where there is no file. Raises Unreadable."""
+    """Return the head in the file, None if there is no file. Raises Unreadable."""
     try:
         kept = json.loads(path().read_text())
         return Head(int(kept["id"]), str(kept["hash"]))
@@ -45,15 +48,14 @@ def read() -> Head | None:
 
 
 def keep(event: AuditEvent) -> None:
-    """Write an event down after its commit, unless a later one is, or the log no longer fits what is.
-
-    A log that does not fit keeps the old head, which is the evidence. Commits come here in any order.
-    """
+    """Write an event into the file after its commit. Errors are logged only, because the change is committed."""
     try:
         with _alone():
             old = read()
+            # commits arrive here in any order
             if old and old.id >= event.pk:
                 return
+            # the old head stays, because it is the evidence that the log was changed
             if old and not _fits(old, event):
                 log.error("the audit log does not hold event %s as it was; run: manage.py audit verify", old.id)
                 return
@@ -63,7 +65,8 @@ def keep(event: AuditEvent) -> None:
 
 
 def _fits(old: Head, event: AuditEvent) -> bool:
-    """Tell whether the log still holds `old`; the event after it says so itself."""
+    """Tell whether the log still holds the event of the old head."""
+    # the event that follows it holds its hash, which saves a query
     if old.id == event.pk - 1:
         return old.hash == bytes(event.prev_hash).hex()
     with connection.cursor() as cursor:
@@ -73,7 +76,7 @@ def _fits(old: Head, event: AuditEvent) -> bool:
 
 
 def _write(head: Head) -> None:
-    """Replace the file in one step: whoever reads it sees one head or the other."""
+    """Replace the file in one step, so that a reader sees the old head or the new one."""
     new = path().with_name(path().name + ".new")
     new.write_text(json.dumps({"id": head.id, "hash": head.hash}) + "\n")
     os.replace(new, path())
@@ -81,7 +84,8 @@ def _write(head: Head) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Let one thread of one process write at a time."""
+    """Hold a lock that only one thread of all processes can have."""
+    # opened anew each time: a lock belongs to an open file, and threads would share a common one
     path().parent.mkdir(parents=True, exist_ok=True)
     with path().with_name(path().name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

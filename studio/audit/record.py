@@ -1,4 +1,4 @@
-"""The audit log: who did what. A row is written in the transaction of the change, or neither happens."""
+"""Writing the audit log. An event is written in the transaction of its change: both commit or neither does."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from psycopg import errors
 from studio.audit import head
 from studio.models import Agent, AuditEvent, User
 
-# every action that can be logged, with the words that the activity page shows
+# every action that can be logged, with its words on the audit page
 ACTIONS: Final = {
     "agent.create": "created the agent",
     "agent.edit": "edited the agent",
@@ -47,7 +47,7 @@ _TEXTS: Final = (
     *("actor_kind", "actor_id", "actor", "ip", "request_id"),
     *("agent_id", "action", "object", "reason"),
 )
-# In public whatever the search_path is: a table of that name in an agent's schema must not get the row.
+# The schema is named, because the search_path may be an agent's, and a table of that name there must not get the row.
 _INSERT: Final = """
     insert into public.studio_auditevent (
         actor_kind, actor_id, actor, ip, request_id, agent_id, action, object, reason, data,
@@ -57,17 +57,17 @@ _INSERT: Final = """
 """
 
 
-# something in the event is no text for Postgres
+# errors of texts that Postgres cannot store, such as NUL
 _NO_TEXT: Final = (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter, errors.InvalidTextRepresentation)
 
 
 class NotWritten(OperationalError):
-    """The event could not be logged, so what it is about must not happen. The answer is 503."""
+    """The event could not be written, so its change must not happen. The answer is 503."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a person, an API key, or the studio itself."""
+    """Whoever does something: a person, an API key, or the studio itself."""
 
     kind: str
     id: str
@@ -93,10 +93,10 @@ def record(
     data: dict[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEvent:
-    """Append one event and return it with its id; call it inside the change's transaction."""
+    """Append an event and return it with its id; call it in the transaction of the change. Raises NotWritten."""
     if action not in ACTIONS:
         raise ValueError(f"unknown audit action {action!r}")
-    # the place of the row in the chain, its time and its hash are the database's
+    # A trigger sets id, time and hashes: whoever inserts a row cannot choose its place in the chain.
     event = AuditEvent(
         actor_kind=actor.kind,
         actor_id=actor.id,
@@ -115,7 +115,8 @@ def record(
             event.pk, event.at, event.prev_hash, event.hash = cursor.fetchone()
     except DatabaseError as error:
         if isinstance(error.__cause__, _NO_TEXT) or "NUL" in str(error):
-            raise  # no fault of the log
+            raise  # the text is at fault and not the log: the answer is 400
         raise NotWritten("the audit log cannot be written") from error
+    # robust, because an error here must not make a committed change look like a failed one
     transaction.on_commit(lambda: head.keep(event), robust=True)
     return event

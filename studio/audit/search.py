@@ -1,4 +1,4 @@
-"""Read the audit log: pages with filters, who is in it, and the log as a file."""
+"""Reading the audit log: pages with filters, the people to filter by, and a download."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from studio.audit.events import Event, Person, event_of, kinds
 PAGE: Final = 50
 BATCH: Final = 1000
 
-# Large data, such as the ids of 10,000 threads, stays in the database.
+# A page shows changes and counts only, so that is all it fetches of large data.
 _PAGE: Final = """
     select e.id, e.at, e.actor_kind, e.actor_id, e.actor, e.ip, e.action, e.object, e.reason,
         case when pg_column_size(e.data) <= 65536 then e.data
@@ -31,7 +31,8 @@ _EVERYBODY: Final = """
     union all select 'key', prefix, 'key “' || name || '”' from public.studio_apikey
     union all select 'system', '', 'Agent Studio'
     order by 1 desc, 3 limit 1000"""
-# From one person to the next along the index, however many events each has.
+# A loose index scan: one step of the recursion finds the next person in the index. `select distinct` would
+# read every event of the agent.
 _PEOPLE_OF: Final = """
     with recursive who as (
         (select e.actor_kind, e.actor_id, e.actor from public.studio_auditevent e where e.agent_id = %(agent)s
@@ -47,7 +48,7 @@ _PEOPLE_OF: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Filters of the log; empty ones match everything. Days are UTC and both included."""
+    """Filters of the log; empty ones match everything. Days are in UTC, and both are included."""
 
     kind: str = ""
     who: str = ""
@@ -56,7 +57,7 @@ class Wanted:
     until: date | None = None
 
     def where(self, below: int | None) -> tuple[sql.Composable, dict[str, Any]]:
-        """Write the filters as a condition on the event `e`, with its values; `below` is the id to continue under."""
+        """Return the filters as a condition on the event `e`, and its values; only ids less than `below` match."""
         who_kind, _, who_id = self.who.partition(":")
         terms: list[tuple[bool, str, dict[str, Any]]] = [
             (below is not None, "e.id < %(below)s", {"below": below}),
@@ -77,7 +78,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An event, with the agent that it is about; `agent_name` is empty once that is removed."""
+    """An event and its agent; `agent_name` is empty for an agent that was removed."""
 
     event: Event
     agent_id: str
@@ -87,14 +88,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events, newest first; `older` is the id to continue below, if there are more."""
+    """A page of events, newest first; `older` is the last id if there are more, for the page below."""
 
     found: list[Found]
     older: int | None
 
 
 def page(wanted: Wanted, below: int | None = None) -> Page:
-    """Read one page of events that match; `below` continues under an event."""
+    """Read one page of events that match and, if `below` is given, are older than that event."""
     rows = [
         Found(event_of(*row[:10]), row[10], row[11] or "", row[12]) for row in _read(_PAGE, wanted, below, PAGE + 1)
     ]
@@ -102,7 +103,8 @@ def page(wanted: Wanted, below: int | None = None) -> Page:
 
 
 def lines(wanted: Wanted) -> Iterator[str]:
-    """Write the log as NDJSON, newest first, with the hashes; each batch is a read of its own."""
+    """Yield the log as NDJSON with its hashes, newest first."""
+    # in batches, each a statement of its own: none takes long, and the whole log is never in memory
     below: int | None = None
     while rows := _read(_LINES, wanted, below, BATCH):
         yield "".join(f"{line}\n" for _, line in rows)
@@ -110,22 +112,23 @@ def lines(wanted: Wanted) -> Iterator[str]:
 
 
 def everybody() -> list[Person]:
-    """Whoever may have done something: people by name, keys, and the studio itself."""
+    """List all possible actors: people by name, keys, and the studio itself."""
     with connection.cursor() as cursor:
         cursor.execute(_EVERYBODY)
         return [Person(*row) for row in cursor.fetchall()]
 
 
 def people_of(agent_id: str) -> list[Person]:
-    """Whoever did something with one agent, by name."""
+    """List the actors of an agent's events, by name."""
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE_OF, {"agent": agent_id})
         return [Person(*row) for row in cursor.fetchall()]
 
 
 def day(text: str) -> date | None:
-    """Read a day, `2026-11-23`; anything else is none."""
+    """Read a day like `2026-11-23`; None for any other text."""
     try:
+        # strptime also takes 2026-1-2, which a date field cannot show
         return datetime.strptime(text, "%Y-%m-%d").date() if len(text) == 10 else None
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""Verify the audit log: every event is there, as it was written, in its order, up to the head that was kept."""
+"""Verification of the audit log: no event was changed, removed, inserted or moved, and the end is not cut off."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from django.db import connection
 from studio.audit import head
 
 BATCH: Final = 5000
-# a log that was rewritten is wrong everywhere; nobody reads more
+# a log that was rewritten has a fault in every event
 MOST: Final = 100
 
-# The hash is computed here, not by the function that the trigger uses, which could have been replaced too.
+# The hash is computed here and not by the trigger's function, which an attacker could have replaced.
 _SQL: Final = """
     select id, encode(prev_hash, 'hex'), encode(hash, 'hex'),
         encode(sha256(prev_hash || convert_to(jsonb_build_array(
@@ -24,7 +24,7 @@ _SQL: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found: how many events were read, the last one, and what is wrong."""
+    """The result: the number of events, the id of the last one, and the faults in words."""
 
     events: int
     last: int
@@ -32,8 +32,8 @@ class Report:
 
 
 def verify(on_batch: Callable[[int], None] = lambda events: None) -> Report:
-    """Read the whole log and compare it with the head that was written down."""
-    # read first: what is written meanwhile makes the log longer than the head, which is fine
+    """Read the whole log, check its chain, and compare it with the head in the file."""
+    # The head is read first. Events that are written meanwhile make the log longer than the head, which is no fault.
     faults: list[str] = []
     try:
         kept = head.read()

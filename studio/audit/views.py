@@ -1,4 +1,4 @@
-"""The audit log as a page: of the whole studio, for admins, and of one agent as its Activity; and as a file."""
+"""Pages of the audit log: the whole log for admins, one agent's as its Activity tab, and the download."""
 
 import re
 from typing import Any, Final
@@ -40,13 +40,14 @@ def audit_page(request: AppRequest) -> HttpResponse:
 @get_only
 @vary_on_htmx
 def activity(request: AppRequest, agent_id: str) -> HttpResponse:
-    """Show what was done with one agent; signing in belongs to none."""
+    """Show the events of one agent."""
     guard.get_agent(request, agent_id)
     wanted = _wanted(request.GET, agent_id)
     filters = {name: value for name, value in _filters(wanted).items() if name != "agent"}
     ctx = _context(request, wanted, reverse("activity", args=[agent_id]), filters)
     ctx |= {
         "people": search.people_of(agent_id),
+        # signing in is an event of no agent
         "kinds": [one for one in events.kind_labels() if one[0] != "sign-ins"],
         "download": "",
     }
@@ -55,7 +56,7 @@ def activity(request: AppRequest, agent_id: str) -> HttpResponse:
 
 @get_only
 def audit_export(request: AppRequest) -> StreamingHttpResponse:
-    """Send all events that match, one a line; who took them is an event itself."""
+    """Send all events that match, one a line; the download is an event itself."""
     guard.require(request, "admin")
     wanted = _wanted(request.GET)
     record(guard.actor_of(request), "audit.export", data=_filters(wanted))
@@ -71,7 +72,7 @@ def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[st
     event = whole_number(request.GET.get("event", ""))
     (below,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (int,)) or [None]
     if event is not None:
-        # an event that somebody links to is the first of its page, however old it is
+        # an event that a link leads to is the first on its page
         below = event + 1
     page = search.page(wanted, below)
     return {
@@ -88,7 +89,7 @@ def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[st
 
 
 def _wanted(query: QueryDict, agent_id: str = "") -> Wanted:
-    """Read the filters; what is not known stands for all."""
+    """Read the filters of an address; unknown values are ignored."""
     kind, who, agent = query.get("kind", ""), query.get("who", ""), agent_id or query.get("agent", "").strip()
     return Wanted(
         kind if kind in events.kinds() else "",

@@ -17,7 +17,7 @@ _PAGE = 20
 
 @dataclass(frozen=True)
 class AgnoSettings:
-    """What an agent is loaded with. `max_tool_calls_from_history` 0 means no cap."""
+    """The memory settings of an agent. `max_tool_calls_from_history` 0 means no cap."""
 
     session_storage: bool
     num_history_runs: int
@@ -32,7 +32,7 @@ class AgnoSettings:
 
 @dataclass(frozen=True)
 class Session:
-    """A thread. `user_id` is its owner, who need not be the user it was asked for; times are epoch seconds."""
+    """A thread. `user_id` is its owner, who may be another user than the one asked for; times are epoch seconds."""
 
     session_id: str
     user_id: str | None
@@ -75,8 +75,11 @@ class AgentsListItem:
 
 @dataclass(frozen=True)
 class Agent(AgentsListItem):
-    """An agent, and its threads. The calls about threads raise NotImplementedError for other frameworks
-    than Agno, LookupError while session storage is off, and StudioError for what the studio refuses."""
+    """An agent and its threads.
+
+    Calls about threads raise NotImplementedError for other frameworks than Agno, LookupError while session
+    storage is off, and StudioError for whatever else the studio refuses.
+    """
 
     unique_name: str
     model_provider: str
@@ -93,14 +96,14 @@ class Agent(AgentsListItem):
         return self._studio.run(lambda send: _user_sessions(send, self, user_id))
 
     async def aget_session(self, session_id: str) -> Session | None:
-        """Return one thread with its runs; None where there is none."""
+        """Return one thread with its runs, None if there is no such thread."""
         return await self._studio.awaited(lambda send: _session(send, self, session_id))
 
     def get_session(self, session_id: str) -> Session | None:
         return self._studio.run(lambda send: _session(send, self, session_id))
 
     async def adelete_session(self, session_id: str) -> bool:
-        """Delete a thread for good; False when it was gone already."""
+        """Delete a thread for good; return False if it is gone already."""
         return await self._studio.awaited(lambda send: _delete(send, self, session_id))
 
     def delete_session(self, session_id: str) -> bool:
@@ -132,11 +135,12 @@ class Agents:
     async def alist(self) -> list[AgentsListItem]:
         return await self._studio.awaited(_list)
 
+    # in quotes, because inside this class `list` is the method
     def list(self) -> "list[AgentsListItem]":
         return self._studio.run(_list)
 
     async def aget(self, agent_id: str, version: int | None = None) -> Agent:
-        """Load an agent, with its settings as of `version` or as they are now; raises StudioError."""
+        """Load an agent with its current settings, or those of `version`; raise StudioError if there is none."""
         return await self._studio.awaited(lambda send: _agent(send, self._studio, agent_id, version))
 
     def get(self, agent_id: str, version: int | None = None) -> Agent:
@@ -155,7 +159,7 @@ async def _agent(send: Send, studio: Studio, agent_id: str, version: int | None)
 
 async def _user_sessions(send: Send, agent: Agent, user_id: str) -> list[Session]:
     _require_storage(agent)
-    # by creation, which never changes: a thread that is written to meanwhile is not missed
+    # By creation, which never changes. By activity, a thread could move to a page that was read already.
     params = {"user_id": user_id, "sort": "created", "limit": _PAGE, "include": "runs"}
     sessions: list[Session] = []
     while True:
@@ -173,10 +177,11 @@ async def _session(send: Send, agent: Agent, session_id: str) -> Session | None:
 
 
 async def _with_runs(send: Send, agent: Agent, thread: Json, page: Json | None) -> Session:
-    """Complete a thread by the runs that follow `page`, or by all of them."""
+    """Return a thread with the runs of `page` and those that follow, or with all of them without a page."""
     runs: list[Json] = []
     path, params = _path(agent, thread["session_id"]) + "/runs", {"limit": _PAGE}
     while True:
+        # a thread that is deleted meanwhile just ends
         if page is None:
             page = await send(Call(path, params, or_none=True)) or {"items": [], "next": None}
         runs += page["items"]
@@ -203,6 +208,7 @@ def _agno_db(agent: Agent, connection: ConnectionString, async_db: bool) -> Any:
             "This needs Agno and its database drivers: pip install agno sqlalchemy 'psycopg[binary]'"
         ) from error
     driver = "postgresql+psycopg_async" if async_db else "postgresql+psycopg"
+    # only the first, which is the scheme
     url = connection.connection_uri.uri.replace("postgresql", driver, 1)
     schema = "ag_" + agent.id.replace("-", "_")
     return (AsyncPostgresDb if async_db else PostgresDb)(db_url=url, db_schema=schema)
@@ -224,5 +230,6 @@ def _path(agent: Agent, session_id: str) -> str:
 
 
 def _fill(kind: Callable[..., T], values: Json) -> T:
-    """Make a dataclass of the values it knows; what a newer studio sends beside them is left out."""
+    """Make a dataclass of the values that it knows."""
+    # a newer studio may send more
     return kind(**{one.name: values[one.name] for one in fields(kind) if one.name in values})  # type: ignore[arg-type]

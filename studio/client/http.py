@@ -1,4 +1,4 @@
-"""Requests to the studio, for calls that are written once and made with or without await."""
+"""HTTP requests to the studio. Each call is written once and runs with or without await."""
 
 import asyncio
 import os
@@ -12,11 +12,11 @@ import httpx
 T = TypeVar("T")
 Json = dict[str, Any]
 
-PATIENCE = 10  # times that one request waits for the rate limit
+PATIENCE = 10  # how often one request waits for the rate limit
 
 
 class StudioError(Exception):
-    """The studio refused: `status_code` is HTTP's, `description` says why."""
+    """The studio refused a request; `status_code` is the HTTP status, `description` the reason."""
 
     def __init__(self, status_code: int, description: str) -> None:
         super().__init__(f"{status_code}: {description}")
@@ -26,7 +26,7 @@ class StudioError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One request below the address; with `or_none`, 404 is None instead of an error."""
+    """One request; `path` is relative to the address. With `or_none`, a 404 gives None instead of an error."""
 
     path: str
     params: Json = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Call:
     or_none: bool = False
 
 
-# What a call does is written once, over a `send` that waits, or one that does not.
+# A call is a coroutine over `send`. Its `send` is asynchronous in `awaited`, and blocks in `run`.
 Send = Callable[[Call], Awaitable[Any]]
 Work = Callable[[Send], Coroutine[Any, Any, T]]
 
@@ -76,7 +76,7 @@ class Studio:
                 return _read(call, response)
 
             try:
-                # nothing in it waits, so the first step is the last
+                # the blocking `send` never suspends, so the coroutine ends in its first step
                 work(send).send(None)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
@@ -88,7 +88,7 @@ class Studio:
 
 
 def _pause(response: httpx.Response) -> float | None:
-    """Seconds to wait for the rate limit; None when the answer is to be taken as it is."""
+    """Return the seconds to wait for the rate limit, None for any other answer."""
     if response.status_code != 429:
         return None
     after = response.headers.get("Retry-After", "")

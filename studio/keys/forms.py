@@ -12,7 +12,7 @@ DAYS: Final = (("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "un
 
 
 class KeyForm(ReachForm):
-    """What a key is called, what it may do, where, and for how long."""
+    """The form of a new key: its name, scopes, agents, and how long it is valid."""
 
     name = forms.CharField(
         max_length=80,
@@ -38,5 +38,5 @@ class KeyForm(ReachForm):
         }
 
     def scope_choices(self) -> list[tuple[Any, str]]:
-        """Each scope's checkbox beside what the scope allows."""
+        """Return each scope's checkbox with the words for what the scope allows."""
         return [(box, SCOPES[scope]) for box, scope in zip(self["scopes"].subwidgets, KEY_SCOPES, strict=True)]

@@ -1,4 +1,4 @@
-"""API keys: `ams_<prefix>_<secret>`. The prefix finds the key; of the secret only a hash is kept."""
+"""API keys, `ams_<prefix>_<secret>`. The prefix finds the key; of the secret only a hash is stored."""
 
 import hashlib
 import hmac
@@ -18,8 +18,9 @@ from studio.audit.record import Actor, record
 from studio.models import Agent, ApiKey
 from studio.people.access import SCOPES, Access
 
-# what a key may be given; exporting is for people
+# downloads of transcripts are for people only
 KEY_SCOPES: Final = tuple(scope for scope in SCOPES if scope != "threads:export")
+# `last_used_at` is written at most once in this time, so that most requests write nothing
 USED_EVERY: Final = timedelta(minutes=1)
 SHOWN_EXPIRED: Final = 50
 
@@ -41,9 +42,9 @@ def create(
     agents: Collection[Agent] | None = None,
     days: int | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a key for all agents (None) or chosen ones, and return it with its text, which nobody sees again.
+    """Make a key for all agents (None) or chosen ones; return it with its text, which is not stored.
 
-    It is valid for `days` or, with None, until revoked. Raises Invalid.
+    It is valid for `days`, or until revoked with None. Raises Invalid.
     """
     name = " ".join(name.split())
     if not name or len(name) > 80:
@@ -54,6 +55,7 @@ def create(
         raise Invalid("Choose at least one agent, or all of them.")
     if days is not None and not 1 <= days <= 3650:
         raise Invalid("A key is valid for 1 to 3,650 days, or without an end.")
+    # 43 of 62 characters are 256 bits
     prefix, secret = _random(_PREFIX, 8), _random(_SECRET, 43)
     with transaction.atomic():
         key = ApiKey.objects.create(
@@ -73,7 +75,7 @@ def create(
 
 
 def revoke(actor: Actor, key: ApiKey) -> bool:
-    """End a key at once; returns False when it was revoked before."""
+    """End a key at once; return False if it was revoked before."""
     with transaction.atomic():
         if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
             return False
@@ -82,12 +84,12 @@ def revoke(actor: Actor, key: ApiKey) -> bool:
 
 
 def authenticate(text: str) -> ApiKey | None:
-    """Return the key that this text is, with `agent_ids`; None when it is unknown, revoked or expired."""
+    """Return the key with this text and set its `agent_ids`; None if it is unknown, revoked or expired."""
     found = _KEY.fullmatch(text)
     if found is None:
         return None
     key = usable().annotate(**_AGENT_IDS).filter(prefix=found[1]).first()
-    # compared in any case, so that the time tells nothing about which prefixes exist
+    # compared even without a key, so that the response time does not tell which prefixes exist
     if not hmac.compare_digest(_hash(found[2]), key.hash if key else _hash("")) or key is None:
         return None
     now = timezone.now()
@@ -98,12 +100,12 @@ def authenticate(text: str) -> ApiKey | None:
 
 
 def usable() -> QuerySet[ApiKey]:
-    """Keys that are neither revoked nor expired."""
+    """Return the keys that are neither revoked nor expired."""
     return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
 
 def listed() -> tuple[list[ApiKey], list[ApiKey]]:
-    """Return keys that work, and the last ones that do not any more, each with its `agent_names`."""
+    """Return the usable keys and the newest expired or revoked ones, each with its `agent_names`."""
     names = ArrayAgg("agents__name", filter=Q(agents__isnull=False), default=[], order_by="agents__name")
     rows = ApiKey.objects.annotate(agent_names=names)
     works = usable().values("pk")
@@ -111,12 +113,12 @@ def listed() -> tuple[list[ApiKey], list[ApiKey]]:
 
 
 def scopes_of(key: ApiKey) -> frozenset[str]:
-    """What the key may do where it reaches; `admin` includes all other scopes, as it does for people."""
+    """Return the scopes of a key on the agents that it reaches; `admin` includes all others, as for people."""
     return frozenset(KEY_SCOPES if "admin" in key.scopes else key.scopes)
 
 
 def access_of(key: ApiKey) -> Access:
-    """What an authenticated key may do, and on which agents."""
+    """Return what an authenticated key may do, and on which agents."""
     scopes = scopes_of(key)
     if key.all_agents:
         return Access(scopes, {})
@@ -124,16 +126,15 @@ def access_of(key: ApiKey) -> Access:
 
 
 def actor_of(key: ApiKey, ip: str = "", request_id: str = "") -> Actor:
-    """The key as somebody who acts. The word before the name keeps a key from passing for a person."""
+    """Return the key as the audit log's actor."""
+    # with the word "key", so that a key with a person's name cannot be taken for that person
     return Actor("key", key.prefix, f"key “{key.name}”", ip, request_id)
 
 
 def seconds_to_wait(key: ApiKey, per_minute: int) -> int:
-    """Count one request of the key; returns 0, or how long until it may go on.
-
-    Counted in the database, so that the limit holds over all processes: one row a key, in a table
-    that is not logged to disk.
-    """
+    """Count one request of a key; return 0, or the seconds until it may send the next one."""
+    # In the database, because the limit holds for all processes together: one row for each key, in an
+    # unlogged table, so that a request waits for no disk.
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -158,5 +159,5 @@ def _random(alphabet: str, length: int) -> str:
 
 
 def _hash(secret: str) -> str:
-    """Hash 256 random bits. A slow hash would add nothing: there is no dictionary to try."""
+    # a fast hash is enough for 256 random bits: there is no dictionary to try
     return hashlib.sha256(secret.encode()).hexdigest()

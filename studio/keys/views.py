@@ -1,4 +1,4 @@
-"""API keys: list, make, revoke. A key is shown in the answer that made it, and nowhere again."""
+"""Pages about API keys: the list, making and revoking one. A key is shown once, in the answer that made it."""
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -23,7 +23,7 @@ def keys(request: AppRequest) -> HttpResponse:
 @cache_control(no_store=True)
 @get_or_post
 def key_new(request: AppRequest) -> HttpResponse:
-    """Show the form; after a POST, show the key in this very answer, as it is kept nowhere to redirect to."""
+    """Show the form; a POST shows the key in its answer, because only a hash of it is stored."""
     guard.require(request, "admin")
     form = KeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -39,7 +39,7 @@ def key_new(request: AppRequest) -> HttpResponse:
 
 @get_or_post
 def key_revoke(request: AppRequest, prefix: str) -> HttpResponse:
-    """Ask, then end the key at once."""
+    """Ask, and with POST end the key at once."""
     guard.require(request, "admin")
     key = ApiKey.objects.filter(prefix=prefix).first()
     if key is None:

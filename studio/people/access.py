@@ -1,4 +1,4 @@
-"""Who may do what: scopes, the roles that bundle them, and the check that views and the API share."""
+"""Scopes, the roles that bundle them, and the access check that pages and the API share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What one person or key may do: scopes for all agents, and scopes for chosen ones by id."""
+    """What one person or key may do: scopes for all agents, and further scopes by agent id."""
 
     everywhere: frozenset[str]
     on: dict[str, frozenset[str]]
@@ -36,6 +36,7 @@ class Access:
         everywhere: frozenset[str] = frozenset()
         on: dict[str, frozenset[str]] = {}
         for role, agent_id in grants:
+            # a role that this release does not know gives nothing
             scopes = ROLES.get(role, frozenset())
             if agent_id is None:
                 everywhere |= scopes
@@ -44,7 +45,7 @@ class Access:
         return cls(everywhere, on)
 
     def scopes(self, agent_id: str | None = None) -> frozenset[str]:
-        """Scopes on one agent, or those that hold for the whole studio."""
+        """Return the scopes on one agent, or without an agent those for the whole studio."""
         if agent_id is None:
             return self.everywhere
         return self.everywhere | self.on.get(agent_id, frozenset())
@@ -54,7 +55,7 @@ class Access:
 
     @property
     def agent_ids(self) -> list[str] | None:
-        """Agents that may be seen: None stands for all of them."""
+        """Ids of the agents that may be seen, None for all of them."""
         if "agents:read" in self.everywhere:
             return None
         return [agent_id for agent_id, scopes in self.on.items() if "agents:read" in scopes]

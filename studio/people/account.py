@@ -1,4 +1,4 @@
-"""One's own account: password, second factors, and signing out everywhere."""
+"""The page of one's own account: password, second factors, and signing out everywhere."""
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -31,7 +31,7 @@ def account(request: AppRequest) -> HttpResponse:
 
 @post_only
 def sign_out_everywhere(request: AppRequest) -> HttpResponse:
-    """End every session of this person, also this one."""
+    """End every session of this person, including this one."""
     people.sign_out_everywhere(guard.actor_of(request), request.user)
     logout(request)
     messages.success(request, "You are signed out on every browser.")

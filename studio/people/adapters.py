@@ -1,4 +1,4 @@
-"""How allauth behaves here: nobody signs up by themselves, and a person comes with their grants."""
+"""Adapters of allauth: nobody signs up, signing in is audited, and grants are read with the person."""
 
 import base64
 import secrets
@@ -26,7 +26,7 @@ from studio.people.sessions import SessionStore
 from studio.web import AppRequest
 
 LINK_USED_AT: Final = "signed_in_by_link_at"
-# what the log says of each step of signing in
+# the audit log's words for the steps of signing in
 STEPS: Final = {"socialaccount": "OpenID Connect", "mfa": "second factor"}
 
 _PERSON: Final = """
@@ -36,6 +36,7 @@ _PERSON: Final = """
 
 def sign_in_by_link(request: HttpRequest, user: User, redirect_url: str) -> HttpResponseBase:
     """Begin to sign in the person of a one-time link; a second factor is still asked for."""
+    # somebody else may be signed in here, whose session must not go on under another person
     logout(request)
     record_authentication(request, user, method="link")
     response: HttpResponseBase = perform_login(request, Login(user=user, redirect_url=redirect_url))
@@ -47,11 +48,11 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def is_reauthentication_required(self, **kwargs: Any) -> bool:
-        """Never allauth's own: studio.people.confirm asks, and keeps what was sent."""
+        """Return False: studio.people.confirm asks instead, and keeps the form that was sent."""
         return False
 
     def login(self, request: HttpRequest, user: Any) -> None:
-        """Begin a session under a new key, after all steps; without its audit event there is none."""
+        """Begin a session under a new key once all steps are done; without its audit event none begins."""
         steps = [record["method"] for record in get_authentication_records(request, user)]
         how = ", ".join(STEPS.get(step, step) for step in dict.fromkeys(steps))
         ours = cast(AppRequest, request)
@@ -63,7 +64,7 @@ class AccountAdapter(DefaultAccountAdapter):
                     request.session[LINK_USED_AT] = int(time.time())
                 record(guard.actor_of(ours), "person.sign_in", object=user.email, data={"how": how})
         except Exception:
-            # else it would be saved with the answer, which need not be a 500
+            # the middleware saves a session with every answer but a 5xx, and an error need not become one
             request.session.flush()
             raise
 
@@ -75,15 +76,16 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
-    """Takes people who were invited: their email must be verified by the provider. It makes nobody."""
+    """Signs in people who were invited and whose email the provider has verified. It makes no accounts."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        """Find the person at their first visit; later visits are found by the provider's own id of them."""
+        """Find the person by email at their first visit; later ones are found by the provider's id of them."""
         if sociallogin.is_existing:
             return
+        # whoever may type any address at the provider must not become that person here
         verified = [one.email.lower() for one in sociallogin.email_addresses if one.verified]
         user = User.objects.filter(email__in=verified).order_by("id").first()
         if user is None:
@@ -101,21 +103,22 @@ class FactorAdapter(DefaultMFAAdapter):
         return vault.encrypt(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Return the secret; without the SECRET_KEY that wrote it a random one, as codes of an empty one are known."""
+        """Return the secret, or a random one if it was encrypted with another SECRET_KEY."""
+        # not an empty secret, whose codes anybody can compute
         return vault.decrypt(encrypted_text) or base64.b32encode(secrets.token_bytes(40)).decode()
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
-        """Send nothing: the audit log has it."""
+        """Send nothing, because changes of factors are in the audit log."""
 
     def generate_authenticator_name(self, user: Any, type: Any) -> str:
-        """Name a passkey that its owner did not name: Passkey, Passkey 2, …"""
+        """Name a passkey whose owner gave it no name: Passkey, Passkey 2, …"""
         number = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.WEBAUTHN).count() + 1
         return "Passkey" if number == 1 else f"Passkey {number}"
 
 
 class Backend(AuthenticationBackend):
     def get_user(self, user_id: Any) -> User | None:
-        """Load a person and their grants in one query, as every request needs both."""
+        """Load a person and their grants in one query, because every request needs both."""
         with connection.cursor() as cursor:
             cursor.execute(_PERSON, [user_id])
             names = [column.name for column in cursor.description or ()]

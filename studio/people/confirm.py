@@ -1,7 +1,7 @@
-"""Ask again who somebody is, before what cannot be undone or gives power.
+"""Confirmation of one's identity, before changes that cannot be undone or that give somebody power.
 
-A view calls `require(request)`. Where the last proof is older than 15 minutes, the answer is a page that
-asks for the password or a factor, and holds the form that was sent: confirming sends it again, whole.
+A view calls `require(request)`. If the person last gave a password or a factor more than 15 minutes ago,
+the answer is a page that asks for one. The page holds the form that was sent, and sends it again.
 """
 
 import time
@@ -26,7 +26,7 @@ from studio.models import User
 from studio.web import AppRequest, see_other
 
 GOOD_FOR: Final = 15 * 60
-# in a form that answers the page: the method of the request that it holds
+# the field of the confirmation page that marks its answer; it holds the method of the first request
 ASKED: Final = "confirm-method"
 _OURS: Final = "confirm-"
 
@@ -40,17 +40,18 @@ class ConfirmFirst(Exception):
 def is_fresh(request: AppRequest) -> bool:
     """Tell whether the person signed in, or confirmed, within the last 15 minutes."""
     records = get_authentication_records(request, request.user)
+    # from 0, because a clock that was set back must not make an old proof fresh again
     return any(0 <= time.time() - record["at"] < GOOD_FOR for record in records)
 
 
 def require(request: AppRequest) -> None:
-    """Go on if the person proved lately who they are; else the answer is the page that asks."""
+    """Return if the person signed in or confirmed lately; else raise ConfirmFirst, answered by the page that asks."""
     if not is_fresh(request):
         raise ConfirmFirst
 
 
 def confirmed(view: View) -> View:
-    """Let a view be reached only by somebody who proved lately who they are."""
+    """Call `require` before a view."""
 
     @wraps(view)
     def wrapped(request: AppRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -61,7 +62,7 @@ def confirmed(view: View) -> View:
 
 
 class ConfirmMiddleware:
-    """Shows the page, and takes its answer before the view sees the form again."""
+    """Answers ConfirmFirst with the page that asks, and checks its answer before the view gets the form again."""
 
     def __init__(self, get_response: Callable[[AppRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -70,6 +71,7 @@ class ConfirmMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: AppRequest, view: View, args: Any, kwargs: Any) -> HttpResponseBase | None:
+        # the API is exempt from CSRF checks; it has keys and asks nobody to confirm
         if request.method != "POST" or getattr(view, "csrf_exempt", False) or ASKED not in request.POST:
             return None
         if not request.user.is_authenticated:
@@ -84,7 +86,7 @@ class ConfirmMiddleware:
 
 @sensitive_variables("password")
 def _check(request: AppRequest, user: User) -> str:
-    """Take the proof in the form; returns what is wrong with it, or nothing."""
+    """Check the password, code or passkey of the form; return what is wrong, "" when it is right."""
     if credential := request.POST.get("confirm-credential"):
         form = ReauthenticateWebAuthnForm({"credential": credential}, user=user)
         return _take(form, "The passkey was not accepted. Try again.")
@@ -95,7 +97,7 @@ def _check(request: AppRequest, user: User) -> str:
     if not ratelimit.consume(request, action="reauthenticate", user=user):
         return "Too many tries. Wait a minute, then try again."
     password = request.POST.get("confirm-password", "")
-    # not the person's own method, which may store the password anew and so end the session
+    # not user.check_password, which may store the hash anew and so end the session
     if not user.has_usable_password() or not check_password(password, user.password):
         return "That is not right. Try again."
     record_authentication(request, user, method="password", reauthenticated=True)
@@ -110,7 +112,7 @@ def _take(form: Any, wrong: str) -> str:
 
 
 def _ask(request: AppRequest, method: str, wrong: str = "") -> HttpResponse:
-    """Render the page; htmx, which asked for part of one, is told to go there with all it sent."""
+    """Render the page that asks; a request of htmx gets a form that opens this page with all its fields."""
     fields = [
         (name, value)
         for name, values in request.POST.lists()
@@ -141,7 +143,7 @@ def _ask(request: AppRequest, method: str, wrong: str = "") -> HttpResponse:
 
 
 def _back(request: AppRequest) -> str:
-    """Where the person came from, if that is a page of ours, for the link that cancels."""
+    """Return the page that the person came from, for the link that cancels; the list of agents if it is not ours."""
     page = request.META.get("HTTP_REFERER", "")
     if url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure()):
         return str(page)

@@ -1,4 +1,4 @@
-"""Second factors on one's own account: allauth's views, confirmed first and audited with the change."""
+"""Second factors of one's own account: allauth's views, with a confirmation first and an audit event."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,18 +19,19 @@ from studio.people import confirm, guard
 from studio.web import AppRequest, get_only
 
 View = Callable[..., HttpResponseBase]
-# allauth's views take PUT for POST
+# allauth's views would take PUT as a POST
 _BY_FORM = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _changing(view: View, action: str, factor: str) -> View:
-    """Let a view of allauth change a factor only after confirming, and together with its audit event."""
+    """Wrap a view of allauth that changes a factor: confirmed first, and audited in the same transaction."""
 
     @wraps(view)
     def wrapped(request: AppRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         user = request.user
         with transaction.atomic():
             response = view(request, *args, **kwargs)
+            # allauth redirects after a change, and shows the form again (200) when it was wrong
             if request.method == "POST" and response.status_code == 302:
                 record(guard.actor_of(request), action, object=user.email, data={"factor": factor})
         return response
@@ -50,5 +51,5 @@ sign_in = login_not_required(_BY_FORM(authenticate))
 
 @get_only
 def index(request: AppRequest) -> HttpResponse:
-    """Where allauth goes after a change: the account's page, which lists all factors."""
+    """Redirect to the account's page, which lists all factors; allauth comes here after a change."""
     return redirect("account")

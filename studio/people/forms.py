@@ -1,4 +1,4 @@
-"""Forms about people: inviting one, and giving a role."""
+"""Forms that invite a person and give a role."""
 
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ ROLE_WORDS: Final = {
 
 
 class InviteForm(ReachForm):
-    """Who is invited, and what they may do where."""
+    """The form that invites a person: email, name, role and agents."""
 
     email = forms.EmailField(max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
     name = forms.CharField(
@@ -39,12 +39,12 @@ class InviteForm(ReachForm):
         }
 
     def role_choices(self) -> list[tuple[Any, str]]:
-        """Each role's radio button beside what the role may do."""
+        """Return each role's radio button with the words for what the role may do."""
         return [(box, ROLE_WORDS[role]) for box, role in zip(self["role"].subwidgets, Grant.Role.values, strict=True)]
 
 
 class RoleForm(forms.Form):
-    """One role more, on one agent or all of them."""
+    """The form that gives a person another role, on one agent or all of them."""
 
     role = forms.ChoiceField(choices=Grant.Role.choices, initial="viewer")
     agent = forms.ModelChoiceField(

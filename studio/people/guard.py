@@ -1,4 +1,4 @@
-"""Fetch and authorise in one call, so that no view can hold what its user may not see."""
+"""Fetching and authorising in one call, so that no view holds an agent that its user may not see."""
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -11,16 +11,17 @@ from studio.web import AppRequest
 
 
 def visible_agents(user: User) -> QuerySet[Agent]:
-    """Agents that the person may see, with their memory settings, by name."""
+    """Return the agents that the person may see, with their memory settings, by name."""
+    # instructions may be 20,000 characters an agent, and no list shows them
     agents = Agent.objects.select_related("memory").defer("instructions", "description")
     ids = user.access.agent_ids
     return agents if ids is None else agents.filter(pk__in=ids)
 
 
 def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") -> Agent:
-    """Return the agent or raise Http404 where it may not be seen, PermissionDenied without `scope`.
+    """Return the agent; raise Http404 if the person may not see it, PermissionDenied without `scope`.
 
-    Leaves the sidebar's agents on the request, which come with the same query.
+    The same query reads the sidebar's agents; they are left on the request.
     """
     user = request.user
     agent, neighbours = agent_and_neighbours(user.access.agent_ids, agent_id)
@@ -33,7 +34,7 @@ def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") ->
 
 
 def get_agno_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") -> Agent:
-    """Return the agent as get_agent does, and raise Http404 for a framework that has no threads here."""
+    """Return the agent as get_agent does; raise Http404 too for a framework whose threads are not stored here."""
     agent = get_agent(request, agent_id, scope)
     if not agent.is_agno:
         raise Http404("no threads")
@@ -41,12 +42,12 @@ def get_agno_agent(request: AppRequest, agent_id: str, scope: str = "agents:read
 
 
 def require(request: AppRequest, scope: str) -> User:
-    """Return the person, or raise PermissionDenied without `scope` for the whole studio."""
+    """Return the person; raise PermissionDenied unless they have `scope` for the whole studio."""
     if not request.user.access.may(scope):
         raise PermissionDenied(scope)
     return request.user
 
 
 def actor_of(request: AppRequest) -> Actor:
-    """Who acts in this request, for the audit log."""
+    """Return the person of this request as the audit log's actor."""
     return Actor.person(request.user, ip=request.META.get("REMOTE_ADDR", ""), request_id=getattr(request, "id", ""))

@@ -1,4 +1,4 @@
-"""One-time sign-in links: valid once, for one hour (an invitation: a week); only their hash is stored."""
+"""One-time sign-in links, valid once and for one hour, or a week for an invitation. Only a hash is stored."""
 
 import hashlib
 import secrets
@@ -19,8 +19,8 @@ FIRST_ADMIN = "admin@studio.local"
 def new_link(email: str = "") -> str:
     """Make a link for a person and return its path, `/sign-in/once/<token>/`.
 
-    Without an email it is for the first admin, who is made when nobody is there yet. Raises
-    User.DoesNotExist for an unknown or deactivated person.
+    Without an email it is for the first admin, who is made if there is none. Raises User.DoesNotExist for
+    an unknown or deactivated person.
     """
     with transaction.atomic():
         user = User.objects.get(email=email.lower(), is_active=True) if email else _first_admin()
@@ -38,22 +38,23 @@ def link_for(actor: Actor, user: User, valid_for: timedelta = VALID_FOR, *, is_i
 
 
 def link_by_mail(email: str) -> tuple[User, str]:
-    """Make a link for whoever asked for one; raises User.DoesNotExist for nobody, or somebody deactivated."""
+    """Make a link for the person with this email; raise User.DoesNotExist if nobody active has it."""
     with transaction.atomic():
         user = User.objects.get(email=email, is_active=True)
         return user, link_for(Actor.system(), user)
 
 
 def person_of_link(token: str) -> User | None:
-    """Tell whose link it is while it can be used; nothing is spent."""
+    """Return the person of a link that can still be used, without using it; else None."""
     link = _usable(token).select_related("user").first()
     return link.user if link else None
 
 
 def use_link(token: str) -> SignInLink | None:
-    """Spend a link and return it with its person; None when it was used, has expired or never was."""
-    spent = _usable(token).update(used_at=timezone.now())
-    return SignInLink.objects.select_related("user").get(token_hash=_hash(token)) if spent else None
+    """Use a link up and return it with its person; None if it was used, has expired or never existed."""
+    # one statement checks and marks it, so that of two requests at once only one gets in
+    is_used = _usable(token).update(used_at=timezone.now())
+    return SignInLink.objects.select_related("user").get(token_hash=_hash(token)) if is_used else None
 
 
 def _usable(token: str) -> QuerySet[SignInLink]:
@@ -66,6 +67,7 @@ def _first_admin() -> User:
     admin = User.objects.filter(is_active=True, grants__role="admin", grants__agent=None).order_by("id").first()
     if admin:
         return admin
+    # Django takes a hash that begins with "!" for no usable password
     user, _ = User.objects.get_or_create(email=FIRST_ADMIN, defaults={"name": "Admin", "password": "!"})
     Grant.objects.get_or_create(user=user, role=Grant.Role.ADMIN, agent=None)
     return user

@@ -1,4 +1,4 @@
-"""Mail, where EMAIL_URL is set: links go to their person by it too."""
+"""Sign-in links by mail, if EMAIL_URL is set."""
 
 import logging
 from threading import Thread
@@ -25,7 +25,7 @@ def is_on() -> bool:
 
 
 def send_link(user: User, path: str, *, is_invitation: bool = False) -> bool:
-    """Mail a sign-in link in the background, so that nobody can tell from the time who is known here."""
+    """Mail a sign-in link in the background, so that the response time does not tell who has an account."""
     if not is_on():
         return False
     why = "You are invited to Agent Studio. Open this link and set a password:"
@@ -43,5 +43,5 @@ def _send(subject: str, text: str, to: str) -> None:
     try:
         send_mail(subject, text, None, [to])
     except OSError as error:
-        # smtplib's errors are OSErrors; a traceback could show the link
+        # smtplib's errors are OSErrors; only the type is logged, because a traceback could show the link
         log.warning("mail was not sent: %s", type(error).__name__)

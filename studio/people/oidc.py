@@ -1,4 +1,4 @@
-"""Signing in through an OpenID Connect provider, where one is set up."""
+"""Signing in through an OpenID Connect provider, if one is set up."""
 
 import logging
 from collections.abc import Callable
@@ -18,7 +18,7 @@ View = Callable[[HttpRequest, str], HttpResponseBase]
 
 
 def _answering(view: View) -> View:
-    """Say plainly when the provider does not answer."""
+    """Answer with a page and 503 when the provider cannot be reached."""
 
     @get_only
     @never_cache

@@ -1,4 +1,4 @@
-"""People: who may come in, with which roles. Each change is audited, and one admin always remains."""
+"""Changes of people and their roles. Each change is audited, and one admin always remains."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +18,9 @@ class Refused(Exception):
 
 
 def invite(actor: Actor, *, email: str, name: str, role: str, agents: Sequence[Agent] | None) -> tuple[User, str]:
-    """Make a person with a role on all agents (None) or chosen ones; return them and the path of their link.
+    """Make a person with a role on all agents (None) or chosen ones; return the person and the path of their link.
 
-    They set a password after they have opened the link. Raises Refused for an email that is known.
+    They set a password after they have opened the link. Raises Refused if somebody has the email already.
     """
     try:
         with _changing():
@@ -36,7 +36,7 @@ def invite(actor: Actor, *, email: str, name: str, role: str, agents: Sequence[A
 
 
 def add_role(actor: Actor, user: User, role: str, agent: Agent | None) -> bool:
-    """Give a role on one agent or (None) all of them; returns False when it was there."""
+    """Give a role on one agent, or on all of them (None); return False if the person has it already."""
     with _changing():
         before = _roles(user)
         _, is_new = Grant.objects.get_or_create(user=user, role=role, agent=agent)
@@ -46,7 +46,7 @@ def add_role(actor: Actor, user: User, role: str, agent: Agent | None) -> bool:
 
 
 def remove_role(actor: Actor, user: User, grant_id: int) -> bool:
-    """Take a role away; returns False when it was gone. Raises Refused for the last admin's."""
+    """Take a role away; return False if it is gone already. Raises Refused for the last admin's."""
     with _changing():
         before = _roles(user)
         grant = Grant.objects.select_related("agent").filter(pk=grant_id, user=user).first()
@@ -68,7 +68,7 @@ def deactivate(actor: Actor, user: User) -> bool:
 
 
 def reactivate(actor: Actor, user: User) -> bool:
-    """Let a person in again, with the roles that they had; sessions and links from before stay ended."""
+    """Let a person in again, with the roles that they had; earlier sessions and links stay ended."""
     with _changing():
         if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
             return False
@@ -84,7 +84,10 @@ def sign_out_everywhere(actor: Actor, user: User) -> None:
 
 
 def new_link(actor: Actor, user: User) -> str:
-    """Make a one-time link for somebody else, e.g. who forgot their password; return its path."""
+    """Make a one-time link for somebody else, e.g. if they forgot their password; return its path.
+
+    Raises Refused for somebody who is deactivated.
+    """
     with transaction.atomic():
         if not User.objects.filter(pk=user.pk, is_active=True).exists():
             raise Refused("Reactivate this person first.")
@@ -92,7 +95,7 @@ def new_link(actor: Actor, user: User) -> str:
 
 
 def factor_names(user: User) -> list[str]:
-    """Name the second factors of a person, e.g. `authenticator app`, `2 passkeys`."""
+    """List the second factors of a person in words, e.g. `authenticator app`, `2 passkeys`."""
     types = list(Authenticator.objects.filter(user=user).values_list("type", flat=True))
     passkeys = types.count(Authenticator.Type.WEBAUTHN)
     names = ["authenticator app"] if Authenticator.Type.TOTP in types else []
@@ -100,7 +103,7 @@ def factor_names(user: User) -> list[str]:
 
 
 def remove_factors(actor: Actor, user: User) -> bool:
-    """Take away a person's second factors, e.g. after they lost their phone; False when there are none."""
+    """Remove a person's second factors, e.g. if they lost their phone; return False if there are none."""
     with transaction.atomic():
         names = factor_names(user)
         if not Authenticator.objects.filter(user=user).delete()[0]:
@@ -110,17 +113,18 @@ def remove_factors(actor: Actor, user: User) -> bool:
 
 
 def _end_sessions(user: User) -> None:
-    # in the database, so that two at once count twice
+    # counted in the database, so that two changes at once both count
     User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
     SignInLink.objects.filter(user=user, used_at=None).update(used_at=timezone.now())
 
 
 @contextmanager
 def _changing() -> Iterator[None]:
-    """Change people one at a time; undo everything when no admin for all agents remains."""
+    """Let one change of people run at a time, and undo it with Refused if no admin for all agents remains."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            # so that two admins cannot each remove the other; a row, as advisory locks are open to agents' roles
+            # Two admins must not remove each other at the same moment. The lock is a row, because any
+            # agent's role could hold an advisory lock.
             cursor.execute("select 1 from public.studio_turn where name = 'people' for update")
         yield
         if not User.objects.filter(is_active=True, grants__role=Grant.Role.ADMIN, grants__agent=None).exists():
@@ -128,7 +132,7 @@ def _changing() -> Iterator[None]:
 
 
 def _roles(user: User) -> list[str]:
-    """Write roles as text for the log: `support`, or `support on agt-x`."""
+    """Write a person's roles as words for the log: `support`, or `support on agt-x`."""
     pairs = Grant.objects.filter(user=user).order_by("role", "agent_id").values_list("role", "agent_id")
     return [role if agent_id is None else f"{role} on {agent_id}" for role, agent_id in pairs]
 

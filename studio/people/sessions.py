@@ -1,4 +1,4 @@
-"""Sessions: kept in the database; they end after a while without use, and after a week in any case."""
+"""Sessions in the database that end after a time without use, and in any case some days after signing in."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,15 +10,18 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 
 BEGAN: Final = "began_at"
-# as SQL: the ORM takes several times longer to write it than Postgres to answer it, on every page
+# SQL, because the ORM takes several times longer to compose it than Postgres to run it, on every page
 _SESSION: Final = """
     select session_key, session_data, expire_date from django_session where session_key = %s and expire_date > %s"""
-# how much of the idle time passes before its end is put off again: a page view costs no write
+# a part of the idle time: the end is put off only after so much use, so that most page views write nothing
 THROTTLE: Final = 24
 
 
 class SessionStore(DatabaseStore):
-    """The row's expiry is the idle end or the absolute one, whichever comes first; the cookie has the absolute."""
+    """A session whose row expires at its idle or its absolute end, whichever is first; the cookie at the absolute one.
+
+    The idle time is SESSION_COOKIE_AGE; the absolute time begins with signing in and is SESSION_ABSOLUTE_AGE.
+    """
 
     row_ends_at: datetime | None = None
 
@@ -27,15 +30,16 @@ class SessionStore(DatabaseStore):
         self[BEGAN] = int(time.time())
 
     def keep(self) -> None:
-        """Put the idle end off, where enough of it has passed; changes nothing else of the row."""
+        """Put the idle end off, if enough of the idle time has passed."""
         ends_at = self.get_expiry_date()
+        # not `save`, which would write back the data and undo what another request changed meanwhile
         if self.row_ends_at and ends_at - self.row_ends_at > _idle() / THROTTLE:
             Session.objects.filter(session_key=self.session_key).update(expire_date=ends_at)
 
     def load(self) -> dict[str, Any]:
         data: dict[str, Any] = super().load()
         if data and _end(data) <= datetime.now(UTC):
-            # the times were made shorter since the row was written
+            # the absolute time was made shorter after the row was written
             self._session_key = None
             return {}
         return data
@@ -45,11 +49,11 @@ class SessionStore(DatabaseStore):
         super().save(must_create)
 
     def get_expiry_age(self, **kwargs: Any) -> int:
-        """Seconds for the cookie."""
+        """Return the seconds until the absolute end, for the cookie."""
         return max(int((_end(self._data()) - datetime.now(UTC)).total_seconds()), 0)
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
-        """When the row expires."""
+        """Return the time at which the row expires."""
         return min(datetime.now(UTC) + _idle(), _end(self._data()))
 
     def _data(self, no_load: bool = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Signing in and out, passwords, and the one-time links that need neither."""
+"""Pages for signing in: by password, by a one-time link, and setting a password."""
 
 import time
 from contextlib import suppress
@@ -30,7 +30,7 @@ from studio.web import AppRequest, get_only, get_or_post, see_other
 @get_or_post
 @login_not_required
 def sign_in(request: AppRequest) -> HttpResponseBase:
-    """Allauth's page; a fragment of a page whose session ended gets the whole page sent here instead."""
+    """Show allauth's sign-in page; htmx, whose session has ended, gets a redirect of the whole page to it."""
     if request.htmx:
         back = request.htmx.current_url_abs_path or "/"
         return HttpResponseClientRedirect(f"{resolve_url('account_login')}?{urlencode({'next': back})}")
@@ -41,7 +41,8 @@ def sign_in(request: AppRequest) -> HttpResponseBase:
 @never_cache
 @login_not_required
 def once(request: AppRequest, token: str) -> HttpResponse:
-    """A one-time link. Opening it spends nothing, as mail scanners and browsers open links by themselves."""
+    """Sign in by a one-time link: GET shows a button, POST uses the link up."""
+    # a GET changes nothing, because mail scanners and browsers open links by themselves
     if request.method != "POST":
         person = person_of_link(token)
         return render(request, "account/once.html", {"person": person}) if person else redirect("sign-in-expired")
@@ -65,7 +66,7 @@ def once(request: AppRequest, token: str) -> HttpResponse:
 @get_only
 @login_not_required
 def expired(request: AppRequest) -> HttpResponse:
-    """A link that is spent or has expired ends here: at an address without the token, which the log may hold."""
+    """Say that a link was used or has expired, at an address without the token, because logs hold addresses."""
     return render(request, "account/expired.html", status=410)
 
 
@@ -73,7 +74,7 @@ def expired(request: AppRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @never_cache
 def password(request: AppRequest) -> HttpResponse:
-    """Set a password; the old one is asked for unless there is none, or a link was used within the hour."""
+    """Set a password; the old one is asked for unless the person came by a one-time link within the last hour."""
     user = request.user
     if not user.has_usable_password() and not _needs_no_old_password(request):
         return render(request, "account/password_stale.html")
@@ -83,7 +84,7 @@ def password(request: AppRequest) -> HttpResponse:
         with transaction.atomic():
             form.save()
             record(guard.actor_of(request), "person.password", object=user.email)
-        # every other session of this person ends, this one goes on under a new key
+        # a new password ends all sessions of the person: this one goes on under a new key
         update_session_auth_hash(request, user)
         request.session.pop(LINK_USED_AT, None)
         messages.success(request, "Your password is set. Other browsers where you were signed in are signed out.")
@@ -94,7 +95,7 @@ def password(request: AppRequest) -> HttpResponse:
 @get_or_post
 @login_not_required
 def forgotten(request: AppRequest) -> HttpResponseBase:
-    """Say how to get in without the password: an admin prints a link, or it comes by mail where that is set up.
+    """Mail a sign-in link if mail is set up, else say that an admin can make one.
 
     The answer is the same whether somebody has the address or not.
     """
@@ -110,6 +111,6 @@ def forgotten(request: AppRequest) -> HttpResponseBase:
 
 
 def _needs_no_old_password(request: AppRequest) -> bool:
-    """Whoever came by link lately has shown who they are; a session that was left open has not."""
+    """Tell whether the person signed in by a link within the last hour; a session left open must not be enough."""
     used_at: int = request.session.get(LINK_USED_AT, 0)
     return time.time() - used_at < VALID_FOR.total_seconds()

@@ -1,4 +1,4 @@
-"""People: list, invite, roles, deactivate. All of it is for admins of the whole studio."""
+"""Pages about people, for admins of the whole studio: the list, invitations, roles, deactivation."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -58,7 +58,7 @@ def people_list(request: AppRequest) -> HttpResponse:
 @cache_control(no_store=True)
 @get_or_post
 def invite(request: AppRequest) -> HttpResponse:
-    """Show the form; after a POST show the link in this very answer, as only its hash is kept."""
+    """Show the form; a POST shows the link in its answer, because only the link's hash is stored."""
     guard.require(request, "admin")
     form = InviteForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -96,7 +96,7 @@ def role_add(request: AppRequest, user_id: int) -> HttpResponse:
 def _change(
     change: Callable[[AppRequest, User], Any], done: str, otherwise: str = ""
 ) -> Callable[[AppRequest, int], HttpResponse]:
-    """Make the view of one button: POST only, confirmed, answered by the person's page and a message."""
+    """Make the view of a button that calls `change`: POST only, confirmed, then the person's page with a message."""
 
     @post_only
     @wraps(change)
