@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from studio import token
 from studio.audit import events, search
+from studio.audit.events import Person
 from studio.audit.record import record
 from studio.audit.search import Wanted
 from studio.compress import compressed
@@ -29,7 +30,7 @@ def audit_page(request: AppRequest) -> HttpResponse:
     wanted = _wanted(request.GET)
     ctx = _context(request, wanted, reverse("audit"), _filters(wanted))
     ctx |= {
-        "people": search.everybody(),
+        "people": _choices(search.everybody(), wanted.who),
         "kinds": events.kind_labels(),
         "download": with_query(reverse("audit-export"), **_filters(wanted)),
     }
@@ -46,7 +47,7 @@ def activity(request: AppRequest, agent_id: str) -> HttpResponse:
     filters = {name: value for name, value in _filters(wanted).items() if name != "agent"}
     ctx = _context(request, wanted, reverse("activity", args=[agent_id]), filters)
     ctx |= {
-        "people": search.people_of(agent_id),
+        "people": _choices(search.people_of(agent_id), wanted.who),
         # signing in is an event of no agent
         "kinds": [one for one in events.kind_labels() if one[0] != "sign-ins"],
         "download": "",
@@ -86,6 +87,12 @@ def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[st
         "older": page.older and with_query(address, **filters, cursor=token.pack(_CURSOR, page.older)),
         "is_first": below is None,
     }
+
+
+def _choices(people: list[Person], who: str) -> list[tuple[str, str]]:
+    """List whom one can choose; who is chosen already stays, known or not."""
+    choices = [(person.key, person.name) for person in people]
+    return choices if not who or who in dict(choices) else [*choices, (who, who)]
 
 
 def _wanted(query: QueryDict, agent_id: str = "") -> Wanted:

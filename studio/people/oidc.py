@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from allauth.socialaccount.providers.openid_connect import views
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -33,5 +34,13 @@ def _answering(view: View) -> View:
     return wrapped
 
 
-login = _answering(views.login)
+def _sign_in(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+    """Begin to sign in. Allauth would also connect another account to whoever is signed in: not here."""
+    if "process" in request.GET:
+        raise BadRequest("process")
+    response: HttpResponseBase = views.login(request, provider_id)
+    return response
+
+
+login = _answering(_sign_in)
 callback = _answering(views.callback)

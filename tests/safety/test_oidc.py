@@ -211,6 +211,12 @@ class TestNobodyElse:
         assert answer.status_code == 403
         assert "Try again" in text(answer)
 
+    def test_another_account_cannot_be_connected_to_whoever_is_signed_in(
+        self, page: Client, provider: Provider
+    ) -> None:
+        answer = page.get(f"{START}?process=connect")
+        assert answer.status_code == 400
+
 
 class TestWithoutIt:
     def test_it_is_neither_offered_nor_there(self, db: None) -> None:
