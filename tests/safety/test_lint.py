@@ -190,6 +190,24 @@ def test_no_template_has_inline_scripts_styles_or_handlers(path: Path) -> None:
     assert Inline(path.read_text()).wrong == []
 
 
+def run_together(text: str) -> list[str]:
+    """Conditional attributes on lines of their own that another follows: the engine takes the lines' ends away."""
+    attribute = r"[ \t]*{% if [^%]+%}[\w-]+(?:=[^<>\n]*)?(?: [\w-]+(?:=[^<>\n]*)?)*{% endif %}"
+    return re.findall(rf"^{attribute}\n{attribute}$", text, flags=re.M)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=short)
+def test_no_attributes_run_together(path: Path) -> None:
+    assert run_together(path.read_text()) == []
+
+
+def test_the_rule_about_attributes_finds_those_that_do() -> None:
+    first, second = '  {% if a %}id="{{ b }}"{% endif %}\n', '  {% if c %}tabindex="-1" autofocus{% endif %}\n'
+    assert run_together(f"<p\n{first}{second}>")
+    assert run_together(f"<p\n{second}{first}>")
+    assert not run_together(f'<p\n{first}  class="d"\n{second}>')
+
+
 def test_no_script_of_ours_evaluates_text_or_writes_html() -> None:
     words = r"\beval\(|new Function|innerHTML|outerHTML\s*=|insertAdjacentHTML|document\.write|setTimeout\(\s*[\"']"
     wrong = [
