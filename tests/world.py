@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -91,9 +90,12 @@ def _responses_carry_their_context() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def committed(django_db_blocker: Any) -> Iterator[None]:
-    """Write for good, as other connections must see it; what it left at the end of the audit log goes again."""
+@pytest.fixture
+def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Write for good, as other connections must see it; what it left at the end of the audit log goes again.
+
+    Not pytest-django's, which empties all tables: the log refuses that.
+    """
     with django_db_blocker.unblock():
         last = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
         try:

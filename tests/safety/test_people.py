@@ -21,7 +21,7 @@ from studio.people.links import new_link
 from studio.people.service import Refused
 from tests.markup import Page
 from tests.rounds import rounds
-from tests.world import committed, signed_in
+from tests.world import signed_in
 
 SYSTEM = Actor.system()
 HTMX = {"hx-request": "true"}
@@ -253,18 +253,17 @@ class TestTheLastAdmin:
         assert people.deactivate(SYSTEM, admin)
 
     @pytest.fixture
-    def two_admins(self, django_db_setup: None, django_db_blocker: Any) -> Iterator[list[User]]:
-        """Two admins and no third, committed; not by transaction=True, which empties tables, as the log refuses."""
-        with committed(django_db_blocker):
-            User.objects.filter(email="admin@example.com").update(is_active=False)
-            users = [User.objects.create_user(f"{name}@example.org") for name in ("one", "two")]
-            for user in users:
-                Grant.objects.create(user=user, role="admin")
-            try:
-                yield users
-            finally:
-                User.objects.filter(pk__in=[user.pk for user in users]).delete()
-                User.objects.filter(email="admin@example.com").update(is_active=True)
+    def two_admins(self, transactional_db: None) -> Iterator[list[User]]:
+        """Two admins and no third, committed."""
+        User.objects.filter(email="admin@example.com").update(is_active=False)
+        users = [User.objects.create_user(f"{name}@example.org") for name in ("one", "two")]
+        for user in users:
+            Grant.objects.create(user=user, role="admin")
+        try:
+            yield users
+        finally:
+            User.objects.filter(pk__in=[user.pk for user in users]).delete()
+            User.objects.filter(email="admin@example.com").update(is_active=True)
 
     @pytest.mark.attack
     def test_two_who_remove_each_other_at_once_leave_one(self, two_admins: list[User]) -> None:

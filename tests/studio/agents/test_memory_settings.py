@@ -15,7 +15,6 @@ from studio.agents.memory_settings import FIELDS, Conflict
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, MemorySettings, MemorySettingsVersion
 from tests.rounds import rounds
-from tests.world import committed
 
 DANA = Actor("person", "901", "Dana Levi", ip="10.0.0.4")
 OMAR = Actor("key", "7", "ci-deploy")
@@ -180,11 +179,10 @@ class TestSavingAtOnce:
     """On committed rows, because each thread has a connection of its own."""
 
     @pytest.fixture
-    def shared(self, django_db_setup: None, django_db_blocker: Any) -> Iterator[Agent]:
-        with committed(django_db_blocker):
-            agent = provision.create_agent(Actor.system(), agent_id="agt-raced", name="Raced")
-            yield agent
-            provision.remove_agent(Actor.system(), agent)
+    def shared(self, transactional_db: None) -> Iterator[Agent]:
+        agent = provision.create_agent(Actor.system(), agent_id="agt-raced", name="Raced")
+        yield agent
+        provision.remove_agent(Actor.system(), agent)
 
     def test_of_two_saves_from_the_same_version_one_is_refused(self, shared: Agent) -> None:
         for base in range(1, rounds(9, 99)):
