@@ -355,7 +355,7 @@ class TestLongTexts:
         (part,) = re.findall(r'hx-get="([^"]*part=[^"]*)"', text)
         fragment = html(page.get(part.replace("&amp;", "&"), headers=HTMX))
         assert words(fragment).count('"city": "München"') == 60
-        assert "Lay out" in words(text)
+        assert "Indent" in words(text)
 
     def test_a_part_that_is_not_there_is_not_found(self, page: Client, long: None) -> None:
         run_url = reverse("thread-run", args=["agt-ada", "s", "r"])
@@ -382,7 +382,7 @@ class TestPages:
             if not older:
                 break
             text = html(page.get(older[0]))
-            assert "Read from the middle of the thread." in words(text)
+            assert "This page begins in the middle of the thread." in words(text)
         assert found == [f"r{n:02}" for n in range(44, -1, -1)]
         newer = next(link for link in links(text, "cursor=") if "Newer runs" in _text_of(text, link))
         assert articles(html(page.get(newer))) == [f"r{n:02}" for n in range(24, 4, -1)]
