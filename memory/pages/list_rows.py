@@ -14,9 +14,9 @@ from studio.formats import compact, iso, moment, since
 
 @dataclass(slots=True)
 class Time:
-    """A stored time: its `stamp` in UTC, with a space or T in it, and how long ago it was.
+    """A stored time in UTC, as a machine reads it and as a person does, and how long ago it was.
 
-    Where it is no time, `stamp` is empty and `stored` is what stands there.
+    Where `stored` is no time, the others are empty.
     """
 
     stored: Any
