@@ -21,15 +21,9 @@ from studio.keys import service as keys
 from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
 from tests.rounds import rounds
 from tests.safety.routes import Route, routes, sample
-from tests.world import message, run, signed_in, write_thread
+from tests.world import message, person, run, signed_in, sql, write_thread
 
 SYSTEM = Actor.system()
-
-
-def sql(query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, values or None)
-        return list(cursor.fetchall()) if cursor.description else []
 
 
 class TestWhatIsLogged:
@@ -72,7 +66,7 @@ class TestWhatIsLogged:
         assert sorted(words) == ["hello world", "other"]
 
     def test_not_a_search_of_somebody_who_may_not_read(self, ada: Agent) -> None:
-        signed_in(User.objects.get(email="viewer@example.com")).get("/agents/agt-ada/threads/", {"q": "hello"})
+        signed_in(person("viewer")).get("/agents/agt-ada/threads/", {"q": "hello"})
         assert not AuditEvent.objects.filter(action="threads.search").exists()
 
     def test_a_search_by_a_key(self, ada: Agent) -> None:
@@ -218,7 +212,7 @@ class TestNothingHappensWithoutIt:
         assert b"postgresql://" not in answer.content
 
     def test_roles_are_not_changed(self, page: Client, statement: str) -> None:
-        user = User.objects.get(email="viewer@example.com")
+        user = person("viewer")
         sql(statement)
         self.refused(page.post(f"/people/{user.pk}/roles/add/", {"role": "admin", "agent": ""}))
         assert not Grant.objects.filter(user=user, role="admin").exists()

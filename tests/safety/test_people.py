@@ -19,24 +19,11 @@ from studio.models import Agent, AuditEvent, Grant, SignInLink, User
 from studio.people import service as people
 from studio.people.links import new_link
 from studio.people.service import Refused
-from tests.markup import Page
+from tests.reading import links, text
 from tests.rounds import rounds
-from tests.world import committed, signed_in
+from tests.world import HTMX, committed, is_in, new_person, person, signed_in
 
 SYSTEM = Actor.system()
-HTMX = {"hx-request": "true"}
-
-
-def text(response: Any) -> str:
-    return " ".join(" ".join(Page(response.content.decode()).texts).split())
-
-
-def person(role: str) -> User:
-    return User.objects.get(email=f"{role}@example.com")
-
-
-def is_in(client: Client) -> bool:
-    return client.get("/agents/").status_code == 200
 
 
 class TestTheList:
@@ -76,11 +63,10 @@ class TestTheList:
     def test_it_is_for_admins(self, db: None, role: str) -> None:
         client = signed_in(person(role))
         assert client.get("/people/").status_code == 403
-        assert "/people/" not in Page(client.get("/agents/").content.decode()).links
+        assert "/people/" not in links(client.get("/agents/"))
 
     def test_an_admin_of_one_agent_is_no_admin_of_people(self, ada: Agent) -> None:
-        guest = User.objects.create_user("guest@example.com")
-        Grant.objects.create(user=guest, role="admin", agent=ada)
+        guest = new_person("admin", ada)
         assert signed_in(guest).get("/people/").status_code == 403
 
 

@@ -12,7 +12,7 @@ from studio.agents import memory_settings, provision
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent
 from tests.calls import Api
-from tests.world import NOW, message, run, write_thread
+from tests.world import NOW, fails, message, run, write_thread
 
 THREADS = "agents/agt-ada/threads"
 ODD = [
@@ -61,11 +61,6 @@ def every(api: Api, address: str) -> list[Any]:
         found += page["items"]
         cursor = page["next"]
     return found
-
-
-@pytest.fixture(params=["column", "table", "both"])
-def layout(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 class TestList:
@@ -379,10 +374,7 @@ class TestDelete:
     def test_it_asks_to_try_again_while_an_agent_holds_the_thread(
         self, api: Api, ada: Agent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def busy(*_: object) -> None:
-            raise deletion.Busy
-
-        monkeypatch.setattr(deletion, "delete_threads", busy)
+        monkeypatch.setattr(deletion, "delete_threads", fails(deletion.Busy()))
         answer = api("DELETE", path("t-1"))
         assert answer.said == (503, "The agent is writing to this thread. Try again.")
         assert answer.headers["retry-after"] == "1"

@@ -1,6 +1,6 @@
 """Lists of threads, over runs in the column, in the table, and in both."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,37 +14,9 @@ from memory.index import threads
 from memory.index.paging import Cursor
 from memory.index.threads import Filter, get_thread, list_threads, matching_ids
 from studio.models import Agent
-from tests.world import NOW, message, run, write_thread
-
-LAYOUTS = ("column", "table", "both")
-ODD_IDS = [
-    "/",
-    "a/b?c#d%20&e=\"f'<g>",
-    "two words",
-    "line\nbreak\r\n",
-    "👩‍🚀 emoji",
-    "שלום עולם",
-    "..",
-    "~",
-    "",
-    " ",
-    "x" * 4096,
-    "%_\\",
-    "\u202egnp.exe",
-]
+from tests.world import NOW, ODD_IDS, message, run, write_thread
 
 Write = Callable[..., None]
-
-
-@pytest.fixture
-def here(ada: Agent) -> Iterator[None]:
-    with schema_context(ada.schema_name):
-        yield
-
-
-@pytest.fixture(params=LAYOUTS)
-def layout(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture

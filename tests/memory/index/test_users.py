@@ -1,25 +1,17 @@
 """Lists of users, over runs in the column, in the table, and in both."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
-from django_tenants.utils import schema_context
 from psycopg import sql
 
 from memory import query
 from memory.index import users
 from memory.index.users import get_user, list_users, user_key
 from studio.models import Agent
-from tests.memory.index.test_threads import LAYOUTS, ODD_IDS
-from tests.world import NOW, run, write_thread
-
-
-@pytest.fixture
-def here(ada: Agent) -> Iterator[None]:
-    with schema_context(ada.schema_name):
-        yield
+from tests.world import LAYOUTS, NOW, ODD_IDS, run, write_thread
 
 
 def ids(*args: Any, **more: Any) -> list[str]:

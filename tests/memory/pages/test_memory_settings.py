@@ -12,14 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from studio import token
 from studio.agents import memory_settings
 from studio.audit.record import Actor
-from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
+from studio.models import Agent, AuditEvent, MemorySettings, User
 from tests.markup import Form, Page
-from tests.world import run, signed_in, write_thread
+from tests.reading import links, text
+from tests.world import DANA, HTMX, new_person, person, run, signed_in, write_thread
 
 ADA = "/agents/agt-ada/memory/"
 RESTORE = "/agents/agt-ada/memory/restore/"
-HTMX = {"HX-Request": "true", "HX-Target": "memory"}
-DANA = Actor("person", "901", "Dana Levi")
+PART = {**HTMX, "HX-Target": "memory"}
 
 
 def saved(agent: Agent) -> MemorySettings:
@@ -28,11 +28,6 @@ def saved(agent: Agent) -> MemorySettings:
 
 def by_dana(agent: Agent, **values: Any) -> MemorySettings:
     return memory_settings.save(DANA, agent, values, saved(agent).version)
-
-
-def words(response: HttpResponse) -> str:
-    """All that can be read, one blank between two pieces."""
-    return re.sub(r" ([.,:;])", r"\1", " ".join(" ".join(Page(response.content.decode()).texts).split()))
 
 
 def form(response: HttpResponse) -> Form:
@@ -45,10 +40,6 @@ def filled(client: Client, **changes: str) -> dict[str, list[str]]:
     return {**form(client.get(ADA)).fields, **{name: [value] for name, value in changes.items()}}
 
 
-def role(name: str) -> Client:
-    return signed_in(User.objects.get(email=f"{name}@example.com"))
-
-
 def langchain(agent: Agent) -> None:
     agent.framework = "langchain"
     agent.save()
@@ -56,7 +47,7 @@ def langchain(agent: Agent) -> None:
 
 class TestLooking:
     def test_the_sections_stand_in_the_order_of_the_agents_settings(self, page: Client, ada: Agent) -> None:
-        said = words(page.get(ADA))
+        said = text(page.get(ADA))
         places = [
             said.index(label)
             for label in (
@@ -71,12 +62,12 @@ class TestLooking:
         assert places == sorted(places)
 
     def test_each_section_says_its_default(self, page: Client, ada: Agent) -> None:
-        said = words(page.get(ADA))
+        said = text(page.get(ADA))
         for default in ("Default: on", "Default: 10", "0 means no cap. Default: 0", "Default: off"):
             assert default in said
 
     def test_it_says_when_settings_take_effect_and_what_summaries_cost(self, page: Client, ada: Agent) -> None:
-        said = words(page.get(ADA))
+        said = text(page.get(ADA))
         assert "Takes effect when the agent is next loaded." in said
         assert "One more model call each turn, and the summary joins the system message." in said
         assert "runs that failed, were paused or cancelled, and sub-runs are left out" in said
@@ -91,7 +82,7 @@ class TestLooking:
         assert fields["session_summaries"] == ["off", "on"]
 
     def test_it_shows_what_agents_get_by_name(self, page: Client, ada: Agent) -> None:
-        said = words(page.get(ADA))
+        said = text(page.get(ADA))
         assert "session_storage true num_history_runs 10" in said
         assert "max_tool_calls_from_history no cap session_summaries false" in said
 
@@ -102,7 +93,7 @@ class TestLooking:
         assert html.count("Needs session storage, which is off. The saved value is kept.") == 3
         assert '<fieldset class="bare" id="history" disabled>' in html
         assert '<fieldset class="bare" id="summaries" disabled>' in html
-        said = words(response)
+        said = text(response)
         assert "session_storage false num_history_runs 7 not used" in said
         assert "With storage off an agent gets no database" in said
 
@@ -116,26 +107,26 @@ class TestLooking:
     def test_another_framework_is_shown_disabled_with_the_reason(self, page: Client, ada: Agent) -> None:
         langchain(ada)
         response = page.get(ADA)
-        assert "LangChain agents keep their history by themselves" in words(response)
+        assert "LangChain agents keep their history by themselves" in text(response)
         html = response.content.decode()
         assert all(one.endswith(" disabled>") for one in re.findall("<fieldset class=.bare.[^>]*>", html))
         assert not [one for one in Page(html).forms if one.action in (ADA, RESTORE)]
 
     def test_threads_and_users_are_not_offered_for_another_framework(self, page: Client, ada: Agent) -> None:
         langchain(ada)
-        links = Page(page.get(ADA).content.decode()).links
-        assert "/agents/agt-ada/activity/" in links
-        assert "/agents/agt-ada/threads/" not in links
+        found = links(page.get(ADA))
+        assert "/agents/agt-ada/activity/" in found
+        assert "/agents/agt-ada/threads/" not in found
 
     def test_htmx_gets_the_fragment_and_everybody_else_the_page(self, page: Client, ada: Agent) -> None:
-        whole, part = page.get(ADA), page.get(ADA, headers=HTMX)
+        whole, part = page.get(ADA), page.get(ADA, headers=PART)
         assert b"<!DOCTYPE html>" in whole.content
         assert b"<!DOCTYPE html>" not in part.content
         assert part.content.strip().startswith(b'<div class="columns" id="memory">')
         assert "HX-Request" in whole.headers["Vary"]
 
     def test_the_frame_asks_for_the_whole_page(self, page: Client, ada: Agent) -> None:
-        frame = page.get(ADA, headers={"HX-Request": "true", "HX-Target": "agent-head"})
+        frame = page.get(ADA, headers={**HTMX, "HX-Target": "agent-head"})
         assert b'id="agent-head"' in frame.content
         assert b'id="side-agents"' in frame.content
 
@@ -162,7 +153,7 @@ class TestSaving:
         response = page.post(ADA, filled(page, num_history_runs="5"))
         assert (response.status_code, response.headers["Location"]) == (303, ADA)
         assert saved(ada).num_history_runs == 5
-        said = words(page.get(ADA))
+        said = text(page.get(ADA))
         assert "Saved as version 2. Agents get it when they are next loaded." in said
         assert "num_history_runs 10 → to 5" in said
 
@@ -199,7 +190,7 @@ class TestSaving:
     def test_saving_what_is_saved_says_that_nothing_changed(self, page: Client, ada: Agent) -> None:
         page.post(ADA, filled(page))
         assert saved(ada).version == 1
-        assert "Nothing to save: nothing was changed." in words(page.get(ADA))
+        assert "Nothing to save: nothing was changed." in text(page.get(ADA))
 
     @pytest.mark.parametrize("typed", ["7", " 7 ", "007"])
     def test_blanks_and_leading_zeros_do_no_harm(self, page: Client, ada: Agent, typed: str) -> None:
@@ -212,10 +203,10 @@ class TestSaving:
         assert (event.action, event.actor) == ("settings.save", "Admin")
 
     def test_htmx_gets_the_fragment_with_the_new_version(self, page: Client, ada: Agent) -> None:
-        response = page.post(ADA, filled(page, num_history_runs="5"), headers=HTMX)
+        response = page.post(ADA, filled(page, num_history_runs="5"), headers=PART)
         assert response.status_code == 200
         assert b"<!DOCTYPE html>" not in response.content
-        assert "v2 · Admin" in words(response)
+        assert "v2 · Admin" in text(response)
         assert form(response).fields["version"] == ["2"]
         assert '"notice": {"text": "Saved as version 2.' in response.headers["HX-Trigger"]
         assert "agent-changed" in response.headers["HX-Trigger"]
@@ -246,7 +237,7 @@ class TestRefusing:
     def test_bad_numbers_are_named_beside_the_field_and_stay_in_it(self, page: Client, ada: Agent, typed: str) -> None:
         response = page.post(ADA, filled(page, num_history_runs=typed, session_summaries="on"))
         assert response.status_code == 422
-        assert "Enter a whole number from 1 to 1000, in digits only." in words(response)
+        assert "Enter a whole number from 1 to 1000, in digits only." in text(response)
         html = response.content.decode()
         described = "num_history_runs-error num_history_runs-help num_history_runs-more"
         assert re.search(rf'aria-describedby="{described}"\s+aria-invalid="true"', html)
@@ -259,19 +250,19 @@ class TestRefusing:
     def test_zero_runs_are_answered_with_what_to_do_instead(self, page: Client, ada: Agent) -> None:
         response = page.post(ADA, filled(page, num_history_runs="0"))
         assert response.status_code == 422
-        assert "Turn session storage off instead." in words(response)
+        assert "Turn session storage off instead." in text(response)
 
     @pytest.mark.parametrize("typed", ["10001", "-1", "many", ""])
     def test_a_bad_cap_is_named_with_its_own_limits(self, page: Client, ada: Agent, typed: str) -> None:
         response = page.post(ADA, filled(page, max_tool_calls_from_history=typed))
         assert response.status_code == 422
-        assert "Enter a whole number from 0 to 10000, in digits only." in words(response)
+        assert "Enter a whole number from 0 to 10000, in digits only." in text(response)
 
     @pytest.mark.parametrize("typed", ["maybe", "", "true", "1", "ON", "\x00"])
     def test_a_switch_that_is_neither_on_nor_off_is_refused(self, page: Client, ada: Agent, typed: str) -> None:
         response = page.post(ADA, filled(page, session_storage=typed))
         assert response.status_code == 422
-        assert "Choose on or off." in words(response)
+        assert "Choose on or off." in text(response)
         assert saved(ada).session_storage is True
 
     def test_two_mistakes_are_both_named_and_the_first_gets_the_focus(self, page: Client, ada: Agent) -> None:
@@ -282,13 +273,13 @@ class TestRefusing:
         assert html.index("autofocus") < html.index('id="max_tool_calls_from_history"')
 
     def test_htmx_gets_the_errors_as_a_fragment(self, page: Client, ada: Agent) -> None:
-        response = page.post(ADA, filled(page, num_history_runs="x"), headers=HTMX)
+        response = page.post(ADA, filled(page, num_history_runs="x"), headers=PART)
         assert response.status_code == 422
         assert b"<!DOCTYPE html>" not in response.content
-        assert "Enter a whole number" in words(response)
+        assert "Enter a whole number" in text(response)
 
     def test_the_bar_lists_what_was_typed_against_what_is_saved(self, page: Client, ada: Agent) -> None:
-        said = words(page.post(ADA, filled(page, num_history_runs="x", session_summaries="on")))
+        said = text(page.post(ADA, filled(page, num_history_runs="x", session_summaries="on")))
         assert "No. of history runs 10 → x" in said
         assert "Session summaries off → on" in said
 
@@ -297,7 +288,7 @@ class TestRefusing:
         langchain(ada)
         response = page.post(ADA, data)
         assert response.status_code == 409
-        assert "Nothing was saved: memory settings are for Agno agents only." in words(response)
+        assert "Nothing was saved: memory settings are for Agno agents only." in text(response)
         assert page.post(RESTORE, {"version": "1", "base": "1"}).status_code == 409
         assert saved(ada).version == 1
 
@@ -308,7 +299,7 @@ class TestSavingMeanwhile:
         by_dana(ada, num_history_runs=8, session_summaries=True)
         response = page.post(ADA, mine)
         assert response.status_code == 409
-        said = words(response)
+        said = text(response)
         assert "Your changes are not saved yet" in said
         assert "Dana Levi saved version 2 just now, while you were changing version 1." in said
         assert "No. of history runs changed by both 10 8 5 5" in said
@@ -323,7 +314,7 @@ class TestSavingMeanwhile:
         assert fields["num_history_runs"] == ["5"]
         assert fields["session_summaries"][-1] == "on"
         assert fields["version"] == ["2"]
-        assert "holds yours" not in words(response)
+        assert "holds yours" not in text(response)
 
     def test_saving_again_saves_on_top_and_both_changes_live(self, page: Client, ada: Agent) -> None:
         mine = filled(page, num_history_runs="5")
@@ -337,7 +328,7 @@ class TestSavingMeanwhile:
     def test_discarding_mine_is_a_link_to_what_is_saved(self, page: Client, ada: Agent) -> None:
         mine = filled(page, num_history_runs="5")
         by_dana(ada, num_history_runs=8)
-        assert "Discard mine" in words(page.post(ADA, mine))
+        assert "Discard mine" in text(page.post(ADA, mine))
         assert form(page.get(ADA)).fields["num_history_runs"] == ["8"]
 
     def test_a_third_save_conflicts_again(self, page: Client, ada: Agent) -> None:
@@ -347,14 +338,14 @@ class TestSavingMeanwhile:
         by_dana(ada, num_history_runs=9)
         response = page.post(ADA, again)
         assert response.status_code == 409
-        assert "saved version 3" in words(response)
+        assert "saved version 3" in text(response)
         assert form(response).fields["num_history_runs"] == ["5"]
 
     def test_when_both_want_the_same_there_is_nothing_left_to_save(self, page: Client, ada: Agent) -> None:
         mine = filled(page, num_history_runs="5")
         by_dana(ada, num_history_runs=5)
         assert page.post(ADA, mine).status_code == 303
-        assert "Dana Levi saved the same values meanwhile, as version 2." in words(page.get(ADA))
+        assert "Dana Levi saved the same values meanwhile, as version 2." in text(page.get(ADA))
         assert saved(ada).version == 2
 
     def test_what_both_typed_wrong_is_said_before_the_conflict(self, page: Client, ada: Agent) -> None:
@@ -377,7 +368,7 @@ class TestSavingMeanwhile:
     def test_the_frame_hears_of_what_somebody_else_saved(self, page: Client, ada: Agent) -> None:
         mine = filled(page, session_storage="off")
         by_dana(ada, session_storage=False)
-        response = page.post(ADA, mine, headers=HTMX)
+        response = page.post(ADA, mine, headers=PART)
         assert response.status_code == 200
         assert "saved the same values meanwhile" in response.headers["HX-Trigger"]
         assert "agent-changed" in response.headers["HX-Trigger"]
@@ -385,10 +376,10 @@ class TestSavingMeanwhile:
     def test_htmx_gets_the_conflict_as_a_fragment(self, page: Client, ada: Agent) -> None:
         mine = filled(page, num_history_runs="5")
         by_dana(ada, num_history_runs=8)
-        response = page.post(ADA, mine, headers=HTMX)
+        response = page.post(ADA, mine, headers=PART)
         assert response.status_code == 409
         assert b"<!DOCTYPE html>" not in response.content
-        assert "Save mine on top" in words(response)
+        assert "Save mine on top" in text(response)
         assert "agent-changed" in response.headers["HX-Trigger"]
 
 
@@ -396,7 +387,7 @@ class TestVersions:
     def test_they_say_who_changed_what(self, page: Client, ada: Agent) -> None:
         by_dana(ada, num_history_runs=20, max_tool_calls_from_history=5)
         by_dana(ada, session_storage=False)
-        said = words(page.get(ADA))
+        said = text(page.get(ADA))
         assert "v3 · Dana Levi · just now session_storage true → to false In use" in said
         assert "max_tool_calls_from_history no cap → to 5" in said
         assert "v1 · Agent Studio" in said
@@ -409,27 +400,27 @@ class TestVersions:
         response = page.post(RESTORE, forms[0].fields)
         assert (response.status_code, response.headers["Location"]) == (303, ADA)
         assert (saved(ada).num_history_runs, saved(ada).version) == (20, 4)
-        assert "Version 2 is restored as version 4." in words(page.get(ADA))
+        assert "Version 2 is restored as version 4." in text(page.get(ADA))
 
     def test_one_with_the_values_of_now_is_not_offered(self, page: Client, ada: Agent) -> None:
         by_dana(ada, num_history_runs=20)
         by_dana(ada, num_history_runs=10)
         response = page.get(ADA)
-        assert "Same values as now" in words(response)
+        assert "Same values as now" in text(response)
         forms = [one for one in Page(response.content.decode()).forms if one.action == RESTORE]
         assert [one.fields["version"] for one in forms] == [["2"]]
 
     def test_restoring_what_is_saved_already_says_so(self, page: Client, ada: Agent) -> None:
         page.post(RESTORE, {"version": "1", "base": "1"})
-        assert "Nothing to restore: version 1 is what is saved." in words(page.get(ADA))
+        assert "Nothing to restore: version 1 is what is saved." in text(page.get(ADA))
 
     def test_restoring_after_somebody_saved_shows_both(self, page: Client, ada: Agent) -> None:
         by_dana(ada, num_history_runs=20)
         by_dana(ada, session_summaries=True)
         response = page.post(RESTORE, {"version": "1", "base": "2"})
         assert response.status_code == 409
-        assert "Version 1 is not restored yet" in words(response)
-        assert "Dana Levi saved version 3 just now, after you opened the page." in words(response)
+        assert "Version 1 is not restored yet" in text(response)
+        assert "Dana Levi saved version 3 just now, after you opened the page." in text(response)
         fields = form(response).fields
         assert (fields["num_history_runs"], fields["session_summaries"][-1]) == (["10"], "off")
         assert saved(ada).version == 3
@@ -446,21 +437,21 @@ class TestVersions:
         for number in range(25):
             by_dana(ada, num_history_runs=100 + number)
         first = page.get(ADA)
-        assert "v26 ·" in words(first)
-        assert "v17 ·" in words(first)
-        assert "v16 ·" not in words(first)
-        assert f"{ADA}?cursor={token.pack('versions', 17)}#versions" in Page(first.content.decode()).links
+        assert "v26 ·" in text(first)
+        assert "v17 ·" in text(first)
+        assert "v16 ·" not in text(first)
+        assert f"{ADA}?cursor={token.pack('versions', 17)}#versions" in links(first)
         last = page.get(ADA, {"cursor": token.pack("versions", 7)})
-        assert "v6 ·" in words(last)
-        assert "v1 ·" in words(last)
-        assert "Older versions" not in words(last)
+        assert "v6 ·" in text(last)
+        assert "v1 ·" in text(last)
+        assert "Older versions" not in text(last)
 
     @pytest.mark.parametrize("before", ["x", "", "-1", "9" * 40, "٣", "1\x00"])
     def test_a_bad_page_is_the_first_one(self, page: Client, ada: Agent, before: str) -> None:
-        assert "v1 ·" in words(page.get(ADA, {"cursor": before}))
+        assert "v1 ·" in text(page.get(ADA, {"cursor": before}))
 
     def test_before_the_first_there_is_none(self, page: Client, ada: Agent) -> None:
-        assert "No version before v1." in words(page.get(ADA, {"cursor": token.pack("versions", 1)}))
+        assert "No version before v1." in text(page.get(ADA, {"cursor": token.pack("versions", 1)}))
 
 
 class TestWhoMay:
@@ -468,9 +459,9 @@ class TestWhoMay:
     def test_a_reader_sees_the_values_and_no_controls(self, ada: Agent, name: str) -> None:
         by_dana(ada, num_history_runs=7)
         by_dana(ada, max_tool_calls_from_history=40)
-        response = role(name).get(ADA)
+        response = signed_in(person(name)).get(ADA)
         assert response.status_code == 200
-        said = words(response)
+        said = text(response)
         assert "You can read these settings." in said
         assert "No. of history runs 7" in said
         assert "Max tool calls from history 40" in said
@@ -482,17 +473,16 @@ class TestWhoMay:
 
     @pytest.mark.parametrize("name", ["viewer", "support", "privacy"])
     def test_a_reader_is_refused_by_the_server_too(self, page: Client, ada: Agent, name: str) -> None:
-        assert role(name).post(ADA, filled(page, num_history_runs="5")).status_code == 403
-        assert role(name).post(RESTORE, {"version": "1", "base": "1"}).status_code == 403
+        assert signed_in(person(name)).post(ADA, filled(page, num_history_runs="5")).status_code == 403
+        assert signed_in(person(name)).post(RESTORE, {"version": "1", "base": "1"}).status_code == 403
         assert saved(ada).version == 1
 
     @pytest.mark.parametrize("name", ["operator", "admin"])
     def test_an_operator_and_an_admin_may_save(self, page: Client, ada: Agent, name: str) -> None:
-        assert role(name).post(ADA, filled(page, num_history_runs="5")).status_code == 303
+        assert signed_in(person(name)).post(ADA, filled(page, num_history_runs="5")).status_code == 303
 
     def test_an_operator_of_one_agent_may_not_see_another(self, ada: Agent, bruno: Agent) -> None:
-        person = User.objects.create_user("one@example.com", "correct horse battery", name="One")
-        Grant.objects.create(user=person, role="operator", agent=bruno)
+        person = new_person("operator", bruno)
         client = signed_in(person)
         assert client.get("/agents/agt-bruno/memory/").status_code == 200
         assert client.get(ADA).status_code == 404
@@ -505,7 +495,7 @@ class TestWhoMay:
         write_thread(bruno, "s", [run("r")])
         response = page.get(ADA)
         assert form(response).fields["num_history_runs"] == ["10"]
-        assert "latest thread" not in words(response)
+        assert "latest thread" not in text(response)
 
     def test_strangers_sign_in_first(self, client: Client, ada: Agent) -> None:
         for response in (client.get(ADA), client.post(ADA, {}), client.post(RESTORE, {})):
@@ -531,7 +521,7 @@ class TestWhoMay:
         client.force_login(admin)
         response = client.get("/agents/agt-lost/memory/")
         assert response.status_code == 503
-        assert "This agent's tables are missing" in words(response)
+        assert "This agent's tables are missing" in text(response)
 
     def test_an_unknown_agent_is_not_found(self, page: Client) -> None:
         assert page.get("/agents/agt-nobody/memory/").status_code == 404

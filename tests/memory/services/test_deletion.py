@@ -18,8 +18,7 @@ from memory.services import deletion
 from memory.services.deletion import Deleted, delete_threads, matching, preview
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent
-from tests.memory.index.test_threads import LAYOUTS, ODD_IDS
-from tests.world import NOW, run, write_run, write_thread
+from tests.world import LAYOUTS, NOW, ODD_IDS, fails, run, session_ids, write_run, write_thread
 
 ACTOR = Actor("person", "1", "Pia")
 TABLES = ("agno_sessions", "agno_runs", "memory_thread", "memory_participant", "memory_user", "memory_dirty")
@@ -30,11 +29,6 @@ def rows(agent: Agent, table: str) -> int:
         cursor.execute(f"select count(*) from {table}")
         (count,) = cursor.fetchone()
         return int(count)
-
-
-def ids(agent: Agent) -> set[str]:
-    with schema_context(agent.schema_name):
-        return {row["session_id"] for row in list_threads(Filter()).rows}
 
 
 def last_event() -> AuditEvent:
@@ -52,7 +46,7 @@ def test_both_layouts_rows_go_and_index_and_rollup_at_once(ada: Agent, layout: s
     write_thread(ada, "stays", [run("s1", at=NOW - 50)], layout=layout, user_id="alice", at=NOW - 60)
     done = delete_threads(ACTOR, ada, ["gone"])
     assert (done.threads, done.runs, done.messages) == (1, 2, 4)
-    assert ids(ada) == {"stays"}
+    assert session_ids(ada) == {"stays"}
     left = 0 if layout == "column" else 1
     assert [rows(ada, table) for table in TABLES] == [1, left, 1, 1, 1, 0]
     with schema_context(ada.schema_name):
@@ -90,7 +84,7 @@ def test_any_id_is_deleted_and_only_that_one(ada: Agent, odd: str) -> None:
     write_thread(ada, odd, [run("r1")], layout="both", user_id=odd)
     write_thread(ada, "plain", [run("r2")], layout="both", user_id="plain")
     assert delete_threads(ACTOR, ada, [odd]).threads == 1
-    assert ids(ada) == {"plain"}
+    assert session_ids(ada) == {"plain"}
     assert last_event().object == odd
 
 
@@ -99,7 +93,7 @@ def test_it_touches_one_agent_only(ada: Agent, bruno: Agent) -> None:
     write_thread(bruno, "same")
     write_thread(bruno, "his")
     assert delete_threads(ACTOR, ada, ["same", "his"]).threads == 1
-    assert (ids(ada), ids(bruno)) == (set(), {"same", "his"})
+    assert (session_ids(ada), session_ids(bruno)) == (set(), {"same", "his"})
     assert preview(ada, ["same", "his"]).threads == 0
 
 
@@ -169,13 +163,10 @@ def test_nothing_to_delete_is_no_error_and_no_event(ada: Agent) -> None:
 def test_without_its_audit_row_nothing_is_deleted(ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     write_thread(ada, "s1", [run("r1")], layout="both")
 
-    def fail(*args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("disk full")
-
-    monkeypatch.setattr("memory.services.deletion.record", fail)
+    monkeypatch.setattr("memory.services.deletion.record", fails(RuntimeError("disk full")))
     with pytest.raises(RuntimeError):
         delete_threads(ACTOR, ada, ["s1"])
-    assert ids(ada) == {"s1"}
+    assert session_ids(ada) == {"s1"}
     assert (rows(ada, "agno_runs"), rows(ada, "memory_tombstone")) == (1, 0)
 
 
@@ -361,7 +352,7 @@ def test_a_thread_that_an_agent_holds_for_long_is_left_and_said_so(
             cursor.execute("set local lock_timeout = '50ms'")
         with pytest.raises(deletion.Busy):
             delete_threads(ACTOR, ada, [f"{mark}a", f"{mark}b"])
-    assert {f"{mark}a", f"{mark}b"} <= ids(ada)
+    assert {f"{mark}a", f"{mark}b"} <= session_ids(ada)
     assert AuditEvent.objects.filter(action="threads.delete").count() == 0
 
 

@@ -2,14 +2,13 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django_tenants.utils import schema_context
 
 from memory.index.threads import get_thread
 from memory.transcript import stored
@@ -21,12 +20,6 @@ from tests.world import NOW, run, write_run, write_thread
 
 LAYOUTS = ("column", "table", "both", "split", "unsorted", "unindexed")
 DATA = Path(__file__).parents[1] / "data"
-
-
-@pytest.fixture
-def here(ada: Agent) -> Iterator[Agent]:
-    with schema_context(ada.schema_name):
-        yield ada
 
 
 @pytest.fixture(params=LAYOUTS)

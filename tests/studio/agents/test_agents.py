@@ -11,17 +11,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from studio.agents import listing, provision, sidebar
 from studio.audit.record import Actor
-from studio.models import Agent, AuditEvent, Grant, MemorySettings, User
+from studio.models import Agent, AuditEvent, MemorySettings, User
 from tests.markup import Page
-from tests.reading import links, text
-from tests.world import NOW, run, signed_in, write_thread
+from tests.reading import form_with, html, links, text
+from tests.world import HTMX, NOW, new_person, person, run, signed_in, write_thread
 
 LIST = "/agents/"
-HTMX = {"hx-request": "true"}
-
-
-def person(email: str) -> User:
-    return User.objects.get(email=email)
 
 
 def make(agent_id: str, name: str = "Clara's agent", **fields: Any) -> Agent:
@@ -60,8 +55,7 @@ class TestTheList:
         assert getattr(page, method)(LIST).status_code == 405
 
     def test_it_hides_agents_that_the_person_may_not_see(self, ada: Agent, bruno: Agent) -> None:
-        guest = User.objects.create_user("guest@example.com")
-        Grant.objects.create(user=guest, role="viewer", agent=ada)
+        guest = new_person("viewer", ada)
         shown = text(signed_in(guest).get(LIST))
         assert "Ada's agent" in shown
         assert "Bruno" not in shown
@@ -116,7 +110,7 @@ class TestTheList:
 
     def test_new_is_offered_to_admins_only(self, page: Client, db: None) -> None:
         assert "/agents/new/" in links(page.get(LIST))
-        assert b"/agents/new/" not in signed_in(person("operator@example.com")).get(LIST).content
+        assert b"/agents/new/" not in signed_in(person("operator")).get(LIST).content
 
 
 class TestItsPages:
@@ -264,13 +258,12 @@ class TestMakingOne:
 
     @pytest.mark.parametrize("role", ["viewer", "support", "operator", "privacy"])
     def test_it_is_refused_to_every_other_role(self, db: None, role: str) -> None:
-        client = signed_in(person(f"{role}@example.com"))
+        client = signed_in(person(role))
         assert client.get(self.URL).status_code == 403
         assert client.post(self.URL, {"name": "Clara"}).status_code == 403
 
     def test_it_is_refused_to_an_admin_of_one_agent(self, ada: Agent) -> None:
-        guest = User.objects.create_user("guest@example.com")
-        Grant.objects.create(user=guest, role="admin", agent=ada)
+        guest = new_person("admin", ada)
         assert signed_in(guest).get(self.URL).status_code == 403
 
     def test_it_is_closed_to_strangers(self, db: None) -> None:
@@ -287,7 +280,7 @@ class TestEditingOne:
     URL = "/agents/agt-ada/edit/"
 
     def test_the_form_holds_what_is_saved(self, page: Client, ada: Agent) -> None:
-        form = next(f for f in Page(page.get(self.URL).content.decode()).forms if "framework" in f.fields)
+        form = form_with(page.get(self.URL), "framework")
         assert form.fields["name"] == ["Ada's agent"]
         assert form.fields["model_name"] == ["gpt-4o-mini"]
 
@@ -314,12 +307,11 @@ class TestEditingOne:
         assert not Agent.objects.filter(pk="x").exists()
 
     def test_it_is_for_admins_of_that_agent(self, ada: Agent, bruno: Agent) -> None:
-        guest = User.objects.create_user("guest@example.com")
-        Grant.objects.create(user=guest, role="admin", agent=ada)
+        guest = new_person("admin", ada)
         client = signed_in(guest)
         assert client.get(self.URL).status_code == 200
         assert client.get("/agents/agt-bruno/edit/").status_code == 404
-        assert signed_in(person("operator@example.com")).get(self.URL).status_code == 403
+        assert signed_in(person("operator")).get(self.URL).status_code == 403
 
     def test_an_unknown_agent_is_not_found(self, page: Client) -> None:
         assert page.get("/agents/agt-nobody/edit/").status_code == 404
@@ -341,7 +333,7 @@ class TestRemovingOne:
         assert schema_exists("ag_agt_ada")
 
     def test_its_form_leads_there_without_scripts(self, page: Client, ada: Agent) -> None:
-        assert "confirm" in Page(page.get(self.URL).content.decode()).form(self.NOW).fields
+        assert "confirm" in Page(html(page.get(self.URL))).form(self.NOW).fields
 
     def test_the_typed_id_removes_the_schema_and_keeps_the_audit(self, page: Client, ada: Agent) -> None:
         write_thread(ada, "s-1", [run("r-1")])
@@ -375,7 +367,7 @@ class TestRemovingOne:
 
     @pytest.mark.parametrize("role", ["viewer", "support", "operator", "privacy"])
     def test_it_is_refused_to_every_other_role(self, ada: Agent, role: str) -> None:
-        client = signed_in(person(f"{role}@example.com"))
+        client = signed_in(person(role))
         assert client.get(self.URL).status_code == 403
         assert client.post(self.NOW, {"confirm": "agt-ada"}).status_code == 403
         assert schema_exists("ag_agt_ada")

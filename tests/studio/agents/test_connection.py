@@ -15,7 +15,7 @@ from studio.agents import connection, database_role, provision
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, DatabaseRole, User
 from tests.reading import text
-from tests.world import signed_in
+from tests.world import person, signed_in
 
 PAGE, ROTATE = "/agents/agt-ada/connection/", "/agents/agt-ada/connection/password/"
 
@@ -159,8 +159,8 @@ class TestEveryPage:
     @pytest.mark.parametrize("role", ["viewer", "support", "operator", "privacy"])
     @pytest.mark.parametrize("method", ["get", "post"])
     def test_it_is_for_admins(self, ada: Agent, address: str, role: str, method: str) -> None:
-        person = signed_in(User.objects.get(email=f"{role}@example.com"))
-        assert getattr(person, method)(address).status_code == 403
+        client = signed_in(person(role))
+        assert getattr(client, method)(address).status_code == 403
 
     def test_it_is_read_and_posted_to_only(self, page: Client, address: str) -> None:
         for method in ("put", "patch", "delete"):
