@@ -24,6 +24,7 @@ from studio.models import Agent, AuditEvent, Grant, User
 NOW = int(time.time())
 PASSWORD = "correct horse battery"
 HTMX = {"HX-Request": "true"}
+SYSTEM = Actor.system()
 DANA = Actor("person", "901", "Dana Levi", ip="10.0.0.4")
 OMAR = Actor("person", "902", "Omar Haddad", ip="10.0.0.5")
 # the ways in which agents store the runs of a thread, and the ids that they may give it
