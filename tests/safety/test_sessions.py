@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client, override_settings
 from django.utils import timezone
@@ -32,10 +31,6 @@ class TestDeactivating:
         user = person("viewer")
         User.objects.filter(pk=user.pk).update(is_active=False)
         assert "Reactivate this person first." in text(page.post(f"/people/{user.pk}/link/", follow=True))
-
-    @pytest.mark.parametrize("action", ["deactivate", "reactivate", "sign-out", "link", "roles/add", "roles/remove"])
-    def test_it_is_by_post_alone(self, page: Client, action: str) -> None:
-        assert page.get(f"/people/{person('viewer').pk}/{action}/").status_code == 405
 
 
 class TestSigningOutEverywhere:

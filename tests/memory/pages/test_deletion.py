@@ -273,10 +273,6 @@ class TestHtmx:
 
 
 class TestWhoMay:
-    @pytest.mark.parametrize("address", [ASK, NOW_URL])
-    def test_a_stranger_is_sent_to_sign_in(self, ada: Agent, address: str) -> None:
-        assert "/sign-in/" in Client().post(address)["Location"]
-
     def test_deleting_is_by_post_only(self, page: Client, ada: Agent) -> None:
         three(ada)
         for method in ("get", "head", "put", "delete"):

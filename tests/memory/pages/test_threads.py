@@ -194,15 +194,6 @@ class TestFragment:
 
 
 class TestWhoMay:
-    def test_a_stranger_is_sent_to_sign_in(self, ada: Agent) -> None:
-        response = Client().get(THREADS)
-        assert response.status_code == 302
-        assert "/sign-in/" in response["Location"]
-
-    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-    def test_it_is_read_only(self, page: Client, ada: Agent, method: str) -> None:
-        assert getattr(page, method)(THREADS).status_code == 405
-
     def test_it_hides_another_agents_threads(self, page: Client, ada: Agent, bruno: Agent) -> None:
         named(bruno, "His")
         assert titles(page.get(THREADS)) == []

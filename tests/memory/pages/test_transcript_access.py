@@ -78,20 +78,10 @@ class TestAccess:
                 assert answer.status_code == status
                 assert ("zebra" in html(answer)) is (status == 200)
 
-    def test_anonymous_goes_to_sign_in(self, client: Client, ada: Agent) -> None:
-        write_thread(ada, "s")
-        for path in (address(), reverse("thread-run", args=["agt-ada", "s", "s-1"])):
-            assert client.get(path).status_code == 302
-
     def test_unknown_agents_and_threads_are_not_found(self, page: Client, ada: Agent) -> None:
         assert page.get(address("nowhere")).status_code == 404
         assert page.get(address(agent="agt-nobody")).status_code == 404
         assert page.get("/agents/agt-ada/threads/~!/").status_code == 404
-
-    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-    def test_only_reading_is_possible(self, page: Client, ada: Agent, method: str) -> None:
-        for path in (address(), reverse("thread-run", args=["agt-ada", "s", "r"])):
-            assert getattr(page, method)(path).status_code == 405
 
     def test_an_agent_of_another_framework_has_no_threads(self, page: Client, ada: Agent) -> None:
         write_thread(ada, "s")

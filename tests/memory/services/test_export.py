@@ -142,15 +142,6 @@ def test_only_those_who_may_download_do(ada: Agent, name: str, status: int) -> N
     assert signed_in(person(name)).get(address()).status_code == status
 
 
-def test_anonymous_goes_to_sign_in(client: Client, ada: Agent) -> None:
-    assert client.get(address()).status_code == 302
-
-
-@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_only_reading_is_possible(page: Client, ada: Agent, method: str) -> None:
-    assert getattr(page, method)(address()).status_code == 405
-
-
 @pytest.mark.parametrize("form", ["csv", "JSON", "../x"])
 def test_an_unknown_format_is_a_bad_request(page: Client, ada: Agent, form: Any) -> None:
     write_thread(ada, "s")
