@@ -14,6 +14,8 @@ pytest_plugins = ["tests.world", "tests.api_fixtures", "tests.server", "tests.br
 # Files of a few long tests. They come first, so that at the end no process waits for another's.
 LONG = ("safety/test_faults.py", "browser/test_pages.py", "safety/test_soak.py", "safety/test_race.py")
 LONG += ("safety/test_bad_bytes.py", "serve/test_serve.py", "api/test_openapi.py", "safety/test_hostile_browser.py")
+LONG += ("serve/test_people.py", "conformance/test_sdk.py", "conformance/test_upgrades.py", "client/test_client.py")
+LONG += ("conformance/test_deletion.py", "browser/test_walk.py", "browser/test_lists.py", "bench/test_bench.py")
 
 _guards: list[Popen[str]] = []
 

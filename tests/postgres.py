@@ -6,6 +6,7 @@ It runs beside a guard process that ends it when the run does, however the run e
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,8 @@ def stop_guarded(guard: subprocess.Popen[str]) -> None:
 
 def guard() -> None:
     """Run the server until standard input closes, which the end of the run does in any case."""
+    # whoever ends it by name must not leave a server without its guard
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     data_dir = Path(tempfile.mkdtemp(prefix="studio-tests-"))
     data_dir.chmod(0o711)
     try:

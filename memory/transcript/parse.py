@@ -1,6 +1,6 @@
-"""A run's JSON text as values that a page can show. Nothing in it is trusted to be there or of its type.
+"""Parsing a run's JSON text into the values of `model`. Any field may be missing or of another type.
 
-Pure, and never raises: a run that cannot be read is a Run with a `problem`.
+Pure, and never raises: a run that cannot be read becomes a Run with a `problem`.
 """
 
 import json
@@ -15,12 +15,13 @@ from memory.transcript.values import amount, as_json, count, first, items, recor
 
 _LONGEST_INTEGER: Final = 4_000  # digits; Python itself refuses to write more than 4,300
 _DEEPEST_MEMBER: Final = 6
+# roles as some models and libraries name them
 _ROLES: Final = {"model": "assistant", "ai": "assistant", "human": "user", "developer": "system", "function": "tool"}
 _FAILED: Final = ("ERROR", "CANCELLED")
 
 
 def parse_run(text: str | None, size: int | None = None) -> Run:
-    """Read a run from JSON text; `size` is of that text in bytes, counted here when not given."""
+    """Read a run from JSON text; `size` is the size of that text in bytes, counted here if not given."""
     size = len((text or "").encode("utf-8", "replace")) if size is None else size
     try:
         value = json.loads(text or "", parse_int=_integer)
@@ -80,6 +81,7 @@ def _run(value: dict[str, Any], size: int, paths: Paths | None = None, depth: in
     calls = [call for message in run.messages for call in message.calls]
     extra = paths.take(pair(calls, items(value.get("tools")), run.status, paths.text))
     if extra:
+        # before the final answer, for which they were made
         last = run.messages[-1] if run.messages else None
         place = len(run.messages) - bool(last and last.role == "assistant" and last.text and not last.calls)
         run.messages.insert(place, Message("", "assistant", paths.text(""), calls=extra))
@@ -101,7 +103,8 @@ def _is_workflow(value: dict[str, Any]) -> bool:
 
 
 def _messages(value: dict[str, Any], paths: Paths) -> tuple[list[Message], int]:
-    """Messages in stored order with results put beside their calls, and how many were copies of earlier turns."""
+    """Return messages in stored order, with results beside their calls, and the number of copies left out."""
+    # old rows repeat the messages of earlier turns in each run, marked with from_history
     stored = items(value.get("messages"))
     copies = [one for one in stored if isinstance(one, dict) and one.get("from_history") is True]
     own = paths.take([one for one in stored if not (isinstance(one, dict) and one.get("from_history") is True)])
@@ -125,7 +128,7 @@ def _messages(value: dict[str, Any], paths: Paths) -> tuple[list[Message], int]:
 
 
 def _results(message: Any) -> list[dict[str, Any]]:
-    """Tool results in a message; some providers put several into one."""
+    """Return the tool results in a message; some providers put several into one."""
     if _role(message) != "tool":
         return []
     several = [one for one in items(message.get("tool_calls")) if isinstance(one, dict) and "content" in one]
@@ -156,13 +159,14 @@ def _message(one: dict[str, Any], results: dict[str, deque[dict[str, Any]]], use
 
 
 def _outside_of_messages(run: Run, value: dict[str, Any], paths: Paths) -> None:
-    """Show what no message holds: the input, the answer, why the run failed, and media that it made."""
+    """Add what is stored outside the messages, unless a message has it: input, answer, failure reason and media."""
     given = value.get("input")
     given_text, given_kind, media = text_and_media(
         given["input_content"] if isinstance(given, dict) and "input_content" in given else given
     )
     media += field_media(record(given))
     if (given_text or media) and not any(message.role == "user" for message in run.messages):
+        # a system message always comes first
         place = 1 if run.messages and run.messages[0].role == "system" else 0
         run.messages.insert(place, Message("", "user", paths.text(given_text, given_kind), media=media))
     run.media = field_media(value)
@@ -182,7 +186,7 @@ def _outside_of_messages(run: Run, value: dict[str, Any], paths: Paths) -> None:
 
 
 def _reason(value: dict[str, Any]) -> str:
-    """Why a run ended, from its last event that says so."""
+    """Return the reason why a run ended, from its last event with one."""
     for event in reversed(items(value.get("events"))):
         reason = record(event).get("reason") or record(event).get("error")
         if not reason and "error" in string(record(event).get("event")).lower():
@@ -193,7 +197,7 @@ def _reason(value: dict[str, Any]) -> str:
 
 
 def _steps(value: Any, paths: Paths, depth: int = 0) -> list[Step]:
-    """Steps of a workflow in order, those inside another after it."""
+    """Return the steps of a workflow in order; steps inside another follow it."""
     steps: list[Step] = []
     for one in paths.take(items(value)):
         if isinstance(one, list):

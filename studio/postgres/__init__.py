@@ -1,4 +1,4 @@
-"""The Postgres that comes with the studio, used unless DATABASE_URL is set."""
+"""The bundled Postgres, which the studio uses unless DATABASE_URL is set."""
 
 from studio.postgres.dsn import Parts, dsn, dsn_parts, superuser_parts, tcp_port, url
 from studio.postgres.home import locate

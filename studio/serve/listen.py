@@ -1,4 +1,4 @@
-"""The address that the studio listens on, and the lock on its data."""
+"""The address that the studio listens on, and the lock on its data directory."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from studio.postgres.kept_files import Failure, locked, make_dir, unwritable
 
 @contextmanager
 def alone(data_dir: Path) -> Iterator[None]:
-    """Hold DATA_DIR for one studio, and refuse a directory that cannot be written to."""
+    """Lock DATA_DIR for this studio; raise Failure if another one runs there, or if it is not writable."""
     make_dir(data_dir)
     if not os.access(data_dir, os.W_OK | os.X_OK):
         raise unwritable(data_dir, OSError(errno.EACCES, os.strerror(errno.EACCES)))
@@ -26,7 +26,8 @@ def alone(data_dir: Path) -> Iterator[None]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take the address before anything slow happens; a browser that comes early just waits."""
+    """Listen on an address; raise Failure with the reason if that is not possible."""
+    # done first in a start: a port that is taken is noticed at once, and a browser that comes early waits
     if not 0 <= port <= 65535:
         raise Failure(f"There is no port {port}: set PORT to one from 1024 to 65535.")
     try:
@@ -47,7 +48,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def base_url(listener: socket.socket) -> str:
-    """Return where a browser on this machine finds the studio."""
+    """Return the studio's address for a browser on this machine."""
     name, port = listener.getsockname()[:2]
     host = ip_address(name)
     if host.is_unspecified:

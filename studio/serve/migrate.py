@@ -1,4 +1,4 @@
-"""Bring the database to the state that this code needs, and do nothing when it is there."""
+"""Checks of the database, and the migrations that it lacks."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from studio.agents import provision
 from studio.postgres.kept_files import Failure
 
 OLDEST_VERSION = 14
-# Any number that no other program on this database uses.
+# "STUDIO" in ASCII, which no other program in this database is likely to use.
 MIGRATION_LOCK = 0x53545544494F
 SCHEMAS_A_QUERY = 200
 PUBLIC = "public"
@@ -39,7 +39,7 @@ AGENTS = """
 
 
 def check() -> None:
-    """Raise Failure unless the database answers and the studio may work in it."""
+    """Raise Failure unless the database answers, is suitable, and grants the rights that the studio needs."""
     if not (os.environ.get("DATABASE_URL") or "postgresql:").startswith(("postgresql:", "postgres:")):
         raise Failure("DATABASE_URL is not Postgres: it looks like postgresql://user:password@host:5432/name.")
     try:
@@ -68,27 +68,29 @@ def check() -> None:
 
 @dataclass(frozen=True)
 class Migrated:
-    """How many schemas were brought up to date, and why the others were not, by agent."""
+    """The number of schemas that were migrated, and the error of each other one, by agent id."""
 
     schemas: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
 def migrate() -> Migrated:
-    """Run the migrations that are missing, public first, then agent by agent.
+    """Run the missing migrations, first of the schema public, then agent by agent.
 
-    An agent that fails does not stop the others. What was done stays done: the next call goes on
-    with the rest.
+    An agent that fails does not stop the others. Each schema that is done stays done, so the next call goes
+    on with the rest.
     """
     if not behind():
         return Migrated()
     with _patient(), _only_one():
+        # asked again, because another machine may have migrated while this one waited
         left, done = behind(), 0
         if left == [PUBLIC]:
             call_command("migrate_schemas", shared=True, interactive=False, verbosity=0)
-            # agents can be found only after public is there
+            # agents are found in a table of public
             left, done = behind(), 1
         agents, failed = _agents_of(left), {}
+        # None shows the bar on a terminal only
         for schema in tqdm(left, desc="Updating agents", unit=" agents", disable=None if left else True):
             try:
                 provision.migrate(schema)
@@ -104,10 +106,8 @@ def _agents_of(schemas: list[str]) -> dict[str, str]:
 
 
 def behind() -> list[str]:
-    """Return the schemas that lack migrations, public first.
-
-    One query for hundreds of agents, because migrate_schemas needs 0.1 s for each.
-    """
+    """Return the schemas that lack migrations; only public if that is one of them."""
+    # By SQL for hundreds of agents at once: migrate_schemas takes 0.1 s for each, also if nothing is missing.
     wanted = [".".join(key) for key in MigrationLoader(None).graph.nodes]
     with connection.cursor() as cursor:
         cursor.execute("select to_regclass('public.django_migrations') is not null")
@@ -141,7 +141,7 @@ def _applied(schemas: list[str], wanted: list[str]) -> dict[str, int]:
 
 @contextmanager
 def _patient() -> Iterator[None]:
-    """Lift the time limits that pages have: a migration may rebuild an index over millions of rows."""
+    """Connect without a statement timeout, because a migration may build an index over millions of rows."""
     options = connection.settings_dict["OPTIONS"]
     before = dict(options)
     options["options"] = "-c lock_timeout=60000"
@@ -156,7 +156,8 @@ def _patient() -> Iterator[None]:
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    """Let the second of two machines wait; on a connection of its own, as migrate closes Django's."""
+    """Let one machine migrate at a time; another one waits."""
+    # on a connection of its own: the lock would end with Django's, which `migrate` closes
     other = connection.copy()
     other.settings_dict = {
         **connection.settings_dict,

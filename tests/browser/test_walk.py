@@ -117,6 +117,7 @@ def test_the_walk_works_without_javascript(visit: Visit) -> None:
     expect(page.locator("dd").filter(has_text=re.compile(f"^{wanted}$"))).to_be_visible()
     page.get_by_role("link", name="Threads", exact=True).first.click()
     page.locator("main a.title").nth(5).click()
+    page.wait_for_url(re.compile("/threads/[^/?]+/"))
     show = page.get_by_role("link", name=re.compile("runs", re.IGNORECASE))
     if not page.locator("article.run").count():
         show.first.click()

@@ -90,7 +90,7 @@ def others(studio_server: StudioServer, admin: httpx.Client) -> list[str]:
 def talked(admin: httpx.Client, agent: ServedAgent, sdk: Sdk) -> dict[str, Any]:
     """Save settings in the form, then let a fresh process load the agent and talk six turns twice."""
     save_settings(admin, agent.id, num_history_runs="3", max_tool_calls_from_history="2")
-    names = ["agents", "load", "address", "databases", "first", "second", "sessions", "session", "none"]
+    names = ["agents", "load", "address", "databases", "first", "second", "sessions", "session", "none", "gone"]
     answers = sdk(
         {"do": "agents"},
         {"do": "load", "agent_id": agent.id},
@@ -101,6 +101,7 @@ def talked(admin: httpx.Client, agent: ServedAgent, sdk: Sdk) -> dict[str, Any]:
         {"do": "sessions", "agent_id": agent.id, "user_id": USER},
         {"do": "session", "agent_id": agent.id, "session_id": "first/1"},
         {"do": "session", "agent_id": agent.id, "session_id": "never"},
+        {"do": "talk", "agent_id": agent.id, "texts": TURNS[:1], "session_id": "gone/1", "user_id": USER},
     )
     return dict(zip(names, answers, strict=True))
 
@@ -172,9 +173,9 @@ def later(
         "no key": {"do": "as_another", "key": "ams_no_key", **mine},
         "weak key": {"do": "as_another", "key": weak, **mine},
         "key for elsewhere": {"do": "as_another", "key": elsewhere, **mine},
-        "delete": {"do": "delete", **mine, "session_id": "first/1"},
-        "deleted": {"do": "session", **mine, "session_id": "first/1"},
-        "delete again": {"do": "delete", **mine, "session_id": "first/1"},
+        "delete": {"do": "delete", **mine, "session_id": "gone/1"},
+        "deleted": {"do": "session", **mine, "session_id": "gone/1"},
+        "delete again": {"do": "delete", **mine, "session_id": "gone/1"},
     }
     return dict(zip(steps, sdk(*steps.values()), strict=True))
 
@@ -202,7 +203,7 @@ def test_what_the_studio_refuses_becomes_the_sdks_exception(later: dict[str, Any
 
 def test_it_deletes_a_session_for_good(studio_server: StudioServer, agent: ServedAgent, later: dict[str, Any]) -> None:
     assert [later[step] for step in ("delete", "deleted", "delete again")] == [None, None, None]
-    assert indexed(studio_server, agent.schema, "first/1") is None
+    assert indexed(studio_server, agent.schema, "gone/1") is None
 
 
 def test_agno_3_goes_on_through_the_same_address(

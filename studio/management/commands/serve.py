@@ -22,16 +22,17 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop(BaseException):
-    """Somebody asked the studio to end."""
+    """A signal has asked the studio to end."""
 
 
 class Command(BaseCommand):
     help = "Start the studio: its database, its tables, the web. Ctrl-C stops it."
+    # one of them asks the database, which is not started yet
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         for number in SIGNALS:
-            # nohup has it ignored, so that a closed terminal ends nothing.
+            # Under nohup it is ignored, and must stay so: the studio goes on when the terminal is closed.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, _on_signal)
         try:
@@ -52,6 +53,7 @@ class Command(BaseCommand):
             url = listen.base_url(listener)
             server = web_server.start(listener)
             stack.callback(web_server.stop, server)
+            # the web server has the socket now
             listener.close()
             web_server.wait_ready(server, url)
             self.greet(url)
@@ -66,6 +68,7 @@ class Command(BaseCommand):
             postgres.start(data_dir)
             yield
         finally:
+            # a second Ctrl-C must not leave the database running
             _ignore_signals()
             postgres.stop(data_dir)
 
@@ -88,7 +91,7 @@ class Command(BaseCommand):
         self.say("The link works once, for one hour; manage.py sign_in_link prints another. Ctrl-C stops the studio.")
 
     def watch(self, server: subprocess.Popen[bytes], data_dir: Path | None) -> NoReturn:
-        """Wait for the end, and start the bundled database again should it die."""
+        """Watch the web server until it ends, and restart the bundled database if it dies."""
         while True:
             try:
                 server.wait(WATCH_SECONDS)

@@ -31,7 +31,7 @@ class TestPages:
             if not older:
                 break
             shown = html(page.get(older[0]))
-            assert "Read from the middle of the thread." in text(shown)
+            assert "This page begins in the middle of the thread." in text(shown)
         assert found == [f"r{n:02}" for n in range(44, -1, -1)]
         newer = next(link for link in links(shown, "cursor=") if "Newer runs" in text_of(link, shown))
         assert articles(html(page.get(newer))) == [f"r{n:02}" for n in range(24, 4, -1)]

@@ -77,7 +77,7 @@ class TestLongTexts:
         (part,) = re.findall(r'hx-get="([^"]*part=[^"]*)"', shown)
         fragment = html(page.get(part.replace("&amp;", "&"), headers=HTMX))
         assert text(fragment).count('"city": "München"') == 60
-        assert "Lay out" in text(shown)
+        assert "Indent" in text(shown)
 
     def test_a_part_that_is_not_there_is_not_found(self, page: Client, long: None) -> None:
         run_url = reverse("thread-run", args=["agt-ada", "s", "r"])

@@ -137,7 +137,7 @@ class TestPages:
     def test_another_agents_event_is_not_shown(self, page: Client, ada: Agent, bruno: Agent) -> None:
         theirs = read(bruno, session_id="secret-of-bruno")
         response = page.get(ADA, {"event": theirs})
-        assert f"Event {theirs} is not one of these" in text(response)
+        assert f"Event {theirs} is not here" in text(response)
         assert "secret-of-bruno" not in text(response)
 
     @pytest.mark.parametrize("number", ["x", "-1", "1.5", "9" * 19, "9" * 400, "٣", "\x00", ""])
