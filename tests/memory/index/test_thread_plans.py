@@ -10,6 +10,7 @@ from psycopg import sql
 from memory.index import threads
 from memory.index.paging import Cursor
 from memory.index.threads import Filter, list_threads
+from tests.memory.index.lists import plans_of
 from tests.world import NOW
 
 
@@ -51,17 +52,7 @@ def many(here: None, analyze: Callable[..., None]) -> None:
 
 def plan_of_page(monkeypatch: pytest.MonkeyPatch, *args: Any, **more: Any) -> list[str]:
     """The plan of the page's own part, without what is asked once per row or once per page."""
-    lines: list[str] = []
-
-    def explain(statement: sql.Composable, values: dict[str, Any]) -> list[Any]:
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("explain (costs off) ") + statement, values)
-            lines.extend(row[0] for row in cursor.fetchall())
-        return []
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threads, "fetch", explain)
-        list_threads(*args, **more)
+    lines = "\n".join(plans_of(monkeypatch, threads, lambda: list_threads(*args, **more))).splitlines()
     start = next(n for n, line in enumerate(lines) if line.strip() == "CTE page")
     inside = []
     for line in lines[start + 1 :]:

@@ -14,14 +14,11 @@ from studio.audit.record import Actor, record
 from studio.audit.search import PAGE
 from studio.models import Agent
 from tests.reading import event_ids, links, text
+from tests.studio.audit.events import read
 from tests.world import DANA, HTMX, OMAR, new_person, person, signed_in
 
 ADA = "/agents/agt-ada/activity/"
 PART = {**HTMX, "HX-Target": "audit"}
-
-
-def read(agent: Agent, actor: Actor = DANA, session_id: str = "s-1") -> int:
-    return record(actor, "thread.read", agent=agent, object=session_id).pk
 
 
 class TestEvents:
