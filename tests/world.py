@@ -16,11 +16,34 @@ from django.test import Client
 from django.test.signals import template_rendered
 from django_tenants.utils import schema_context
 
+from memory.index.threads import Filter, list_threads
 from studio.agents import provision
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, Grant, User
 
 NOW = int(time.time())
+PASSWORD = "correct horse battery"
+HTMX = {"HX-Request": "true"}
+SYSTEM = Actor.system()
+DANA = Actor("person", "901", "Dana Levi", ip="10.0.0.4")
+OMAR = Actor("person", "902", "Omar Haddad", ip="10.0.0.5")
+# the ways in which agents store the runs of a thread, and the ids that they may give it
+LAYOUTS = ("column", "table", "both")
+ODD_IDS = [
+    "/",
+    "a/b?c#d%20&e=\"f'<g>",
+    "two words",
+    "line\nbreak\r\n",
+    "👩‍🚀 emoji",
+    "שלום עולם",
+    "..",
+    "~",
+    "",
+    " ",
+    "x" * 4096,
+    "%_\\",
+    "\u202egnp.exe",
+]
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +56,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         )
         provision.create_agent(Actor.system(), agent_id="agt-bruno", name="Bruno's agent", icon="🅱️")
         for role in Grant.Role.values:
-            user = User.objects.create_user(f"{role}@example.com", "correct horse battery", name=role.title())
+            user = User.objects.create_user(f"{role}@example.com", PASSWORD, name=role.title())
             Grant.objects.create(user=user, role=role)
 
 
@@ -52,6 +75,18 @@ def admin(db: None) -> User:
     return User.objects.get(email="admin@example.com")
 
 
+def person(role: str) -> User:
+    """The one who has this role for all agents."""
+    return User.objects.get(email=f"{role}@example.com")
+
+
+def new_person(role: str, agent: Agent | None = None, email: str = "guest@example.com") -> User:
+    """Somebody new, who has this role for one agent or for all."""
+    user = User.objects.create_user(email)
+    Grant.objects.create(user=user, role=role, agent=agent)
+    return user
+
+
 @pytest.fixture
 def page(admin: User) -> Client:
     """A browser where an admin is signed in, without JavaScript."""
@@ -67,6 +102,25 @@ def signed_in(user: User, *, minutes_ago: float = 0) -> Client:
     session["account_authentication_methods_user"] = user_id_to_str(user)
     session.save()
     return client
+
+
+def is_in(client: Client) -> bool:
+    return client.get("/agents/").status_code == 200
+
+
+def fails(error: Exception) -> Callable[..., Any]:
+    """Something to put in the place of what shall fail."""
+
+    def fail(*args: Any, **more: Any) -> None:
+        raise error
+
+    return fail
+
+
+def sql(query: str, *values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values or None)
+        return list(cursor.fetchall()) if cursor.description else []
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -187,6 +241,12 @@ def write_thread(
         if layout in ("table", "both"):
             for index, item in enumerate(runs):
                 write_run(agent, session_id, item, index)
+
+
+def session_ids(agent: Agent) -> set[str]:
+    """The threads that an agent has."""
+    with schema_context(agent.schema_name):
+        return {row["session_id"] for row in list_threads(Filter()).rows}
 
 
 def write_run(agent: Agent, session_id: str, item: dict[str, Any], index: int = 0) -> None:

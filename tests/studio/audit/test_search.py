@@ -10,14 +10,10 @@ from studio.audit import events, search
 from studio.audit.record import ACTIONS, Actor, record
 from studio.audit.search import PAGE, Page, Wanted
 from studio.models import Agent
+from tests.studio.audit.events import read
+from tests.world import DANA, OMAR
 
-DANA = Actor("person", "901", "Dana Levi", ip="10.0.0.4")
-OMAR = Actor("person", "902", "Omar Haddad", ip="10.0.0.5")
 KEY = Actor("key", "901", "ci-deploy")
-
-
-def read(agent: Agent, actor: Actor = DANA, session_id: str = "s") -> int:
-    return record(actor, "thread.read", agent=agent, object=session_id).pk
 
 
 def ids(page: Page) -> list[int]:
