@@ -4,7 +4,7 @@ from tests.markup import Page
 
 
 def text(response: Any) -> str:
-    """What a person reads on a page, on one line."""
+    """Return the text of a page, as a person reads it, on one line."""
     return " ".join(" ".join(Page(response.content.decode()).texts).split())
 
 

@@ -65,7 +65,7 @@ print(json.dumps([1000 * (time.perf_counter() - start), len(left)]))
 
 @dataclass(frozen=True)
 class Few:
-    """What takes how long, in ms, with the agents that there are."""
+    """Milliseconds of pages and commands with the present number of agents."""
 
     agents: int
     page: float

@@ -1,4 +1,4 @@
-"""Which messages of a thread Agno sends to the model, told a second time for the tests: messages as stored.
+"""The messages of a thread that Agno sends to the model: a second implementation, for the tests, on stored messages.
 
 The same in agno 2.5.14 and 3.1.10 but for two things: the order of runs (the array's; run_index)
 and the status REGENERATED, which 2.5 does not know. Settings are those of the Memory tab, as the
