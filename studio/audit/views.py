@@ -90,7 +90,7 @@ def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[st
 
 
 def _choices(people: list[Person], who: str) -> list[tuple[str, str]]:
-    """List whom one can choose; who is chosen already stays, known or not."""
+    """List the choices of a person, as (value, name); the one that is chosen is among them, even if unknown."""
     choices = [(person.key, person.name) for person in people]
     return choices if not who or who in dict(choices) else [*choices, (who, who)]
 
