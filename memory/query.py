@@ -37,7 +37,7 @@ def fetch(statement: sql.Composable, values: dict[str, Any]) -> list[Row]:
 
 
 @contextmanager
-def patience() -> Iterator[None]:
+def long_statements() -> Iterator[None]:
     """Let the statements of a block take longer than those of a page, for searches and downloads."""
     # for the session, because these reads are in no transaction, where `set local` would do nothing
     with connection.cursor() as cursor:

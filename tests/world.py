@@ -1,4 +1,4 @@
-"""The world every test starts in: two agents, Ada's and Bruno's, and people. Made once per database."""
+"""What every test begins with: two agents, Ada's and Bruno's, and people. Made once for each database."""
 
 import json
 import time
@@ -125,13 +125,13 @@ def sql(query: str, *values: Any) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _head_beside_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The file with the audit log's head belongs to one database, so not to the one of this checkout."""
+    """Give the tests a file of their own for the audit log's head, because it belongs to one database."""
     settings.AUDIT_HEAD_FILE = tmp_path_factory.mktemp("audit") / "audit-head"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _responses_carry_their_context() -> Iterator[None]:
-    """Let `response.context` be what a page was made of; for templates in Jinja2, Django leaves it empty."""
+    """Set `response.context` to the context of the page; Django leaves it empty for templates in Jinja2."""
     render = Template.render
 
     def telling(template: Template, context: dict[str, Any] | None = None, request: Any = None) -> Any:
@@ -147,7 +147,7 @@ def _responses_carry_their_context() -> Iterator[None]:
 
 @contextmanager
 def committed(django_db_blocker: Any) -> Iterator[None]:
-    """Write for good, as other connections must see it; what it left at the end of the audit log goes again."""
+    """Commit what a test writes, so that other connections see it; its events are removed from the audit log."""
     with django_db_blocker.unblock():
         last = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
         try:
@@ -164,7 +164,7 @@ def committed(django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.fixture
 def analyze(db: None) -> Iterator[Callable[..., None]]:
-    """Take statistics of tables. No rollback takes those back, so at the end they are taken of empty tables."""
+    """Analyse tables. No rollback undoes that, so at the end the tables are analysed again when they are empty."""
     taken = []
 
     def analyze(*tables: str) -> None:
@@ -198,7 +198,7 @@ def message(role: str, content: Any, **more: Any) -> dict[str, Any]:
 
 
 def run(run_id: str, text: str = "Hello", answer: str = "Hi there", *, at: int = NOW, **more: Any) -> dict[str, Any]:
-    """One run as Agno stores it: a user message and an answer."""
+    """Return a run as Agno stores it: a user message and an answer."""
     return {
         "run_id": run_id,
         "status": "COMPLETED",
@@ -222,7 +222,7 @@ def write_thread(
     at: int = NOW,
     **session: Any,
 ) -> None:
-    """Write a thread as an agent does; layout is column (agno 2.5), table (3.1) or both."""
+    """Write a thread as an agent does; `layout` is column (agno 2.5), table (3.1) or both."""
     runs = [run(f"{session_id}-1")] if runs is None else runs
     row = {
         "session_id": session_id,

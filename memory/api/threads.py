@@ -53,7 +53,7 @@ def list_users(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List users of the agent, with the numbers of their threads and runs."""
-    auth.get_store(request, agent_id, "agents:read")
+    auth.get_storing_agent(request, agent_id, "agents:read")
     _only(request, PAGING | {"q"})
     page = _with_cursor(lambda: users.list_users(q, sort, cursor, limit))
     rows = [{**row, "first_seen": row["first_at"], "last_seen": row["seen_at"]} for row in page.rows]
@@ -79,7 +79,7 @@ def list_threads(
     ] = "",
 ) -> dict[str, Any]:
     """List threads that match, without their content; titles and search use texts only with threads:read."""
-    agent = auth.get_store(request, agent_id, READ if include else "agents:read")
+    agent = auth.get_storing_agent(request, agent_id, READ if include else "agents:read")
     _only(request, PAGING | {"include"} | set(ThreadQuery.model_fields))
     content = auth.access_of(request).may(READ, agent_id)
     limit = min(limit, MOST_WITH_RUNS) if include else limit
@@ -102,7 +102,7 @@ def list_threads(
 )
 def get_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> dict[str, Any]:
     """Return counts, users and times; with threads:read also the summary, which is logged as read."""
-    agent = auth.get_store(request, agent_id, "agents:read")
+    agent = auth.get_storing_agent(request, agent_id, "agents:read")
     content = auth.access_of(request).may(READ, agent_id)
     thread = _find(session_id, content)
     summary = _summary(session_id) if content else None
@@ -125,7 +125,7 @@ def list_runs(
     limit: Limit = 20,
 ) -> dict[str, Any]:
     """List runs with their messages. A page may be shorter than `limit` if runs are large."""
-    agent = auth.get_store(request, agent_id, READ)
+    agent = auth.get_storing_agent(request, agent_id, READ)
     thread = _find(session_id)
     page = _with_cursor(lambda: runs.list_runs(thread, cursor, limit, order))
     _log_reading(request, agent, session_id)
@@ -141,7 +141,7 @@ def list_messages(
     request: ApiRequest, agent_id: Id, session_id: SessionId, cursor: Cursor = "", limit: Limit = 100
 ) -> dict[str, Any]:
     """List messages of all runs, oldest first."""
-    agent = auth.get_store(request, agent_id, READ)
+    agent = auth.get_storing_agent(request, agent_id, READ)
     thread = _find(session_id)
     items, following = _with_cursor(lambda: page_of_messages(thread, cursor, limit))
     _log_reading(request, agent, session_id)
@@ -155,7 +155,7 @@ def list_messages(
 )
 def delete_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> Any:
     """Delete a thread with all its runs, for good; 404 if it is gone already."""
-    agent = auth.get_store(request, agent_id, "threads:delete")
+    agent = auth.get_storing_agent(request, agent_id, "threads:delete")
     try:
         deleted = deletion.delete_threads(auth.actor_of(request), agent, [session_id])
     except deletion.Busy as error:

@@ -50,20 +50,22 @@ class Page:
     user: Row | None = None
 
 
-def after(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
+def beyond(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
     """Return the condition for rows beyond a cursor, whose values are named %(value)s and %(key)s."""
     if cursor is None:
         return sql.SQL("true")
     return sql.SQL("({}, {}) {} (%(value)s, %(key)s)").format(value, key, sql.SQL(">" if cursor.newer else "<"))
 
 
-def order(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
+def read_order(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
     """Return the order in which a page is read."""
     # a newer page is read from its cursor upwards, and turned round by `cut`
     return sql.SQL("{}, {}" if cursor and cursor.newer else "{} desc, {} desc").format(value, key)
 
 
-def cut(rows: list[Row], cursor: Cursor | None, limit: int, sort: str, at: Callable[[Row], tuple[int, str]]) -> Page:
+def make_page(
+    rows: list[Row], cursor: Cursor | None, limit: int, sort: str, at: Callable[[Row], tuple[int, str]]
+) -> Page:
     """Make a page of up to `limit + 1` fetched rows, which have the columns of a count."""
     # the row above the limit only shows that there are more
     newer = cursor is not None and cursor.newer

@@ -10,8 +10,8 @@ from psycopg import sql
 
 from memory.index import filters
 from memory.index.filters import Filter
-from memory.index.paging import Cursor, Page, after, cut, order
-from memory.query import LIMIT, Row, fetch, patience
+from memory.index.paging import Cursor, Page, beyond, make_page, read_order
+from memory.query import LIMIT, Row, fetch, long_statements
 
 __all__ = ["DEFAULT_SORT", "SORTS", "Filter", "get_thread", "list_threads", "matching_ids"]
 
@@ -81,19 +81,19 @@ def list_threads(
         count=where.count,
         source=where.source,
         condition=where.condition,
-        after=after(here, value, key),
-        order=order(here, value, key),
+        after=beyond(here, value, key),
+        order=read_order(here, value, key),
         counted=sql.Literal(here is not None),
         of_user=sql.SQL(_OF_USER if where.by_user else "null"),
     )
     place = {"value": here.value, "key": here.key} if here else {}
-    with patience() if filter.q else nullcontext():
+    with long_statements() if filter.q else nullcontext():
         rows = fetch(statement, {"limit": limit + 1, **where.values, **place})
     if here and here.newer and len(rows) < limit:
         # less than a page is newer: the first page shows all of it
         return list_threads(filter, sort, "", limit, content)
     of_user = [row.pop("of_user") for row in rows]
-    page = cut(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["session_id"]))
+    page = make_page(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["session_id"]))
     return replace(page, user=json.loads(of_user[0])) if of_user and of_user[0] else page
 
 
@@ -101,7 +101,7 @@ def matching_ids(filter: Filter, limit: int, content: bool = True) -> list[str]:
     """Return the ids of up to `limit` threads that match, in no order."""
     where = filters.where(filter, content)
     statement = sql.SQL(_IDS).format(source=where.source, condition=where.condition)
-    with patience():
+    with long_statements():
         return [row["session_id"] for row in fetch(statement, {"limit": limit, **where.values})]
 
 

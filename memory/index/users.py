@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from memory.index.paging import Cursor, Page, after, cut, order
+from memory.index.paging import Cursor, Page, beyond, make_page, read_order
 from memory.query import LIMIT, Row, count_some, count_table, fetch, like, user_key
 
 __all__ = ["DEFAULT_SORT", "SORTS", "get_user", "list_users", "user_key"]
@@ -40,8 +40,8 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
         columns=sql.SQL(_COLUMNS),
         count=count_some(sql.SQL("memory_user u"), condition) if q else count_table("memory_user"),
         condition=condition,
-        after=after(here, value, key),
-        order=order(here, value, key),
+        after=beyond(here, value, key),
+        order=read_order(here, value, key),
         counted=sql.Literal(here is not None),
     )
     values: dict[str, Any] = {"limit": limit + 1, "prefix": like(q[:200]) + "%", "q": like(q) + "%"}
@@ -50,7 +50,7 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
     rows = fetch(statement, values)
     if here and here.newer and len(rows) < limit:
         return list_users(q, sort, "", limit)
-    return cut(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["user_key"].hex))
+    return make_page(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["user_key"].hex))
 
 
 def get_user(user_id: str) -> Row | None:

@@ -9,11 +9,11 @@ from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpRe
 from django.shortcuts import render
 from django.utils.http import urlencode
 
-from memory.pages.run_cards import whole
+from memory.pages.run_cards import whole_block
 from memory.services import export, reading
 from memory.services.export import in_schema
 from memory.transcript import runs
-from memory.transcript.json_text import reindent
+from memory.transcript.json_text import indent
 from memory.transcript.parse import parse_run
 from memory.transcript.stored import TEXT_LIMIT
 from studio import ids
@@ -48,7 +48,7 @@ def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str)
         return _file(name, export.FORMATS["json"], pieces)
     if request.GET.get("download"):
         return _file(name, export.FORMATS["json"], [text])
-    return HttpResponse(reindent(text), content_type=_TEXT)
+    return HttpResponse(indent(text), content_type=_TEXT)
 
 
 def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpResponseBase:
@@ -60,7 +60,7 @@ def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpRespons
         raw = request.GET.get("raw") == "1"
         href = f"{request.path}?{urlencode({**_at(request), 'part': path})}"
         ctx = {
-            "block": whole(found, raw),
+            "block": whole_block(found, raw),
             "markdown": found.kind == "markdown",
             "raw": raw,
             "href": href,

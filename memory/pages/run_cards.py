@@ -5,7 +5,7 @@ from typing import Final
 from memory.pages.cards import Block, CallCard, Card, MessageCard
 from memory.pages.reading_mode import ReadingMode
 from memory.pages.thread_query import STATUSES
-from memory.transcript.json_text import resolved
+from memory.transcript.json_text import unescape
 from memory.transcript.model import SKIPPED, Message, Run, Text, ToolCall
 from memory.transcript.runs import RunPage
 from memory.transcript.stored import StoredRun
@@ -17,7 +17,7 @@ from studio.render import Budget, markdown
 CUT: Final = 4_000
 CUT_PROSE: Final = 8_000
 # longer JSON is indented only when the whole text is asked for, because that takes time
-LAID_OUT: Final = 1_200
+INDENTED_UP_TO: Final = 1_200
 _PREVIEW: Final = 120
 _STYLES: Final = {"text": "plain-text", "markdown": "plain-text", "json": "json"}
 
@@ -114,9 +114,9 @@ class RunCards:
         )
 
     def _block(self, text: Text, address: str, cut: int = CUT) -> Block:
-        flat = text.kind == "json" and len(text.value) > LAID_OUT
+        flat = text.kind == "json" and len(text.value) > INDENTED_UP_TO
         # an escape like \u00fc has six characters, so six times as many are enough
-        shown = resolved(text.value[: 6 * cut]) if flat else text.beginning(cut)
+        shown = unescape(text.value[: 6 * cut]) if flat else text.beginning(cut)
         block = Block(
             shown, _STYLES[text.kind], text.size, cut=len(shown) > cut or (flat and len(text.value) > 6 * cut)
         )
@@ -148,7 +148,7 @@ class RunCards:
         return anchor if number == 1 else f"{anchor}-{number}"
 
 
-def whole(text: Text, raw: bool) -> Block:
+def whole_block(text: Text, raw: bool) -> Block:
     """Return a whole text as a block; Markdown is rendered unless it is too long or `raw` is on."""
     if text.kind == "markdown" and not raw:
         return Block(markdown(text.value), "prose", text.size)

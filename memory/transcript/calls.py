@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from memory.transcript.content import field_media, text_and_media
 from memory.transcript.model import Text, ToolCall
-from memory.transcript.values import amount, as_json, record, string
+from memory.transcript.values import amount, as_dict, as_json, string
 
 MakeText = Callable[[str, str], Text]
 # what a paused run waits for: the field that asks, the field that answers, and words for it
@@ -29,14 +29,14 @@ def read_calls(
     for one in stored:
         if not isinstance(one, dict):
             continue
-        function = record(one.get("function"))
+        function = as_dict(one.get("function"))
         # providers name the id differently: the name with a result is the right one
         ids = [string(one.get(name)) for name in ("tool_call_id", "id", "call_id")]
         call_id = next((i for i in ids if results.get(i)), ids[0] or ids[1])
         result = results[call_id].popleft() if results.get(call_id) else None
         if result is None and (one.get("role") == "tool" or ("content" in one and "function" not in one)):
             result = one  # a result without its call
-        name = function.get("name") or one.get("name") or one.get("tool_name") or record(result).get("tool_name")
+        name = function.get("name") or one.get("name") or one.get("tool_name") or as_dict(result).get("tool_name")
         call = ToolCall(call_id, string(name)[:200], _json_text(_args(one, result), text))
         if result is not None:
             used.add(id(result))
@@ -95,7 +95,7 @@ def _args(call: dict[str, Any], result: dict[str, Any] | None) -> Any:
     """Return the arguments of a call, which providers store in different places."""
     places = ((call.get("function"), "arguments"), (call, "arguments"), (call, "input"), (call, "tool_args"))
     for holder, name in (*places, (result, "tool_args")):
-        value = record(holder).get(name)
+        value = as_dict(holder).get(name)
         if value is not None:
             return value
     return None
@@ -108,4 +108,4 @@ def _json_text(value: Any, text: MakeText) -> Text:
 
 
 def _seconds(holder: dict[str, Any]) -> float | None:
-    return amount(record(holder.get("metrics")), "duration", "time")
+    return amount(as_dict(holder.get("metrics")), "duration", "time")

@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 from memory.transcript.model import Media
-from memory.transcript.values import as_json, record, string, whole
+from memory.transcript.values import as_dict, as_int, as_json, string
 
 _MOST_MEDIA: Final = 100
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/_=-]{120,})")
@@ -86,12 +86,12 @@ def one_media(kind: str, value: Any) -> Media:
     """Describe a picture, recording, film or file; of its bytes only the number is kept."""
     if isinstance(value, str):
         value = {"url" if value.startswith(("http:", "https:", "data:")) else "content": value}
-    stored = record(value)
+    stored = as_dict(value)
     mime = string(stored.get("mime_type") or stored.get("media_type") or stored.get("format"))
     mime = mime if _MIME.fullmatch(mime) or mime.isalnum() else ""
     name = string(stored.get("filename") or stored.get("name") or stored.get("alt_text"))[:200]
     source = string(stored.get("url") or stored.get("filepath"))
-    size = whole(stored.get("size"))
+    size = as_int(stored.get("size"))
     for data in (stored.get("content"), stored.get("data"), stored.get("base64"), stored.get("file_data")):
         if isinstance(data, str) and data:
             size = _decoded_size(data.partition(";base64,")[2] or data)

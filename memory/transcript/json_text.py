@@ -12,7 +12,7 @@ _DEEPEST: Final = 40
 LONGEST: Final = 256_000
 
 
-def reindent(text: str, enough: int = LONGEST * 20) -> str:
+def indent(text: str, enough: int = LONGEST * 20) -> str:
     """Indent JSON by two spaces and resolve the escapes in its strings; return any other text unchanged.
 
     Stops after more than `enough` characters.
@@ -46,7 +46,7 @@ def reindent(text: str, enough: int = LONGEST * 20) -> str:
     return "".join(out)
 
 
-def resolved(text: str) -> str:
+def unescape(text: str) -> str:
     """Resolve the escapes in the strings of JSON without indenting it."""
     return _STRING.sub(lambda found: _unescaped(found[0]), text) if "\\u" in text else text
 
@@ -66,7 +66,7 @@ def _readable(piece: str) -> str:
         piece = _COLON.sub(r"\1: ", piece, count=1)
     elif piece[-1] == ":":
         piece += " "
-    return resolved(piece)
+    return unescape(piece)
 
 
 def _unescaped(string: str) -> str:

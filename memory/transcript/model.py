@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from memory.transcript.json_text import LONGEST, reindent
+from memory.transcript.json_text import LONGEST, indent
 
 # Agno does not send runs with these statuses to the model; REGENERATED since 3.x.
 SKIPPED = frozenset({"PAUSED", "CANCELLED", "ERROR", "REGENERATED"})
@@ -30,7 +30,7 @@ class Text:
 
     def beginning(self, enough: int = LONGEST * 20) -> str:
         """Return at least the first `enough` characters of `shown`, without laying out the rest."""
-        return reindent(self.value, enough) if self.kind == "json" else self.value
+        return indent(self.value, enough) if self.kind == "json" else self.value
 
     def __bool__(self) -> bool:
         return bool(self.value)

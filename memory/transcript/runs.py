@@ -13,7 +13,7 @@ from django.db import connection
 from psycopg import sql
 
 from memory.history.sent import is_sent
-from memory.query import Row, fetch, patience
+from memory.query import Row, fetch, long_statements
 from memory.transcript import statements
 from memory.transcript.model import SKIPPED
 from memory.transcript.place import Place
@@ -112,7 +112,7 @@ def stream_run(session_id: str, run_id: str, position: int | None = None) -> Ite
     statement = sql.SQL(statements.PIECES).format(source=source, size=sql.Literal(PIECE))
     # a cursor on the server, because without one the client fetches all pieces at once
     with connection.chunked_cursor() as cursor:
-        with patience():
+        with long_statements():
             cursor.execute(statement, {"session_id": session_id, "run_id": run_id, "position": position})
         # a character may be cut in two by the end of a piece
         decoder = codecs.getincrementaldecoder("utf-8")()
@@ -128,7 +128,7 @@ def iter_runs(thread: Row) -> Iterator[Iterator[str]]:
     # page by page, so that a long thread needs neither a long transaction nor much memory
     cursor = ""
     while True:
-        with patience():
+        with long_statements():
             page = list_runs(thread, cursor, LIMIT, OLDEST)
         for stored in page.runs:
             if stored.text is None:

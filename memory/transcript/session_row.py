@@ -7,7 +7,7 @@ from typing import Final
 from psycopg import sql
 
 from memory.query import fetch
-from memory.transcript.values import items, string
+from memory.transcript.values import as_list, string
 
 _LONGEST: Final = 8_000
 
@@ -40,7 +40,7 @@ def get_summary(session_id: str, longest: int = _LONGEST) -> Summary | None:
     if not rows or not string(rows[0]["text"]).strip():
         return None
     try:
-        topics = [topic for one in items(json.loads(rows[0]["topics"] or "[]")) if (topic := string(one))]
+        topics = [topic for one in as_list(json.loads(rows[0]["topics"] or "[]")) if (topic := string(one))]
     except (ValueError, RecursionError):
         topics = []
     return Summary(rows[0]["text"], topics[:20], string(rows[0]["at"])[:40])

@@ -11,7 +11,7 @@ T = TypeVar("T")
 MOST_ITEMS: Final = 1_000
 
 
-class Paths:
+class TextIds:
     """Numbers the texts of a run and of the runs inside it, in the order in which they are parsed.
 
     It also limits the number of items: `unread` counts messages, calls, steps and runs beyond MOST_ITEMS.

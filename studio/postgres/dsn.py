@@ -7,7 +7,7 @@ from typing import TypedDict
 from urllib.parse import quote, urlencode
 
 from studio.postgres.home import digest, locate, socket_dir
-from studio.postgres.kept_files import Failure, make_once, replace
+from studio.postgres.kept_files import StartFailure, make_once, replace
 
 # The number in the name of the socket that clients use, a symlink to the socket of the real port. So a
 # DSN stays valid when the port has to change.
@@ -76,7 +76,7 @@ def free_port(home: Path) -> int:
         port = PORTS[(first + step) % len(PORTS)]
         if is_free(port):
             return port
-    raise Failure("No port from 20000 to 29999 is free on 127.0.0.1: set DATABASE_URL.")
+    raise StartFailure("No port from 20000 to 29999 is free on 127.0.0.1: set DATABASE_URL.")
 
 
 def is_free(port: int) -> bool:

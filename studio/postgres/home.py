@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from studio.postgres.kept_files import Failure
+from studio.postgres.kept_files import StartFailure
 
 # With "/.s.PGSQL.65535" the path of a socket has at most 103 bytes on macOS, and 107 on Linux.
 SOCKET_DIR_BYTES = 87
@@ -51,7 +51,7 @@ def account(home: Path) -> Account | None:
     me = os.geteuid()
     if me != 0:
         if owner not in (None, me):
-            raise Failure(
+            raise StartFailure(
                 f"The database in {home} belongs to another user: start the studio as the one "
                 "who made it, or set DATA_DIR to a directory of your own."
             )
@@ -59,7 +59,7 @@ def account(home: Path) -> Account | None:
     if owner is None:
         return server_account()
     if owner == 0:
-        raise Failure(
+        raise StartFailure(
             f"The database files in {data} belong to root, as whom Postgres does not run: "
             f"give them back with: chown -R {server_account().name} {data}"
         )
@@ -73,7 +73,7 @@ def server_account() -> Account:
             return _account(pwd.getpwnam(name))
         except KeyError:
             continue
-    raise Failure(
+    raise StartFailure(
         "Postgres does not run as root and there is no user postgres or nobody: "
         "start the studio as an ordinary user, or set DATABASE_URL."
     )
@@ -105,7 +105,7 @@ def socket_dir(home: Path) -> Path:
 
 
 def own_dir(path: Path, user: Account | None) -> None:
-    """Make a directory that only the server's user may enter; raise Failure if somebody else has made it."""
+    """Make a directory that only the server's user may enter; raise StartFailure if somebody else has made it."""
     uid, gid = (user.uid, user.gid) if user else (os.geteuid(), os.getegid())
     try:
         path.mkdir(mode=0o700)
@@ -113,11 +113,11 @@ def own_dir(path: Path, user: Account | None) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise Failure(f"Cannot make {path} ({error.strerror}): set DATA_DIR elsewhere.") from None
+        raise StartFailure(f"Cannot make {path} ({error.strerror}): set DATA_DIR elsewhere.") from None
     # lstat, because a link could lead to somebody else's directory
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
-        raise Failure(f"{path} is not a directory that only the database's user may enter: remove it.")
+        raise StartFailure(f"{path} is not a directory that only the database's user may enter: remove it.")
 
 
 def digest(path: Path) -> str:

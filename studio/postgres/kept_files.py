@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class Failure(SystemExit):
+class StartFailure(SystemExit):
     """An error that its message explains: what is wrong and what to do, in one sentence.
 
     It is a SystemExit because the settings read these files while they are imported. Uncaught, it ends the
@@ -91,16 +91,16 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
         os.close(handle)
 
 
-def unwritable(path: Path, error: OSError) -> Failure:
+def unwritable(path: Path, error: OSError) -> StartFailure:
     """Describe a directory that cannot be written to."""
-    return Failure(
+    return StartFailure(
         f"Cannot write to {path} ({error.strerror}): set DATA_DIR to a directory that this user may write to."
     )
 
 
-def unreadable(path: Path, error: OSError) -> Failure:
+def unreadable(path: Path, error: OSError) -> StartFailure:
     """Describe a kept file that cannot be read."""
-    return Failure(
+    return StartFailure(
         f"Cannot read {path} ({error.strerror}): run as the user who made it, "
         "or set DATA_DIR to a directory of your own."
     )

@@ -17,7 +17,7 @@ NO_LARGE_OBJECTS = """
 """
 
 
-def settle(superuser: Parts, password: str) -> None:
+def grant_rights(superuser: Parts, password: str) -> None:
     """Make the studio's role and database, and revoke what Postgres grants to PUBLIC; safe to repeat."""
     with open_as(superuser, "postgres") as connection:
         _make_role(connection, password)

@@ -26,7 +26,7 @@ from studio.postgres.dsn import (
     tcp_port,
 )
 from studio.postgres.home import Account, account, identity, locate, own_dir, socket_dir
-from studio.postgres.kept_files import Failure, locked, make_dir, replace
+from studio.postgres.kept_files import StartFailure, locked, make_dir, replace
 
 SOCKET = f".s.PGSQL.{SOCKET_PORT}"
 
@@ -91,11 +91,11 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
             # Postgres says "the database system is starting up", "… not yet accepting connections" or
             # "… shutting down": these pass.
             elif "the database system is" not in reason or time.monotonic() > deadline:
-                raise Failure(f"The database does not answer: {reason}.")
+                raise StartFailure(f"The database does not answer: {reason}.")
             time.sleep(0.02)
         # written last, so that a start that was cut off sets the rights again
         if not (home / "settled").exists():
-            rights.settle(superuser_parts(data_dir), dsn_parts(data_dir)["password"])
+            rights.grant_rights(superuser_parts(data_dir), dsn_parts(data_dir)["password"])
             replace(home / "settled", "1")
 
 
@@ -108,7 +108,7 @@ def stop(data_dir: Path) -> None:
     command: list[str | Path] = [bin_dir(home, user) / "pg_ctl", "stop", "-D", home / "data", "-m", "fast"]
     _run([*command, "-t", str(STOP_SECONDS)], home, user, "stop.log")
     if answers(data_dir):
-        raise Failure(f"The database did not stop within {STOP_SECONDS} s: see {home / 'log'}.")
+        raise StartFailure(f"The database did not stop within {STOP_SECONDS} s: see {home / 'log'}.")
 
 
 def answers(data_dir: Path) -> bool:
@@ -139,7 +139,7 @@ def _initialise(home: Path, user: Account | None) -> None:
             os.chown(secret.name, user.uid, user.gid)
         code = _run([*command, f"--pwfile={secret.name}"], home, user, "start.log")
     if code:
-        raise Failure(f"The database could not be made: {_last_line(home)}; see {home}/start.log.")
+        raise StartFailure(f"The database could not be made: {_last_line(home)}; see {home}/start.log.")
     # Only a complete database gets the name, so that a start after one that was cut off makes it anew.
     unfinished.rename(home / "data")
 
@@ -171,7 +171,7 @@ def _launch(data_dir: Path, home: Path, user: Account | None, settings: Mapping[
             server.wait()
             raise
         if time.monotonic() > deadline or not any(reason in _log(home) for reason in BUSY):
-            raise Failure(f"The database did not start: {_last_line(home)}; more in {home}/log.")
+            raise StartFailure(f"The database did not start: {_last_line(home)}; more in {home}/log.")
         time.sleep(0.5)
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from studio.postgres.kept_files import Failure
+from studio.postgres.kept_files import StartFailure
 
 READY_SECONDS = 60
 # Longer than gunicorn's graceful_timeout, in which it lets requests finish.
@@ -39,7 +39,7 @@ def wait_ready(web: subprocess.Popen[bytes], url: str) -> None:
     address = urlsplit(url)
     while time.monotonic() < deadline:
         if web.poll() is not None:
-            raise Failure("The web server did not start; what it said is above.")
+            raise StartFailure("The web server did not start; what it said is above.")
         client = http.client.HTTPConnection(str(address.hostname), address.port, timeout=5)
         try:
             client.request("GET", "/")
@@ -50,7 +50,7 @@ def wait_ready(web: subprocess.Popen[bytes], url: str) -> None:
             return
         finally:
             client.close()
-    raise Failure(f"The web server did not answer within {READY_SECONDS} s.")
+    raise StartFailure(f"The web server did not answer within {READY_SECONDS} s.")
 
 
 def stop(web: subprocess.Popen[bytes]) -> None:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 
 from memory.services.upkeep import mend_indexes
 from studio import postgres
-from studio.postgres import Failure
+from studio.postgres import StartFailure
 from studio.serve import first_start, listen, migrate, upkeep, web_server
 
 WATCH_SECONDS = 2
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
     def serve(self, data_dir: Path, *, bundled: bool) -> None:
         with ExitStack() as stack:
-            stack.enter_context(listen.alone(data_dir))
+            stack.enter_context(listen.lock_data_dir(data_dir))
             listener = stack.enter_context(listen.listen(settings.HOST, settings.PORT))
             if bundled:
                 stack.enter_context(self.postgres(data_dir))
@@ -98,12 +98,12 @@ class Command(BaseCommand):
             except subprocess.TimeoutExpired:
                 pass
             else:
-                raise Failure(f"The web server ended with code {server.returncode}, so the studio stops.")
+                raise StartFailure(f"The web server ended with code {server.returncode}, so the studio stops.")
             if data_dir and not postgres.answers(data_dir):
                 self.say("The database is gone; starting it again.")
                 try:
                     postgres.start(data_dir)
-                except Failure as failure:
+                except StartFailure as failure:
                     self.say(str(failure))
 
     def say(self, line: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory.transcript.json_text import reindent, resolved
+from memory.transcript.json_text import indent, unescape
 from memory.transcript.model import Message, Run
 from memory.transcript.parse import parse_run
 from tests.memory.transcript.parsed import read
@@ -119,7 +119,7 @@ def test_any_text_becomes_a_run(text: str) -> None:
 
 def test_json_is_laid_out_with_every_number_as_it_was() -> None:
     text = '{"a":[1.50,10000000000000000000001,{}],"b":"x, y: {z}","c":[],"d":"M\\u00fcller \\u5f20\\n"}'
-    assert reindent(text) == (
+    assert indent(text) == (
         '{\n  "a": [\n    1.50,\n    10000000000000000000001,\n    {}\n  ],\n'
         '  "b": "x, y: {z}",\n  "c": [],\n  "d": "Müller 张\\n"\n}'
     )
@@ -127,22 +127,22 @@ def test_json_is_laid_out_with_every_number_as_it_was() -> None:
 
 @pytest.mark.parametrize("text", ["", "plain", "{broken", "[1, 2", '"x"', "5", "{'a': 1}"])
 def test_what_is_no_json_stays_as_it_is(text: str) -> None:
-    assert reindent(text) == text
+    assert indent(text) == text
 
 
 def test_escapes_are_resolved_where_nothing_is_laid_out() -> None:
-    assert resolved('{"a": "\\u00fc\\n", "b": "\\u5f20" broken "\\uZZ" "cut \\u00f') == (
+    assert unescape('{"a": "\\u00fc\\n", "b": "\\u5f20" broken "\\uZZ" "cut \\u00f') == (
         '{"a": "ü\\n", "b": "张" broken "\\uZZ" "cut \\u00f'
     )
 
 
 def test_it_stops_when_it_has_enough() -> None:
     text = json.dumps([f"item {n}" for n in range(5000)])
-    assert 400 < len(reindent(text, 400)) < 1000
+    assert 400 < len(indent(text, 400)) < 1000
 
 
 def test_what_cannot_be_printed_stays_escaped() -> None:
-    assert reindent('["\\u202e\\ud800\\u0007é"]') == '[\n  "\\u202e\\ud800\\u0007é"\n]'
+    assert indent('["\\u202e\\ud800\\u0007é"]') == '[\n  "\\u202e\\ud800\\u0007é"\n]'
 
 
 @pytest.mark.attack
@@ -150,4 +150,4 @@ def test_what_cannot_be_printed_stays_escaped() -> None:
 @settings(max_examples=rounds(200, 5000), deadline=None)
 def test_laid_out_json_means_the_same(value: Any) -> None:
     text = json.dumps(value)
-    assert repr(json.loads(reindent(text))) == repr(json.loads(text))
+    assert repr(json.loads(indent(text))) == repr(json.loads(text))

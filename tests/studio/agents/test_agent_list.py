@@ -166,5 +166,5 @@ class TestItsFigures:
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("drop schema ag_agt_ada cascade")
-            assert listing.figures(agents) == {}
+            assert listing.thread_counts(agents) == {}
             transaction.set_rollback(True)

@@ -8,7 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from studio.audit import events, search
 from studio.audit.record import ACTIONS, Actor, record
-from studio.audit.search import PAGE, Page, Wanted
+from studio.audit.search import PAGE, Filters, Page
 from studio.models import Agent
 from tests.studio.audit.events import read
 from tests.world import DANA, OMAR
@@ -22,7 +22,7 @@ def ids(page: Page) -> list[int]:
 
 def mine(agent: Agent, *, below: int | None = None, **more: Any) -> Page:
     """The agent's log without the event of its creation, which every agent has."""
-    page = search.page(Wanted(agent=agent.pk, **more), below)
+    page = search.page(Filters(agent=agent.pk, **more), below)
     return Page([one for one in page.found if one.event.action != "agent.create"], page.older)
 
 
@@ -36,8 +36,8 @@ class TestTheList:
         assert ids(mine(ada)) == []
 
     def test_an_unknown_agent_has_nothing(self, db: None) -> None:
-        assert search.page(Wanted(agent="agt-nobody")) == Page([], None)
-        assert search.people_of("agt-nobody") == []
+        assert search.page(Filters(agent="agt-nobody")) == Page([], None)
+        assert search.actors_of("agt-nobody") == []
 
     def test_an_event_tells_who_what_and_how_much(self, ada: Agent) -> None:
         changes = {"num_history_runs": [10, 5]}
@@ -109,7 +109,7 @@ class TestFilters:
         read(ada, DANA)
         read(ada, KEY)
         read(bruno, OMAR)
-        people = [(one.key, one.name) for one in search.people_of(ada.pk)]
+        people = [(one.key, one.name) for one in search.actors_of(ada.pk)]
         assert people == [("system:", "Agent Studio"), ("key:901", "ci-deploy"), ("person:901", "Dana Levi")]
 
     def test_each_action_is_of_one_kind_and_each_kind_has_actions(self) -> None:
@@ -138,9 +138,9 @@ class TestPages:
             read(ada, Actor("person", str(number), f"Person {number}"))
         for more in ({}, {"kind": "sign-ins"}, {"who": "person:3"}):
             with django_assert_num_queries(1):
-                search.page(Wanted(agent=ada.pk, **more))
+                search.page(Filters(agent=ada.pk, **more))
         with django_assert_num_queries(1):
-            assert len(search.people_of(ada.pk)) == 31
+            assert len(search.actors_of(ada.pk)) == 31
 
     def test_who_acted_is_found_along_the_index(self, ada: Agent) -> None:
         for _ in range(60):

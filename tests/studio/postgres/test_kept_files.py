@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from studio.secret import secret_key
 
-from studio.postgres import Failure
+from studio.postgres import StartFailure
 from studio.postgres.kept_files import locked, make_once
 
 
@@ -31,7 +31,7 @@ def test_it_stays(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Failure, match=r"^Cannot write to .*/file/var \(Not a directory\): set DATA_DIR"):
+    with pytest.raises(StartFailure, match=r"^Cannot write to .*/file/var \(Not a directory\): set DATA_DIR"):
         secret_key(tmp_path / "file" / "var")
 
 
