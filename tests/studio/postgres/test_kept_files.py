@@ -1,15 +1,19 @@
-"""Files that are made once: the secret key, passwords."""
+"""Files that are made once, such as the secret key and passwords."""
 
+import secrets
 import stat
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from studio.secret import secret_key
 
 from studio.postgres import StartFailure
 from studio.postgres.kept_files import locked, make_once
+
+
+def secret_key(data_dir: Path) -> str:
+    return make_once(data_dir / "secret_key", lambda: secrets.token_urlsafe(48))
 
 
 def test_many_that_start_together_get_one_key(tmp_path: Path) -> None:
