@@ -16,7 +16,7 @@ from tests.conformance import environments
 from tests.rounds import rounds
 from tests.server import ServedAgent, StudioServer, new_database, serving
 
-ROUNDS = rounds(30, 1000)
+ROUNDS = rounds(30, 500)
 RACER = Path(__file__).parent / "agents" / "racer.py"
 
 

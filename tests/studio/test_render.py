@@ -147,7 +147,7 @@ def test_an_attack_can_still_be_read() -> None:
 @pytest.mark.attack
 @given(st.text(alphabet="<>[]()!*_`~#|-\\&;:\"'/=ax1 \n\t\x00\u202ehjscriptonerlgd", max_size=200))
 @example("[x](javascript:alert(1)//https://a.b)")
-@settings(max_examples=rounds(300, 3000), deadline=None)
+@settings(max_examples=rounds(300, 2000), deadline=None)
 def test_any_text_is_harmless(text: str) -> None:
     check(markdown(text))
 
@@ -155,7 +155,7 @@ def test_any_text_is_harmless(text: str) -> None:
 @pytest.mark.attack
 @given(st.from_regex(render._PROSE, fullmatch=True))
 @example('Done. See https://example.com/a-b (page 2): 50% off, isn\'t it? "Yes" ')
-@settings(max_examples=rounds(300, 3000), deadline=None)
+@settings(max_examples=rounds(300, 2000), deadline=None)
 def test_plain_prose_is_what_the_parser_makes_of_it(text: str) -> None:
     parsed = nh3.clean(render._html(text, {"left": MESSAGE_STEPS}), tags=set(TAGS)).strip()
     assert unescape(markdown(text)) == unescape(parsed)

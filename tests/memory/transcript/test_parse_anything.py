@@ -92,7 +92,7 @@ SHAPED = st.recursive(
 
 @pytest.mark.attack
 @given(st.dictionaries(NAMES, SHAPED, max_size=12) | JSON)
-@settings(max_examples=rounds(250, 5000), deadline=None)
+@settings(max_examples=rounds(250, 2000), deadline=None)
 def test_any_json_becomes_a_run(value: Any) -> None:
     run = parse_run(json.dumps(value))
     found = list(run.texts())
@@ -109,7 +109,7 @@ def test_any_json_becomes_a_run(value: Any) -> None:
 
 @pytest.mark.attack
 @given(st.text())
-@settings(max_examples=rounds(200, 5000), deadline=None)
+@settings(max_examples=rounds(200, 2000), deadline=None)
 def test_any_text_becomes_a_run(text: str) -> None:
     assert isinstance(parse_run(text), Run)
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_printed_stays_escaped() -> None:
 
 @pytest.mark.attack
 @given(JSON.filter(lambda value: isinstance(value, list | dict)))
-@settings(max_examples=rounds(200, 5000), deadline=None)
+@settings(max_examples=rounds(200, 2000), deadline=None)
 def test_laid_out_json_means_the_same(value: Any) -> None:
     text = json.dumps(value)
     assert repr(json.loads(indent(text))) == repr(json.loads(text))

@@ -20,8 +20,8 @@ from tests.rounds import rounds
 from tests.server import StudioServer, new_database, serving
 
 # of each kind, for each operation
-EXAMPLES = rounds(6, 60)
-FEW = rounds(2, 15)
+EXAMPLES = rounds(6, 40)
+FEW = rounds(2, 10)
 LONGEST_LINE = 8190
 THREADS = ["plain-1", "~b3JkZXIgNy8y", "~"]
 WRITE = """
