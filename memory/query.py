@@ -1,4 +1,4 @@
-"""What every read of the store needs: rows as dicts, and values in the form that the indexes hold."""
+"""Helpers of all reads in an agent's schema: rows as dicts, counts, and values as the indexes hold them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,13 +12,14 @@ from psycopg import sql
 
 Row = dict[str, Any]
 
-# Counting stops one above the cap; a whole table above EXACT_UP_TO is told by the planner's estimate.
+# Counting stops one above COUNT_CAP. A table with more than EXACT_UP_TO rows is not counted: the planner's
+# estimate is shown.
 COUNT_CAP: Final = 1_000
 EXACT_UP_TO: Final = 2_000
 LIMIT: Final = 200
 
-# A count follows `select` and has three columns: `matching` rows, the `cap` above which counting stopped, and
-# `estimate`, the planner's, for a table too large to count.
+# A count is a select list of three columns: `matching` rows, the `cap` at which counting stops, and the
+# planner's `estimate` for a table that is too large to count.
 _COUNT_TABLE = """
     case when c.reltuples <= {cap} then (select count(*) from (select 1 from {table} limit {cap} + 1) n) end
         as matching, {cap} as cap, c.reltuples::bigint as estimate from pg_class c where c.oid = {name}::regclass"""
@@ -36,27 +37,28 @@ def fetch(statement: sql.Composable, values: dict[str, Any]) -> list[Row]:
 
 
 @contextmanager
-def patience() -> Iterator[None]:
-    """Let the statements of a block take long, as a search or a download may; a page's own may not."""
+def long_statements() -> Iterator[None]:
+    """Let the statements of a block take longer than those of a page, for searches and downloads."""
+    # for the session, because these reads are in no transaction, where `set local` would do nothing
     with connection.cursor() as cursor:
         cursor.execute("select set_config('statement_timeout', %s, false)", [settings.LONG_STATEMENT_TIMEOUT])
     try:
         yield
     finally:
-        # a transaction that failed takes the setting back by itself
+        # in a transaction that failed this fails too, but its rollback undoes the setting
         with suppress(DatabaseError), connection.cursor() as cursor:
             cursor.execute("reset statement_timeout")
 
 
 def count_table(table: str) -> sql.Composable:
-    """Count all rows of a table; a large one only by estimate, with `matching` null."""
+    """Return SQL that counts all rows of a table; for a large one only the estimate is given."""
     return sql.SQL(_COUNT_TABLE).format(
         cap=sql.Literal(EXACT_UP_TO), table=sql.Identifier(table), name=sql.Literal(table)
     )
 
 
 def count_some(source: sql.Composable, condition: sql.Composable) -> sql.Composable:
-    """Count the rows that match, up to one above COUNT_CAP."""
+    """Return SQL that counts the rows that match, up to one above COUNT_CAP."""
     return sql.SQL(_COUNT_SOME).format(source=source, condition=condition, cap=sql.Literal(COUNT_CAP))
 
 
@@ -66,5 +68,6 @@ def like(text: str) -> str:
 
 
 def user_key(user_id: str) -> UUID:
-    """The key of a user in the index, as memory_user_key makes it; ids may be longer than an index row."""
+    """Return a user's key in the index, as the SQL function memory_user_key does."""
+    # a hash, because an id may be too long for an index row
     return UUID(bytes=sha256(user_id.encode()).digest()[:16])

@@ -13,7 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("threads/<any:session_id>/runs/<any:run_id>/", files.thread_run, name="thread-run"),
     path("users/", users.users, name="users"),
     path("users/<any:user_id>/", user.user, name="user"),
-    # beside threads/, where a thread may have any name
+    # not below threads/, where any word may be the id of a thread
     path("delete-threads/", deletion.threads_delete, name="threads-delete"),
     path("delete-threads/now/", deletion.threads_delete_now, name="threads-delete-now"),
 ]

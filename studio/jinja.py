@@ -1,6 +1,7 @@
 """The Jinja2 environment of all templates: its functions, its filters and htmx's configuration."""
 
 import json
+from functools import lru_cache
 from typing import Any, Final
 
 from django.templatetags.static import static
@@ -42,7 +43,8 @@ def environment(**options: Any) -> Environment:
         "url": url,
         "static": static,
         "htmx_script": htmx_script,
-        "lucide": lucide,
+        # drawing one takes as long as three rows of a list; a page has ten
+        "lucide": lru_cache(maxsize=256)(lucide),
         "htmx_config": json.dumps(HTMX),
         "now": timezone.now,
     }

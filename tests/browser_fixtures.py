@@ -29,7 +29,7 @@ LISTEN_FOR_CSP = """
 
 @dataclass
 class Problems:
-    """What the browser complained of; a test that provokes an error clears it."""
+    """The errors that the browser reported; a test that causes one on purpose clears them."""
 
     found: list[str] = field(default_factory=list)
 
@@ -60,7 +60,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def browser_problems() -> Problems:
-    """What `browser_page` complains of while the test runs."""
+    """The errors that `browser_page` reports while the test runs."""
     return Problems()
 
 

@@ -15,7 +15,7 @@ ALL = keys.KEY_SCOPES
 
 @dataclass
 class Answer:
-    """Status, headers and what the JSON says; `body` is None for an empty answer."""
+    """An answer: status, headers, and the JSON as `body`, None for an empty answer."""
 
     status: int
     headers: dict[str, str]
@@ -31,7 +31,7 @@ class Answer:
 
     @property
     def said(self) -> tuple[int, str]:
-        """Status and detail of a problem, which has nothing else beside its error."""
+        """The status and the detail of a problem; fails if the JSON has any other fields."""
         assert set(self.body) == {"error", "detail"}
         assert self.body["error"]
         return self.status, self.body["detail"]
@@ -57,7 +57,7 @@ class Api:
         return self.client.generic(method, f"/api/{path}", body, "application/json", headers=sent)
 
     def get(self, path: str, **headers: str) -> Any:
-        """Return what a successful GET answers."""
+        """Return the JSON of a GET that must succeed."""
         answer = self("GET", path, **headers)
         assert answer.status == 200, answer
         return answer.body

@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _nobody_is_left() -> Iterator[None]:
-    """What the tests of this process started has ended with them; if not it is killed, and the last test fails."""
+    """Check that no process that the tests have started is left; one that is gets killed, and the last test fails."""
     yield
     found = left({guard.pid for guard in _guards})
     said = [command(process) or str(process) for process in found]

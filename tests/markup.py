@@ -1,4 +1,4 @@
-"""Read a page as a person does: its text, its links and its forms."""
+"""Reading a page as a person does: its text, its links and its forms."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -12,7 +12,7 @@ INLINE = {"a", "abbr", "b", "bdi", "bdo", "code", "del", "em", "i", "kbd", "smal
 
 @dataclass
 class Form:
-    """A form as it would be sent: the fields with the values that the page gave them."""
+    """A form as a browser would send it, with the values that its fields have on the page."""
 
     action: str
     method: str
@@ -20,7 +20,7 @@ class Form:
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
     def send(self, client: httpx.Client, page: httpx.Response, press: str = "", **values: str) -> httpx.Response:
-        """Send it from the page it is on; `press` names the button, values replace those of the fields."""
+        """Send the form from its page; `press` is the name of a button, and values replace those of fields."""
         data: dict[str, list[str]] = {**self.fields, **{name: [value] for name, value in values.items()}}
         for name, value in self.buttons:
             if press == name or (not press and len(self.buttons) == 1 and name):
@@ -32,7 +32,7 @@ class Form:
 
 
 class Page(HTMLParser):
-    """The parts of a page that tests look at."""
+    """A parsed page: the parts that tests look at."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -50,11 +50,11 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All that can be read, entities resolved, blocks and cells on lines of their own."""
+        """The text of the page, with entities resolved, and each block and cell on a line of its own."""
         return "".join(self.texts)
 
     def form(self, part_of_action: str) -> Form:
-        """Return the first POST form that goes there."""
+        """Return the first POST form with this address."""
         return next(form for form in self.forms if form.method == "post" and part_of_action in form.action)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -52,7 +52,7 @@ def stop_guarded(guard: subprocess.Popen[str]) -> None:
 
 
 def guard() -> None:
-    """Run the server until standard input closes, which the end of the run does in any case."""
+    """Run the server until standard input closes, which happens at the end of the test run in any case."""
     # whoever ends it by name must not leave a server without its guard
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     data_dir = Path(tempfile.mkdtemp(prefix="studio-tests-"))

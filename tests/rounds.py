@@ -1,4 +1,4 @@
-"""How long a test goes on that tries something many times: a little in `make test`, in full in `make attack`.
+"""The number of rounds of tests that try something many times: few in `make test`, all in `make attack`.
 
 Such a test is marked `attack`; `make attack` runs these alone, with ATTACK=1.
 """

@@ -37,7 +37,7 @@ print(connection.reveal(Actor.system(), agent) if agent.is_agno else "")
 
 @dataclass(frozen=True)
 class ServedAgent:
-    """An agent of the running studio; `dsn` is what it is handed to reach its own tables."""
+    """An agent of the running studio; `dsn` is the DSN that it gets from the studio."""
 
     __test__ = False
 

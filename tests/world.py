@@ -1,4 +1,4 @@
-"""The world every test starts in: two agents, Ada's and Bruno's, and people. Made once per database."""
+"""What every test begins with: two agents, Ada's and Bruno's, and people. Made once for each database."""
 
 import json
 import time
@@ -15,11 +15,34 @@ from django.test import Client
 from django.test.signals import template_rendered
 from django_tenants.utils import schema_context
 
+from memory.index.threads import Filter, list_threads
 from studio.agents import provision
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, Grant, User
 
 NOW = int(time.time())
+PASSWORD = "correct horse battery"
+HTMX = {"HX-Request": "true"}
+SYSTEM = Actor.system()
+DANA = Actor("person", "901", "Dana Levi", ip="10.0.0.4")
+OMAR = Actor("person", "902", "Omar Haddad", ip="10.0.0.5")
+# the ways in which agents store the runs of a thread, and the ids that they may give it
+LAYOUTS = ("column", "table", "both")
+ODD_IDS = [
+    "/",
+    "a/b?c#d%20&e=\"f'<g>",
+    "two words",
+    "line\nbreak\r\n",
+    "👩‍🚀 emoji",
+    "שלום עולם",
+    "..",
+    "~",
+    "",
+    " ",
+    "x" * 4096,
+    "%_\\",
+    "\u202egnp.exe",
+]
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +55,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         )
         provision.create_agent(Actor.system(), agent_id="agt-bruno", name="Bruno's agent", icon="🅱️")
         for role in Grant.Role.values:
-            user = User.objects.create_user(f"{role}@example.com", "correct horse battery", name=role.title())
+            user = User.objects.create_user(f"{role}@example.com", PASSWORD, name=role.title())
             Grant.objects.create(user=user, role=role)
 
 
@@ -49,6 +72,18 @@ def bruno(db: None) -> Agent:
 @pytest.fixture
 def admin(db: None) -> User:
     return User.objects.get(email="admin@example.com")
+
+
+def person(role: str) -> User:
+    """The one who has this role for all agents."""
+    return User.objects.get(email=f"{role}@example.com")
+
+
+def new_person(role: str, agent: Agent | None = None, email: str = "guest@example.com") -> User:
+    """Somebody new, who has this role for one agent or for all."""
+    user = User.objects.create_user(email)
+    Grant.objects.create(user=user, role=role, agent=agent)
+    return user
 
 
 @pytest.fixture
@@ -68,15 +103,34 @@ def signed_in(user: User, *, minutes_ago: float = 0) -> Client:
     return client
 
 
+def is_in(client: Client) -> bool:
+    return client.get("/agents/").status_code == 200
+
+
+def fails(error: Exception) -> Callable[..., Any]:
+    """Something to put in the place of what shall fail."""
+
+    def fail(*args: Any, **more: Any) -> None:
+        raise error
+
+    return fail
+
+
+def sql(query: str, *values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values or None)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _head_beside_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The file with the audit log's head belongs to one database, so not to the one of this checkout."""
+    """Give the tests a file of their own for the audit log's head, because it belongs to one database."""
     settings.AUDIT_HEAD_FILE = tmp_path_factory.mktemp("audit") / "audit-head"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _responses_carry_their_context() -> Iterator[None]:
-    """Let `response.context` be what a page was made of; for templates in Jinja2, Django leaves it empty."""
+    """Set `response.context` to the context of the page; Django leaves it empty for templates in Jinja2."""
     render = Template.render
 
     def telling(template: Template, context: dict[str, Any] | None = None, request: Any = None) -> Any:
@@ -92,7 +146,7 @@ def _responses_carry_their_context() -> Iterator[None]:
 
 @pytest.fixture
 def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Write for good, as other connections must see it; what it left at the end of the audit log goes again.
+    """Commit what a test writes, so that other connections see it; its events are removed from the audit log.
 
     Not pytest-django's, which empties all tables: the log refuses that.
     """
@@ -112,7 +166,7 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
 
 @pytest.fixture
 def analyze(db: None) -> Iterator[Callable[..., None]]:
-    """Take statistics of tables. No rollback takes those back, so at the end they are taken of empty tables."""
+    """Analyse tables. No rollback undoes that, so at the end the tables are analysed again when they are empty."""
     taken = []
 
     def analyze(*tables: str) -> None:
@@ -146,7 +200,7 @@ def message(role: str, content: Any, **more: Any) -> dict[str, Any]:
 
 
 def run(run_id: str, text: str = "Hello", answer: str = "Hi there", *, at: int = NOW, **more: Any) -> dict[str, Any]:
-    """One run as Agno stores it: a user message and an answer."""
+    """Return a run as Agno stores it: a user message and an answer."""
     return {
         "run_id": run_id,
         "status": "COMPLETED",
@@ -170,7 +224,7 @@ def write_thread(
     at: int = NOW,
     **session: Any,
 ) -> None:
-    """Write a thread as an agent does; layout is column (agno 2.5), table (3.1) or both."""
+    """Write a thread as an agent does; `layout` is column (agno 2.5), table (3.1) or both."""
     runs = [run(f"{session_id}-1")] if runs is None else runs
     row = {
         "session_id": session_id,
@@ -189,6 +243,12 @@ def write_thread(
         if layout in ("table", "both"):
             for index, item in enumerate(runs):
                 write_run(agent, session_id, item, index)
+
+
+def session_ids(agent: Agent) -> set[str]:
+    """The threads that an agent has."""
+    with schema_context(agent.schema_name):
+        return {row["session_id"] for row in list_threads(Filter()).rows}
 
 
 def write_run(agent: Agent, session_id: str, item: dict[str, Any], index: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Memory settings over the API: read them, and change any of them without losing somebody else's change."""
+"""Routes of memory settings: reading them, and changing some without losing somebody else's change."""
 
 import re
 from typing import Annotated, Any, Final
@@ -18,13 +18,13 @@ from studio.models import MemorySettings
 router = Router(tags=["Memory"])
 
 RETRIES: Final = 5
-# an entity tag of If-Match: quoted as HTTP has it, or the bare number
+# an entity tag in If-Match, quoted as HTTP demands, or the bare number
 _TAG: Final = re.compile(r'(W/)?(?:"([^"]*)"|([0-9]+|\*))', re.ASCII)
 
 
 @router.get("/agents/{agent:agent_id}/memory", operation_id="get_memory", **answers(200, Memory, scope="agents:read"))
 def get_memory(request: ApiRequest, agent_id: Id, response: HttpResponse) -> dict[str, Any]:
-    """The saved settings. Their version is also in the header ETag."""
+    """Return the saved settings. Their version is also in the header ETag."""
     return _saved(auth.get_agent(request, agent_id, "agents:read").memory, response)
 
 
@@ -42,12 +42,13 @@ def change_memory(
         str | None, Header(alias="If-Match", description='only if this is still the version, as "7"')
     ] = None,
 ) -> dict[str, Any]:
-    """Change any of the settings, and leave the others as they are; agents get them when next loaded."""
+    """Change some of the settings; the others stay. Agents get them when they are next loaded."""
     agent = auth.get_agent(request, agent_id, "settings:write")
     if not agent.is_agno:
         raise Problem(501, f"Memory settings for framework '{agent.framework}' are not supported.")
     values = change.dict(exclude_unset=True)
     saved = agent.memory
+    # only some settings are given, so without If-Match they go on top of whatever others have saved
     for _ in range(RETRIES):
         if if_match is not None and not _matches(if_match, saved.version):
             raise Problem(412, f"The settings are at version {saved.version} by now.", ETag=_tag(saved))
@@ -59,7 +60,8 @@ def change_memory(
 
 
 def _matches(header: str, version: int) -> bool:
-    """Tell whether If-Match names the version. A weak tag never does: the comparison is strong."""
+    """Tell whether If-Match names the version."""
+    # HTTP asks for a strong comparison here, which a weak tag never passes
     tags = [(weak, quoted or bare) for weak, quoted, bare in _TAG.findall(header)]
     return any(tag == "*" or (not weak and tag == str(version)) for weak, tag in tags)
 

@@ -1,4 +1,4 @@
-"""Runs and their messages as the API gives them, made of what the store has parsed."""
+"""Runs and their messages as JSON for the API."""
 
 from dataclasses import asdict
 from typing import Any, Final
@@ -10,7 +10,7 @@ from memory.transcript.stored import StoredRun
 from studio import token
 
 RUNS: Final = 20
-# pages of runs that one page of messages may take: some runs have none
+# how many pages of runs one page of messages may read, because some runs have no messages
 PAGES: Final = 10
 _KIND: Final = "messages"
 TOO_LARGE: Final = "It is too large to be given here."
@@ -44,7 +44,7 @@ def run_json(stored: StoredRun) -> Json:
 
 
 def messages_of(stored: StoredRun) -> list[Json]:
-    """A run's messages in order, each tool result behind the message that called for it; none of one too large."""
+    """Return a run's messages in order, tool results after the message with their call; none if it is too large."""
     run, found = stored.run, []
     for message in [] if stored.too_large else run.messages:
         if message.role == "system":
@@ -56,7 +56,7 @@ def messages_of(stored: StoredRun) -> list[Json]:
 
 
 def page_of_messages(thread: Row, cursor: str, limit: int) -> tuple[list[Json], str | None]:
-    """Return messages oldest first, and the cursor of those that follow; raises ValueError for a foreign one."""
+    """Return a page of messages, oldest first, and the next cursor; raise ValueError for a cursor of another list."""
     at, skip = _read(cursor)
     items: list[Json] = []
     for _ in range(PAGES):
@@ -75,7 +75,7 @@ def page_of_messages(thread: Row, cursor: str, limit: int) -> tuple[list[Json], 
 
 
 def _read(cursor: str) -> tuple[str, int]:
-    """Split a cursor into the page of runs and how many of its messages were given."""
+    """Split a cursor into the cursor of a page of runs and the number of its messages that were sent already."""
     if not cursor:
         return "", 0
     skip, at = token.unpack(cursor, _KIND, (int,), (str,))

@@ -1,4 +1,4 @@
-"""Memory settings, threads, runs and messages as they go over the wire. Times are epoch seconds."""
+"""Schemas of memory settings, threads, runs and messages. Times are epoch seconds."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
@@ -18,7 +18,7 @@ Cursor = Annotated[str, Query(max_length=8000, description="next or previous of 
 
 
 def _seconds(value: Any) -> Any:
-    """Read epoch seconds, or a date or time in ISO 8601, which is in UTC unless it says else."""
+    """Read epoch seconds, or a date or time in ISO 8601, in UTC unless it has another zone."""
     if isinstance(value, str) and not value.lstrip("-").isdigit():
         try:
             moment = datetime.fromisoformat(value)
@@ -157,7 +157,7 @@ class ThreadQuery(Schema):
 
 
 def _whole(value: Any) -> Any:
-    """Take numbers for numbers: true is not 1, and "5" is not 5."""
+    """Refuse true and "5", which pydantic would take for 1 and 5."""
     if isinstance(value, bool | str):
         raise ValueError("must be a whole number")  # noqa: TRY004 - a ValueError is what becomes 422
     return value
@@ -174,7 +174,8 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 def _optional(setting: Setting) -> Any:
-    """A field that may be left out, but not be null: `default_factory` stays out of the schema."""
+    """Declare a field that may be left out, but not be null."""
+    # a factory, because a default would stand in the OpenAPI description
     if setting.is_switch:
         return Switch, Field(default_factory=bool)
     return Whole, Field(default_factory=bool, ge=setting.least, le=setting.most)

@@ -1,4 +1,4 @@
-"""Threads: list, read, delete. Lists read the thread index; only runs and messages touch a transcript."""
+"""Routes of users, threads, runs and messages. Lists read the thread index and never a transcript."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -28,7 +28,7 @@ router = Router(tags=["Threads"])
 T = TypeVar("T")
 READ: Final = "threads:read"
 STORED: Final = (409, 501)
-# bytes of runs that one list may carry
+# the most bytes of runs in one list of threads
 INCLUDED: Final = 4_000_000
 MOST_WITH_RUNS: Final = 20
 SUMMARY: Final = 100_000  # characters
@@ -52,8 +52,8 @@ def list_users(
     cursor: Cursor = "",
     limit: Limit = 50,
 ) -> dict[str, Any]:
-    """Users of the agent, with how many threads and runs they have."""
-    auth.get_store(request, agent_id, "agents:read")
+    """List users of the agent, with the numbers of their threads and runs."""
+    auth.get_storing_agent(request, agent_id, "agents:read")
     _only(request, PAGING | {"q"})
     page = _with_cursor(lambda: users.list_users(q, sort, cursor, limit))
     rows = [{**row, "first_seen": row["first_at"], "last_seen": row["seen_at"]} for row in page.rows]
@@ -78,13 +78,14 @@ def list_threads(
         Query(description="runs adds each thread's first runs; needs threads:read; at most 20 threads"),
     ] = "",
 ) -> dict[str, Any]:
-    """Threads that match, without their content; titles and search use texts only with threads:read."""
-    agent = auth.get_store(request, agent_id, READ if include else "agents:read")
+    """List threads that match, without their content; titles and search use texts only with threads:read."""
+    agent = auth.get_storing_agent(request, agent_id, READ if include else "agents:read")
     _only(request, PAGING | {"include"} | set(ThreadQuery.model_fields))
     content = auth.access_of(request).may(READ, agent_id)
     limit = min(limit, MOST_WITH_RUNS) if include else limit
     page = _with_cursor(lambda: threads.list_threads(Filter(**filter.dict()), sort, cursor, limit, content))
     rows = [_thread(agent, row) for row in page.rows]
+    # once for a search, and not again for each of its pages
     if filter.q and content and not cursor:
         reading.record_search(auth.actor_of(request), agent, filter.q)
     if include:
@@ -100,8 +101,8 @@ def list_threads(
     **answers(200, Thread, *STORED, scope="agents:read"),
 )
 def get_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> dict[str, Any]:
-    """Counts, users, times; with threads:read the summary too, which is content and so logged as read."""
-    agent = auth.get_store(request, agent_id, "agents:read")
+    """Return counts, users and times; with threads:read also the summary, which is logged as read."""
+    agent = auth.get_storing_agent(request, agent_id, "agents:read")
     content = auth.access_of(request).may(READ, agent_id)
     thread = _find(session_id, content)
     summary = _summary(session_id) if content else None
@@ -123,8 +124,8 @@ def list_runs(
     cursor: Cursor = "",
     limit: Limit = 20,
 ) -> dict[str, Any]:
-    """Runs with their messages. A page may be shorter than `limit` where runs are large."""
-    agent = auth.get_store(request, agent_id, READ)
+    """List runs with their messages. A page may be shorter than `limit` if runs are large."""
+    agent = auth.get_storing_agent(request, agent_id, READ)
     thread = _find(session_id)
     page = _with_cursor(lambda: runs.list_runs(thread, cursor, limit, order))
     _log_reading(request, agent, session_id)
@@ -139,8 +140,8 @@ def list_runs(
 def list_messages(
     request: ApiRequest, agent_id: Id, session_id: SessionId, cursor: Cursor = "", limit: Limit = 100
 ) -> dict[str, Any]:
-    """Messages of all runs, oldest first."""
-    agent = auth.get_store(request, agent_id, READ)
+    """List messages of all runs, oldest first."""
+    agent = auth.get_storing_agent(request, agent_id, READ)
     thread = _find(session_id)
     items, following = _with_cursor(lambda: page_of_messages(thread, cursor, limit))
     _log_reading(request, agent, session_id)
@@ -153,8 +154,8 @@ def list_messages(
     **answers(204, None, *STORED, scope="threads:delete"),
 )
 def delete_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> Any:
-    """Delete a thread with all its runs, for good; 404 when it is gone already."""
-    agent = auth.get_store(request, agent_id, "threads:delete")
+    """Delete a thread with all its runs, for good; 404 if it is gone already."""
+    agent = auth.get_storing_agent(request, agent_id, "threads:delete")
     try:
         deleted = deletion.delete_threads(auth.actor_of(request), agent, [session_id])
     except deletion.Busy as error:
@@ -172,7 +173,8 @@ def _find(session_id: str, content: bool = True) -> Row:
 
 
 def _only(request: ApiRequest, known: set[str]) -> None:
-    """Refuse a parameter that does not exist: a filter with a slip in its name would match everything."""
+    """Raise 422 for an unknown parameter."""
+    # a filter with a misspelt name would match everything
     if unknown := sorted(set(request.GET) - known):
         raise Problem(422, f"{unknown[0][:100]}: there is no such parameter")
 
@@ -186,7 +188,8 @@ def _with_cursor(read: Callable[[], T]) -> T:
 
 
 def _log_reading(request: ApiRequest, agent: Agent, session_id: str = "", threads: int = 1) -> None:
-    """Reading content is an event too; of many threads their number, as ids may be personal data."""
+    """Log that content was read."""
+    # of many threads only their number, because ids may be personal data
     data = {"threads": threads} if threads != 1 else {}
     record(auth.actor_of(request), "thread.read", agent=agent, object=session_id, data=data)
 
@@ -202,7 +205,7 @@ def _summary(session_id: str) -> str | None:
 
 
 def _add_runs(rows: list[Row]) -> None:
-    """Give each thread its first page of runs, as long as all together stay small."""
+    """Add the summary and the first page of runs to each thread, until the runs reach INCLUDED bytes."""
     carried = 0
     for row in rows:
         row["summary"], row["first_runs"] = _summary(row["session_id"]), None

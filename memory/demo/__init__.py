@@ -1,14 +1,14 @@
-"""Demo data: four agents, and some 300 threads of three of them as Agno stored them.
+"""Demo data: four agents, and some 300 recorded threads of three of them.
 
-agents.json names the agents, with their settings and who saved them how many days ago. A line of a .jsonl file
-is one thread: `session` is its row of agno_sessions, `runs` are its rows of agno_runs, times are as recorded.
+agents.json has the agents, their settings, and who saved these how many days ago. Each line of a .jsonl file is a
+thread as Agno stored it: `session` is its row of agno_sessions, `runs` are its rows of agno_runs.
 
-load.py moves a thread from `recorded_at` to now. Whole days if its last activity was more than a day before, so
-that hours stay what they were; else exactly, so that the newest ended minutes ago. It moves epoch seconds under
-a name with _at or _time, and ISO dates wherever they stand. A date that somebody speaks is a mark, counted from
-the day the thread began: `{{day+3}}`, `{{month-2}}`, `{{year-1}}`. dates.json writes it in the line's `lang`, else
-in English.
+load.py moves the times of a thread so that `recorded_at` becomes now. If the last activity is more than a day before
+`recorded_at`, it moves by whole days, so that the time of day stays; else exactly, so that the newest threads ended
+minutes ago. Moved are epoch seconds under names with _at or _time, and ISO dates anywhere. Dates in what people say
+are marks, counted from the day on which the thread began: `{{day+3}}`, `{{month-2}}`, `{{year-1}}`. They are
+written in the thread's `lang` with the words of dates.json, in English without one.
 
-To add a thread, append a line with its rows and the epoch second of recording: the later that is after the last
-activity, the older the thread looks. Replace spoken dates by marks.
+To add a thread, append a line with its rows and with `recorded_at` in epoch seconds. The later `recorded_at` is after
+the last activity, the older the thread looks. Replace dates in texts by marks.
 """

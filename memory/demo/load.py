@@ -1,4 +1,4 @@
-"""Load the demo's agents and recorded threads, moved to now."""
+"""Loading the demo's agents and recorded threads, with their times moved to now."""
 
 import json
 import re
@@ -22,21 +22,21 @@ AGENTS: Final[list[Json]] = json.loads((_HERE / "agents.json").read_text(encodin
 _DATES: Final[Json] = json.loads((_HERE / "dates.json").read_text(encoding="utf-8"))
 _DAY: Final = 86400
 _SECONDS: Final = re.compile(r'(_(?:at|time)\\*": ?)(\d{10})(?!\d)')
-# Moment, day or month. After a digit or hyphen it is part of a name, as in gpt-4o-2024-08-06.
+# A time, day or month. After a digit and a hyphen it is part of a name, as in gpt-4o-2024-08-06.
 _WRITTEN: Final = re.compile(r'20(?<![\d-]20)\d\d([-/])[01]\d(?:\1[0-3]\d(?:[T ]\d\d:\d\d:\d\d)?|(?=\\*"))')
 _MARK: Final = re.compile(r"\{\{(day|month|year)([+-]\d+)?\}\}")
-# Agno names these columns in its upsert: an empty one is JSON null there, in the others SQL NULL
+# Agno names these columns in its upsert, so an empty one is JSON null; in all others it is SQL NULL
 _JSON_NULL: Final = ("metadata", "summary")
 
 
 def missing() -> list[Json]:
-    """List the demo agents that are not there."""
+    """List the demo agents that do not exist."""
     there = set(Agent.objects.filter(pk__in=[one["id"] for one in AGENTS]).values_list("pk", flat=True))
     return [one for one in AGENTS if one["id"] not in there]
 
 
 def remove() -> list[str]:
-    """Remove the demo agents that are there, with everything in them, and return their names."""
+    """Remove the demo agents that exist, with everything in them, and return their names."""
     agents = list(Agent.objects.filter(pk__in=[one["id"] for one in AGENTS]))
     for agent in agents:
         provision.remove_agent(Actor.system(), agent)
@@ -44,7 +44,7 @@ def remove() -> list[str]:
 
 
 def add(one: Json) -> int:
-    """Add one demo agent, in one transaction, and return how many threads it was given."""
+    """Add one demo agent in one transaction, and return the number of its threads."""
     now = timezone.now()
     made = threads(one, int(now.timestamp()))
     with transaction.atomic():
@@ -93,7 +93,7 @@ def _date(at: int) -> date:
 
 
 def _spoken(unit: str, number: int, start: date, lang: str) -> str:
-    """Say the day, month or year that is so many after a thread's start."""
+    """Write the day, month or year that is `number` of them after a thread's start, in words."""
     months = _DATES[lang]["months"]
     if unit == "year":
         return str(start.year + number)
@@ -104,10 +104,8 @@ def _spoken(unit: str, number: int, start: date, lang: str) -> str:
 
 
 def _save_settings(agent: Agent, one: Json, now: datetime) -> None:
-    """Save the settings as they came about, and sign and date the versions back to when they would have.
-
-    The audit log tells the truth instead: the studio made them all, now.
-    """
+    """Save the agent's versions of settings, then set their authors and dates to those of the story."""
+    # the audit log is left as it is: the studio made them all, and now
     for version, save in enumerate(one["saves"], start=1):
         memory_settings.save(Actor.system(), agent, save["values"], version)
     signed = [{"who": "Agent Studio", "days_ago": one["days_old"]}, *one["saves"]]
@@ -120,7 +118,7 @@ def _save_settings(agent: Agent, one: Json, now: datetime) -> None:
 
 
 def _copy(table: str, rows: list[Json]) -> None:
-    """Copy rows into a table of the schema in use; its triggers index them."""
+    """Copy rows into a table of the current schema, where triggers index them."""
     if not rows:
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))

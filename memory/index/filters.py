@@ -1,4 +1,4 @@
-"""Which threads: a filter, and how it reads as SQL over the thread index."""
+"""Filters of a list of threads, and their SQL over the thread index."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +7,12 @@ from psycopg import sql
 
 from memory.query import count_some, count_table, like, user_key
 
-# One comparison of one text: five of them cost twice as much.
+# All texts are joined and compared once, because five comparisons cost twice as much. Participants are looked
+# at only where there are others than the owner.
 _SEARCH = """(lower(concat_ws(e'\\n', t.name, {texts} t.session_id, t.user_id)) like lower(%(q)s)
     or (t.users > 1 or t.user_id is null) and exists (
         select 1 from memory_participant s where s.session_id = t.session_id and lower(s.user_id) like lower(%(q)s)))"""
-# The rollup knows how many threads a user has.
+# memory_user has the number of a user's threads.
 _COUNT_USER = """
     coalesce((select u.threads from memory_user u where u.user_key = %(user_key)s), 0)::bigint as matching,
     null::integer as cap, null::bigint as estimate"""
@@ -19,10 +20,10 @@ _COUNT_USER = """
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which threads: `since` (inclusive) and `until` (exclusive) are epoch seconds of last activity.
+    """Filters of a list of threads; the defaults match all.
 
-    `user_id` None is everybody; "" is the user whose id is empty. `q` is looked for in titles,
-    previews, and ids of threads and users.
+    `user_id` "" is the user whose id is empty. `q` is searched in titles, previews, and ids of threads and
+    users. `since` (inclusive) and `until` (exclusive) are epoch seconds of the last activity.
     """
 
     user_id: str | None = None
@@ -36,7 +37,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A filter as SQL; `by_user` says that the participants' table `p` leads."""
+    """A filter as SQL. With `by_user` the source begins with the table of participants, `p`."""
 
     source: sql.Composable
     condition: sql.Composable
@@ -46,7 +47,7 @@ class Where:
 
 
 def where(filter: Filter, content: bool) -> Where:
-    """Write a filter as SQL; without `content` the search leaves texts alone."""
+    """Write a filter as SQL; without `content` the search does not look into texts."""
     by_user = filter.user_id is not None
     active = "p.last_at" if by_user else "t.last_at"
     source = sql.SQL("memory_participant p join memory_thread t using (session_id)" if by_user else "memory_thread t")

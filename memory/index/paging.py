@@ -1,4 +1,4 @@
-"""Keyset pages of a list: where one begins, what comes after it, and how many rows there are."""
+"""Keyset pages of a list: cursors, conditions, orders and counts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from studio import token
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The row that a page continues from: its sorted value and its key, which breaks ties.
+    """The row after which a page begins: the value that the list is sorted by, and the key, which breaks ties.
 
-    `newer` turns the direction; `start` is the number of the page's first row, counted from 1.
+    With `newer` the page is the one above; `start` is the number of its first row, counted from 1.
     """
 
     sort: str
@@ -24,7 +24,7 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str, sort: str) -> "Cursor | None":
-        """Read a token made for this sort; "" is the first page, anything else raises ValueError."""
+        """Read a token made for this sort; None for "", the first page. Raises ValueError for any other text."""
         return cls(sort, *token.unpack(text, sort, (int,), (str,), (bool,), (int,))) if text else None
 
     def write(self) -> str:
@@ -33,11 +33,11 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list; `older` and `newer` are cursors of its neighbours, None where there is none.
+    """One page of a list; `older` and `newer` are the cursors of its neighbours, or None.
 
-    `count` is of all rows that match. When it is not exact it is a lower bound where
-    `count_is_floor`, else an estimate. `start` is the number of the first row. `user` is what get_user
-    says of the user whose threads they are, where that was asked for and there is a row.
+    `count` is the number of all rows that match. If it is not exact, it is a lower bound with
+    `count_is_floor`, and an estimate without. `start` is the number of the first row. On a page of one
+    user's threads that has rows, `user` is that user's row, as get_user returns it.
     """
 
     rows: list[Row]
@@ -50,20 +50,24 @@ class Page:
     user: Row | None = None
 
 
-def after(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
-    """The condition that continues from a cursor, whose values are named %(value)s and %(key)s."""
+def beyond(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
+    """Return the condition for rows beyond a cursor, whose values are named %(value)s and %(key)s."""
     if cursor is None:
         return sql.SQL("true")
     return sql.SQL("({}, {}) {} (%(value)s, %(key)s)").format(value, key, sql.SQL(">" if cursor.newer else "<"))
 
 
-def order(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
-    """The order of a page; one that is nearer the newest end is read backwards."""
+def read_order(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
+    """Return the order in which a page is read."""
+    # a newer page is read from its cursor upwards, and turned round by `cut`
     return sql.SQL("{}, {}" if cursor and cursor.newer else "{} desc, {} desc").format(value, key)
 
 
-def cut(rows: list[Row], cursor: Cursor | None, limit: int, sort: str, at: Callable[[Row], tuple[int, str]]) -> Page:
-    """Make a page of `limit + 1` fetched rows that carry the columns of a count."""
+def make_page(
+    rows: list[Row], cursor: Cursor | None, limit: int, sort: str, at: Callable[[Row], tuple[int, str]]
+) -> Page:
+    """Make a page of up to `limit + 1` fetched rows, which have the columns of a count."""
+    # the row above the limit only shows that there are more
     newer = cursor is not None and cursor.newer
     more = len(rows) > limit
     rows = rows[:limit][::-1] if newer else rows[:limit]
@@ -85,7 +89,8 @@ def cut(rows: list[Row], cursor: Cursor | None, limit: int, sort: str, at: Calla
 
 
 def _count(rows: list[Row], whole: bool) -> tuple[int, bool, bool]:
-    """Number of matching rows, whether it is exact, and whether it is a lower bound."""
+    """Return the number of matching rows, whether it is exact, and whether it is a lower bound."""
+    # a page that holds all rows comes without a count
     if whole or not rows:
         return len(rows), whole, False
     matching, cap, estimate = (rows[0][name] for name in ("matching", "cap", "estimate"))

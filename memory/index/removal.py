@@ -1,4 +1,4 @@
-"""Measure and remove threads of the current schema, both layouts at once."""
+"""Counting and removing threads of the current schema, in both layouts at once."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,8 +7,8 @@ from psycopg import sql
 
 from memory.query import Row, fetch
 
-# For update conflicts with the key share that a new run takes on its thread, so that nothing is
-# added to what was locked; one order, so that two deletions cannot wait for each other.
+# A new run takes `for key share` on its thread. `for update` conflicts with it, so that nothing is added to a
+# locked thread. They are locked in one order, so that two deletions cannot wait for each other.
 _LOCK: Final = sql.SQL("""
     select session_id from agno_sessions where session_id = any (%(ids)s) order by session_id for update""")
 
@@ -25,9 +25,9 @@ _MEASURE: Final = sql.SQL("""
         (select count(*) from chosen join agno_runs r using (session_id)) as run_rows
     from counted""")
 
-# One statement: the triggers of both tables run at its end, when the threads of the runs are gone
-# already, so that none of them is counted again. The foreign key finds nothing left to do. The index
-# rows go here, and not by the trigger alone, because they say on their way what the threads held.
+# One statement, because the triggers of both tables run at its end: by then the threads of the runs are gone,
+# so that none is counted again, and the foreign key has no rows left to delete. The index rows are deleted
+# here, although the trigger would do it, because `returning` says what the threads held.
 _REMOVE: Final = sql.SQL("""
     with runs as (
         delete from agno_runs where session_id = any (%(ids)s) returning 1
@@ -43,7 +43,7 @@ _REMOVE: Final = sql.SQL("""
         (select count(distinct user_key) from people) as people, (select count(*) from runs) as run_rows
     from indexed i""")
 
-# A trigger that gave up has left its threads here.
+# A trigger that could not delete index rows has noted its threads in memory_dirty.
 _LEFT: Final = sql.SQL("select 1 from memory_dirty limit 1")
 _FORGET: Final = sql.SQL("""
     with mended as (delete from memory_dirty where session_id = any (%(ids)s))
@@ -52,9 +52,9 @@ _FORGET: Final = sql.SQL("""
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What some threads hold, by the thread index; text_bytes is the size of their messages as jsonb.
+    """What some threads hold, by the thread index; `text_bytes` is the size of their messages as jsonb.
 
-    `threads` is also the number of rows in agno_sessions, `run_rows` is that in agno_runs.
+    `threads` is also the number of their rows in agno_sessions, `run_rows` the number in agno_runs.
     """
 
     threads: int
@@ -66,17 +66,18 @@ class Size:
 
 
 def measure(session_ids: list[str]) -> Size:
-    """Count what the threads that are stored hold; ids that name none add nothing."""
+    """Count what these threads hold; ids of no thread add nothing."""
     return _size(fetch(_MEASURE, {"ids": session_ids})[0])
 
 
 def lock(session_ids: list[str]) -> list[str]:
-    """Lock the threads that are stored until the transaction ends and return their ids."""
+    """Lock those of these threads that exist until the transaction ends, and return their ids."""
     return [row["session_id"] for row in fetch(_LOCK, {"ids": session_ids})]
 
 
 def remove(session_ids: list[str]) -> Size:
-    """Delete locked threads from both tables and from the index, and say what went; a trigger leaves tombstones."""
+    """Delete locked threads from both tables and the index, and return what they held."""
+    # a trigger leaves a tombstone for each, so that a run in flight does not bring it back
     size = _size(fetch(_REMOVE, {"ids": session_ids})[0])
     if fetch(_LEFT, {}):
         fetch(_FORGET, {"ids": session_ids})

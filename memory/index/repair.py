@@ -1,4 +1,4 @@
-"""The thread index against the tables it is made from: mend, mark, compare. In the current schema."""
+"""Comparing the thread index of the current schema with Agno's tables, and mending it."""
 
 import json
 from collections.abc import Iterator
@@ -7,19 +7,21 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
-# the threads of a batch stay locked until it commits: some 20 ms
+# the threads of a batch are locked until it commits, for some 20 ms
 BATCH: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
+    """The result of one batch, in threads."""
+
     mended: int
     failed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row that differs from a recount: `kept` as it stands, `counted` as it should be; None is absent."""
+    """A row of the index that differs from a recount: `kept` is the row, `counted` the right one; None is no row."""
 
     table: str
     id: str
@@ -34,13 +36,14 @@ def dirty_count() -> int:
 
 
 def mend(batch: int = BATCH) -> Iterator[Mended]:
-    """Count dirty threads again, a batch per transaction, until those dirty now are done."""
+    """Count dirty threads again, a batch in each transaction, and yield the result of each batch."""
+    # only those that are dirty now: one that fails is marked again, and would come round for ever
     with connection.cursor() as cursor:
         cursor.execute("select coalesce(max(no), 0) from memory_dirty")
         up_to = cursor.fetchone()[0]
     while up_to:
         with transaction.atomic(), connection.cursor() as cursor:
-            # a mend that a crash takes back is mended again: its rows are dirty again too
+            # no wait for the disk: what a crash undoes is still marked dirty, and mended again
             cursor.execute("set local synchronous_commit = off")
             cursor.execute("select mended, failed from memory_mend(%s, %s)", [batch, up_to])
             done = Mended(*cursor.fetchone())
@@ -50,7 +53,7 @@ def mend(batch: int = BATCH) -> Iterator[Mended]:
 
 
 def mark_all() -> int:
-    """Mark every thread dirty, and every index row without a thread; return how many."""
+    """Mark every thread dirty, and every index row without a thread; return their number."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -64,7 +67,7 @@ def mark_all() -> int:
 
 
 def thread_ids(after: str | None, limit: int) -> list[str]:
-    """The next ids, of threads and of index rows, in id order."""
+    """Return the next ids of threads and of index rows, in order."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -81,7 +84,7 @@ def thread_ids(after: str | None, limit: int) -> list[str]:
 
 
 def user_keys(after: Any, limit: int) -> list[Any]:
-    """The next user keys, of participants and of the rollup, in key order."""
+    """Return the next user keys of memory_participant and memory_user, in order."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -103,7 +106,7 @@ def recount_users(keys: list[Any]) -> None:
 
 
 def differences(ids: list[str]) -> list[Difference]:
-    """Compare the index rows of these threads with a recount, which is rolled back."""
+    """Return the index rows of these threads that differ from a recount; nothing is changed."""
     query = """
         select 'memory_thread', session_id, to_jsonb(t)::text from memory_thread t where session_id = any(%(ids)s)
         union all
@@ -125,6 +128,7 @@ def _compare(query: str, params: dict[str, Any], recount: str) -> list[Differenc
         cursor.execute(recount, params)
         cursor.execute(query, params)
         counted = {(table, id): row for table, id, row in cursor.fetchall()}
+        # the recount was made by the functions that write the index, so it is undone
         transaction.set_rollback(True)
     return [
         Difference(*key, _row(kept.get(key)), _row(counted.get(key)))

@@ -1,4 +1,4 @@
-"""What the latest threads of an agent are like: the numbers behind the Memory tab's advice."""
+"""Medians over an agent's latest threads, for the advice on the Memory tab."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,10 +6,10 @@ from typing import Final
 from django.db import connection
 
 LATEST: Final = 200
-# near enough to choose a depth by
+# a rough average, good enough to choose a number of runs
 BYTES_PER_TOKEN: Final = 4
 
-# The limit comes before the filter, so that the index on last_at ends the read after 200 rows.
+# The limit comes before the filter, so that the index on last_at is read for 200 rows only.
 _SQL: Final = """
 with latest as materialized (
     select runs, tool_calls, tokens, text_bytes, has_summary, last_at
@@ -29,10 +29,10 @@ from latest where runs > 0
 class ThreadStats:
     """Medians over the latest threads that have a run.
 
-    `run_tokens` is the most that one run adds to a history: what it was billed for, which holds the
-    instructions and the history that it was sent itself, or the size of its stored messages, which
-    holds their bookkeeping; whichever is less. `all_runs` are the run counts of these threads,
-    ascending; `last_at` is epoch seconds as the agent wrote it.
+    `run_tokens` is an upper bound for what one run adds to a history, the smaller of two figures: the tokens
+    billed for it, which include its own instructions and history, and the size of its stored messages, which
+    includes their metadata. `all_runs` are the numbers of runs of these threads, ascending; `last_at` is in
+    epoch seconds as the agent wrote it.
     """
 
     threads: int
@@ -44,7 +44,7 @@ class ThreadStats:
     all_runs: list[int]
 
     def at(self, depth: int) -> "Window":
-        """Say what a history of `depth` runs is made of."""
+        """Estimate a history of `depth` runs."""
         whole = sum(runs <= depth for runs in self.all_runs)
         return Window(
             depth=depth,
@@ -56,7 +56,7 @@ class ThreadStats:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What `depth` runs send along, and how many of the latest threads have no more runs than that."""
+    """What a history of `depth` runs adds to a turn; `percent_whole` of the latest threads have no more runs."""
 
     depth: int
     tokens: float
@@ -65,7 +65,7 @@ class Window:
 
 
 def latest_threads() -> ThreadStats:
-    """Measure the agent's latest threads by last activity, in the current schema, in one query."""
+    """Measure the latest threads by last activity in the current schema, in one query."""
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [LATEST, BYTES_PER_TOKEN])
         return ThreadStats(*cursor.fetchone())

@@ -1,4 +1,4 @@
-"""Threads of the current schema, read from the thread index: lists never touch a transcript."""
+"""Threads of the current schema, read from the thread index; lists never read a transcript."""
 
 import json
 from contextlib import nullcontext
@@ -10,8 +10,8 @@ from psycopg import sql
 
 from memory.index import filters
 from memory.index.filters import Filter
-from memory.index.paging import Cursor, Page, after, cut, order
-from memory.query import LIMIT, Row, fetch, patience
+from memory.index.paging import Cursor, Page, beyond, make_page, read_order
+from memory.query import LIMIT, Row, fetch, long_statements
 
 __all__ = ["DEFAULT_SORT", "SORTS", "Filter", "get_thread", "list_threads", "matching_ids"]
 
@@ -27,7 +27,7 @@ _COLUMNS = """
         select s.user_id from memory_participant s where s.session_id = t.session_id
         order by s.is_owner desc, s.first_at, s.user_key limit {people}) else '{{}}' end as users"""
 
-# A page that holds all there is needs no count, so none is made before the page is known.
+# The count comes after the page, because a first page that holds all rows needs none.
 _LIST = """
     with page as materialized (
         select {columns} from {source} where {condition} and {after} order by {order} limit %(limit)s
@@ -35,17 +35,18 @@ _LIST = """
     select page.*, total.*, {of_user} as of_user from page
     left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
 
-# The row of the rollup comes with the user's threads, so that their page asks once.
+# The user's row comes with their threads, which saves their page a statement.
 _OF_USER = "(select to_jsonb(u) - 'user_key' from memory_user u where u.user_key = %(user_key)s)"
 
 _IDS = "select t.session_id from {source} where {condition} limit %(limit)s"
 
+# An index row may remain for a while after its thread is gone, hence the `exists`.
 _THREAD = """
     select {columns}, t.column_runs, t.table_runs, t.column_sorted, t.has_summary, t.text_bytes, true as indexed
     from memory_thread t where t.session_id = %(session_id)s
         and exists (select 1 from agno_sessions s where s.session_id = t.session_id)"""
 
-# A thread whose index row is not written yet: what can be told without reading its runs.
+# For a thread whose index row is not written yet: everything that can be found without reading its runs.
 _UNINDEXED = """
     select s.session_id, coalesce(n.name, memory_line(s.session_id), '(blank id)') as title, n.name,
         s.session_type, s.user_id, num_nonnulls(s.user_id) as users_count, false as shared,
@@ -65,9 +66,9 @@ _UNINDEXED = """
 def list_threads(
     filter: Filter, sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50, content: bool = True
 ) -> Page:
-    """Read one page of threads, and how many there are, in one statement; a user's with their row of the rollup.
+    """Read one page of threads and their number, in one statement; with `user_id` the user's row too.
 
-    Without `content`, titles are session names or ids, and the search leaves texts alone. Raises
+    Without `content`, titles are session names or ids, and the search does not look into texts. Raises
     ValueError for a cursor that this list did not make.
     """
     sort = sort if sort in SORTS else DEFAULT_SORT
@@ -80,35 +81,35 @@ def list_threads(
         count=where.count,
         source=where.source,
         condition=where.condition,
-        after=after(here, value, key),
-        order=order(here, value, key),
+        after=beyond(here, value, key),
+        order=read_order(here, value, key),
         counted=sql.Literal(here is not None),
         of_user=sql.SQL(_OF_USER if where.by_user else "null"),
     )
     place = {"value": here.value, "key": here.key} if here else {}
-    with patience() if filter.q else nullcontext():
+    with long_statements() if filter.q else nullcontext():
         rows = fetch(statement, {"limit": limit + 1, **where.values, **place})
     if here and here.newer and len(rows) < limit:
-        # Fewer are newer than a page holds: the first page has them all.
+        # less than a page is newer: the first page shows all of it
         return list_threads(filter, sort, "", limit, content)
     of_user = [row.pop("of_user") for row in rows]
-    page = cut(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["session_id"]))
+    page = make_page(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["session_id"]))
     return replace(page, user=json.loads(of_user[0])) if of_user and of_user[0] else page
 
 
 def matching_ids(filter: Filter, limit: int, content: bool = True) -> list[str]:
-    """Ids of up to `limit` threads that match, in no order."""
+    """Return the ids of up to `limit` threads that match, in no order."""
     where = filters.where(filter, content)
     statement = sql.SQL(_IDS).format(source=where.source, condition=where.condition)
-    with patience():
+    with long_statements():
         return [row["session_id"] for row in fetch(statement, {"limit": limit, **where.values})]
 
 
 def get_thread(session_id: str, content: bool = True) -> Row | None:
-    """Read one thread's index row with up to 20 of its users; None where no such thread is stored.
+    """Read one thread's index row with up to 20 of its users, None if there is no such thread.
 
-    Beside a list's columns: column_runs, table_runs, column_sorted, has_summary, text_bytes, and
-    `indexed`, false where the index is still behind and only the stored row could be asked.
+    Its columns are those of a list, and column_runs, table_runs, column_sorted, has_summary, text_bytes, and
+    `indexed`, which is false if the index has no row yet and only Agno's row could be read.
     """
     values = {"session_id": session_id}
     rows = fetch(sql.SQL(_THREAD).format(columns=_columns(content, 20)), values)
@@ -117,16 +118,16 @@ def get_thread(session_id: str, content: bool = True) -> Row | None:
 
 
 def _order_by(sort: str, by_user: bool) -> tuple[sql.Composable, sql.Composable]:
-    """A user's threads by activity have an index; by all else their few rows are sorted.
-
-    `+ 0` is no indexed expression, so that nobody else's rows are walked in that order.
-    """
+    """Return the value that a list is sorted by, and the key that breaks ties."""
+    # A user's threads by activity have an index. In other orders their few rows are sorted: `+ 0` keeps Postgres
+    # from walking the index of that order, through the rows of everybody else.
     if by_user and sort == DEFAULT_SORT:
         return sql.SQL("p.last_at"), sql.SQL("p.session_id")
     value = sql.SQL("({} + 0)" if by_user else "{}").format(sql.Identifier("t", SORTS[sort]))
     return value, sql.SQL("t.session_id")
 
 
+# cached, because composing SQL takes time on every list
 @lru_cache
 def _columns(content: bool, people: int) -> sql.Composable:
     return sql.SQL(_COLUMNS).format(

@@ -1,11 +1,11 @@
-"""Users of the current schema, from the rollup that the triggers keep: nothing is counted here."""
+"""Users of the current schema, read from memory_user, which triggers keep up to date."""
 
 from typing import Any, Final
 from uuid import UUID
 
 from psycopg import sql
 
-from memory.index.paging import Cursor, Page, after, cut, order
+from memory.index.paging import Cursor, Page, beyond, make_page, read_order
 from memory.query import LIMIT, Row, count_some, count_table, fetch, like, user_key
 
 __all__ = ["DEFAULT_SORT", "SORTS", "get_user", "list_users", "user_key"]
@@ -21,13 +21,13 @@ _LIST = """
     select page.*, total.* from page
     left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
 _USER = "select {columns} from memory_user u where u.user_key = %(user_key)s"
-# The first term is the index's own expression, which stops at 200 characters.
+# The first term is the expression of the index, which holds 200 characters; the second compares the rest.
 _PREFIX = """lower(left(u.user_id, 200)) like lower(%(prefix)s)
     and lower(u.user_id) like lower(%(q)s)"""
 
 
 def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50) -> Page:
-    """Read one page of users whose id begins with `q`, in any case, and how many there are.
+    """Read one page of users whose id begins with `q`, in upper or lower case, and their number.
 
     Raises ValueError for a cursor that this list did not make.
     """
@@ -40,8 +40,8 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
         columns=sql.SQL(_COLUMNS),
         count=count_some(sql.SQL("memory_user u"), condition) if q else count_table("memory_user"),
         condition=condition,
-        after=after(here, value, key),
-        order=order(here, value, key),
+        after=beyond(here, value, key),
+        order=read_order(here, value, key),
         counted=sql.Literal(here is not None),
     )
     values: dict[str, Any] = {"limit": limit + 1, "prefix": like(q[:200]) + "%", "q": like(q) + "%"}
@@ -50,11 +50,11 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
     rows = fetch(statement, values)
     if here and here.newer and len(rows) < limit:
         return list_users(q, sort, "", limit)
-    return cut(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["user_key"].hex))
+    return make_page(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["user_key"].hex))
 
 
 def get_user(user_id: str) -> Row | None:
-    """Read one user's row of the rollup; None for a user without threads."""
+    """Read one user's row, None for a user without threads."""
     rows = fetch(sql.SQL(_USER).format(columns=sql.SQL(_COLUMNS)), {"user_key": user_key(user_id)})
     return rows[0] if rows else None
 

@@ -1,4 +1,4 @@
-"""What a page of runs is made of, ready for its template."""
+"""The values that the template of a transcript shows: runs, messages, tool calls and their texts."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,10 @@ from memory.transcript.model import Media, Message, Run, Step, ToolCall
 
 @dataclass(slots=True)
 class Block:
-    """A text: its `content`, which the page escapes unless it is rendered Markdown, and its `style`.
+    """A text on the page, whole or cut. `content` is escaped by the template unless it is rendered Markdown.
 
-    `href` leads to the whole text, `part` for htmx; both are empty where all of it is shown.
+    `style` is its CSS class, `size` its size in bytes. `href` is the address of the whole text and `part` the
+    one for htmx; both are empty if the whole text is shown.
     """
 
     content: str
@@ -22,7 +23,7 @@ class Block:
 
 @dataclass(slots=True)
 class CallCard:
-    """A tool call; `tone` and `state` are its badge's, `facts` how long it took and how much it brought."""
+    """A tool call; `tone` and `state` are the colour and text of its badge, `facts` its duration and result's size."""
 
     call: ToolCall
     tone: str
@@ -35,7 +36,7 @@ class CallCard:
 
 @dataclass(slots=True)
 class MessageCard:
-    """A message; `folded` is the title under which it is folded, "" for one that stands on a `side`."""
+    """A message. A folded one shows the title `folded`; with "" it is open, on the `side` of user or assistant."""
 
     message: Message
     anchor: str
@@ -52,13 +53,17 @@ class MessageCard:
 
 @dataclass(slots=True)
 class Card:
-    """One run of the page, and the runs inside it."""
+    """A run on the page, with the runs inside it as `cards`.
+
+    `words`, `tone` and `state` are the text, colour and CSS class of its status. `waits` are the calls that
+    wait for somebody, as (name, what for).
+    """
 
     run: Run
     anchor: str = ""
     href: str = ""
     json_href: str = ""
-    elsewhere: str = ""  # where the run is that this one belongs to, when not on this page
+    elsewhere: str = ""  # the address of its parent run, if that is on another page
     too_large: bool = False
     sent: bool = False
     left_out: bool = False
@@ -74,7 +79,7 @@ class Card:
     waits: list[tuple[str, str]] = field(default_factory=list)
 
     def end_with_answer(self) -> None:
-        """Take the answer out of the messages, to stand below the runs and steps that led to it."""
+        """Move the answer from the messages to `answer`, which is shown below the runs and steps inside this one."""
         last = self.messages[-1] if self.messages else None
         if last and (self.cards or self.steps) and last.message.role == "assistant" and last.block.content:
             self.answer = [self.messages.pop()]

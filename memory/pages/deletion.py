@@ -1,4 +1,4 @@
-"""Delete threads: first say exactly what goes, then do it."""
+"""Pages that delete threads: first a question with exact counts, then the deletion."""
 
 import time
 from dataclasses import dataclass, replace
@@ -26,14 +26,14 @@ from studio.people import confirm, guard
 from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
 
 EVENT: Final = "threads-deleted"
-# so many threads take a password that was given lately
+# more threads than this take a password or factor from the last 15 minutes
 CONFIRM_ABOVE: Final = 100
 WRONG: Final = "That is not the number of threads. Nothing was deleted."
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What somebody wants to delete: threads by id, or all that match `query`."""
+    """The threads that somebody wants to delete: chosen by id, or all that match `query`."""
 
     session_ids: list[str]
     query: ThreadQuery | None = None
@@ -44,12 +44,12 @@ class Chosen:
 
     @property
     def seal(self) -> str:
-        """Tells this set of threads from any other, however many it has."""
+        """A hash of the threads' ids, which shows whether the same threads match when the form is sent."""
         return sha256("\0".join(sorted(self.session_ids)).encode()).hexdigest()[:32]
 
     @property
     def fields(self) -> list[tuple[str, str]]:
-        """The form fields that choose the same again."""
+        """The form fields that choose the same threads again."""
         if self.query is not None:
             return [("all", "1"), *self.query.fields().items()]
         return [("id", ids.encode(session_id)) for session_id in self.session_ids]
@@ -59,7 +59,8 @@ class Chosen:
 @get_or_post
 @vary_on_htmx
 def threads_delete(request: AppRequest, agent_id: str) -> HttpResponse:
-    """Show what would go. POST serves a selection whose ids are too long for an address; it deletes nothing."""
+    """Show what would be deleted."""
+    # POST deletes nothing here either: it is for selections whose ids do not fit into an address
     agent = guard.get_agno_agent(request, agent_id, "threads:delete")
     data = request.POST if request.method == "POST" else request.GET
     return _ask(request, agent, _chosen(request, agent, data))
@@ -68,7 +69,8 @@ def threads_delete(request: AppRequest, agent_id: str) -> HttpResponse:
 @post_only
 @vary_on_htmx
 def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
-    """Choose again, and delete if that is what was confirmed; else ask again and say why."""
+    """Delete the threads if they are still those of the question; else ask again and say why."""
+    # selected again, because ids in a form may be forged, and other threads may match by now
     agent = guard.get_agno_agent(request, agent_id, "threads:delete")
     chosen = _chosen(request, agent, request.POST)
     expected = whole_number(request.POST.get("expect", "")) or 0
@@ -92,8 +94,9 @@ def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
 
 
 def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:
-    """Find the threads that a form or an address names; raises BadRequest for ids that we did not write."""
+    """Return the threads that a form or an address names; raise BadRequest for ids that no page of ours has."""
     if data.get("all") == "1":
+        # periods become fixed times, so that the form finds the same threads when it is sent
         now = int(time.time())
         query = replace(read_query(request).fixed(now), sort=threads.DEFAULT_SORT)
         found = deletion.matching(agent, query.filter(now), content=may_read(request, agent))
@@ -107,7 +110,7 @@ def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:
 def _ask(
     request: AppRequest, agent: Agent, chosen: Chosen, size: Size | None = None, status: int = 200, **why: Any
 ) -> HttpResponse:
-    """Render the question: as a dialog for htmx, else as a page. `why` it is asked again."""
+    """Render the question, as a dialog for htmx, else as a page; `why` says why it is asked again."""
     if size is None and not chosen.too_many:
         size = deletion.preview(agent, chosen.session_ids)
     one = threads.get_thread(chosen.session_ids[0], may_read(request, agent)) if len(chosen.session_ids) == 1 else None
@@ -133,7 +136,7 @@ def _ask(
 
 
 def _say(request: AppRequest, agent: Agent, done: deletion.Deleted, gone: int) -> None:
-    """Leave a message with the counts and the audit event; what others deleted first is no error."""
+    """Leave a message with the counts and a link to the audit event; `gone` threads were deleted by others before."""
     before = f" {_count(gone, 'other thread')} had been deleted already." if gone else ""
     if done.event_id is None:
         messages.info(request, "Nothing was left to delete: somebody else deleted it first.")
@@ -145,7 +148,7 @@ def _say(request: AppRequest, agent: Agent, done: deletion.Deleted, gone: int) -
 
 
 def _done(request: AppRequest, agent: Agent) -> HttpResponse:
-    """Go back to the list; a list that is open stays, and fetches its rows when it hears of the deletion."""
+    """Go back to the list; with htmx an open list stays, and an event makes it fetch its rows again."""
     if not is_fragment(request):
         return see_other(_list_address(request, agent, request.POST.get("back", "")))
     current = request.htmx.current_url_abs_path or ""
@@ -156,7 +159,8 @@ def _done(request: AppRequest, agent: Agent) -> HttpResponse:
 
 
 def _list_address(request: AppRequest, agent: Agent, given: str) -> str:
-    """The list of threads that `given` is, or else the agent's; a user without threads has no page any more."""
+    """Return `given` if it is the address of a list of this agent's threads, else the agent's own list."""
+    # from the outside, so it is resolved: only addresses of this agent's lists are followed
     threads = reverse("threads", args=[agent.pk])
     origin = f"{request.scheme}://{request.get_host()}"
     given = given.removeprefix(origin)
@@ -166,6 +170,7 @@ def _list_address(request: AppRequest, agent: Agent, given: str) -> str:
         return threads
     if match.kwargs.get("agent_id") != agent.pk or match.url_name not in ("threads", "user"):
         return threads
+    # the deletion may have taken the user's last thread, and with it their page
     if match.url_name == "user" and users.get_user(match.kwargs["user_id"]) is None:
         return reverse("users", args=[agent.pk])
     return given

@@ -1,4 +1,4 @@
-"""One run as JSON, one text of a run, and a thread as a file."""
+"""A run as JSON, one text of a run, and a thread as a download."""
 
 import re
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpRe
 from django.shortcuts import render
 from django.utils.http import urlencode
 
-from memory.pages.run_cards import whole
+from memory.pages.run_cards import whole_block
 from memory.services import export, reading
 from memory.services.export import in_schema
 from memory.transcript import runs
-from memory.transcript.json_text import reindent
+from memory.transcript.json_text import indent
 from memory.transcript.parse import parse_run
 from memory.transcript.stored import TEXT_LIMIT
 from studio import ids
@@ -29,7 +29,7 @@ _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 @get_only
 @vary_on_htmx
 def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str) -> HttpResponseBase:
-    """Show a run's JSON as plain text, or hand it over as a file where it is large or asked for."""
+    """Show a run's JSON as plain text, or send it as a file if it is large or a download is asked for."""
     agent = guard.get_agno_agent(request, agent_id, "threads:read")
     at, part = request.GET.get("at", ""), request.GET.get("part", "")
     position = whole_number(at)
@@ -37,6 +37,7 @@ def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str)
     if text is None:
         raise Http404("no such run")
     fragment = bool(part and request.htmx)
+    # a text that a page loads belongs to the opening of the page, which its ticket proves was logged
     given = request.GET.get("ticket", "") if fragment else ""
     ticket = reading.open_logged(guard.actor_of(request), agent, session_id, given, run_id)
     if part:
@@ -47,11 +48,11 @@ def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str)
         return _file(name, export.FORMATS["json"], pieces)
     if request.GET.get("download"):
         return _file(name, export.FORMATS["json"], [text])
-    return HttpResponse(reindent(text), content_type=_TEXT)
+    return HttpResponse(indent(text), content_type=_TEXT)
 
 
 def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpResponseBase:
-    """One text of a run: for htmx as part of the page, else as plain text or a file."""
+    """Answer with one text of a run: for htmx as part of the page, else as plain text or a file."""
     found = parse_run(text).find(path)
     if found is None:
         raise Http404("no such text")
@@ -59,7 +60,7 @@ def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpRespons
         raw = request.GET.get("raw") == "1"
         href = f"{request.path}?{urlencode({**_at(request), 'part': path})}"
         ctx = {
-            "block": whole(found, raw),
+            "block": whole_block(found, raw),
             "markdown": found.kind == "markdown",
             "raw": raw,
             "href": href,
@@ -73,7 +74,7 @@ def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpRespons
 
 @get_only
 def thread_export(request: AppRequest, agent_id: str, session_id: str) -> HttpResponseBase:
-    """Hand over a thread as a file, written while it is sent."""
+    """Send a thread as a file, which is read while it is sent."""
     agent = guard.get_agno_agent(request, agent_id, "threads:export")
     form = request.GET.get("format", "json")
     if form not in export.FORMATS:

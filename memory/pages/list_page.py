@@ -1,4 +1,4 @@
-"""What pages with a list share: how they answer, and what they say of the rows they show."""
+"""The answer of a page with a list, and the words for its rows and their number."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -8,17 +8,18 @@ from studio.web import AppRequest, is_fragment
 
 
 def list_response(request: AppRequest, name: str, ctx: dict[str, object]) -> HttpResponse:
-    """Render a list as page or fragment; the address that htmx keeps is the short one."""
+    """Render a list as a page or fragment; a list without a page, because it took too long, has status 422."""
     fragment = is_fragment(request)
     template = f"memory/_{name}.html" if fragment else f"memory/{name}.html"
     response = render(request, template, ctx, status=200 if ctx["page"] else 422)
+    # a form sends its empty fields too; the browser's address leaves them out
     if fragment and request.get_full_path() != ctx["address"]:
         response["HX-Push-Url"] = str(ctx["address"])
     return response
 
 
 def counted(page: Page, noun: str) -> str:
-    """Say which rows a page shows, and of how many: "51–100 of more than 1,000 threads"."""
+    """Write which rows a page shows, and of how many: "51–100 of more than 1,000 threads"."""
     if not page.rows:
         return ""
     last = page.start + len(page.rows) - 1
@@ -35,10 +36,11 @@ def matching(page: Page) -> str:
 
 
 def _how_many(page: Page) -> str:
-    """Write a page's count with a word for what it is: "312", "more than 1,000", "about 12,400"."""
+    """Write a page's count, and whether it is exact: "312", "more than 1,000", "about 12,400"."""
     if page.count_is_exact:
         return f"{page.count:,}"
     if page.count_is_floor:
         return f"more than {page.count:,}"
+    # three digits, as an estimate is no more exact
     unit = 10 ** max(len(str(page.count)) - 3, 0)
     return f"about {round(page.count / unit) * unit:,}"

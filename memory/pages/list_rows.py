@@ -1,4 +1,4 @@
-"""Rows of the lists of threads and users, in the words that their templates show."""
+"""Rows of the lists of threads and users, with the texts that their templates show."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +14,9 @@ from studio.formats import compact, iso, moment, since
 
 @dataclass(slots=True)
 class Time:
-    """A stored time: its `stamp` in UTC, with a space or T in it, and how long ago it was.
+    """A stored time in UTC: as a `stamp` like 2026-11-22T08:51:07, `readable` with a space for the T, and as `ago`.
 
-    Where it is no time, `stamp` is empty and `stored` is what stands there.
+    If the stored value is no time, `stamp` is empty and the page shows `stored`.
     """
 
     stored: Any
@@ -35,7 +35,7 @@ class Time:
 
 @dataclass(slots=True)
 class ThreadRow:
-    """A thread; `key` stands for its id in addresses, and `people` are (key, name) of some of its users."""
+    """A thread in a list; `key` is its id as in addresses, and `people` are some of its users as (key, name)."""
 
     key: str
     title: str
@@ -80,7 +80,7 @@ class ThreadRow:
 
 @dataclass(slots=True)
 class UserRow:
-    """A user; `key` stands for the id in addresses."""
+    """A user in a list; `key` is the id as in addresses."""
 
     key: str
     name: str
@@ -112,7 +112,10 @@ def user_rows(rows: list[Row]) -> list[UserRow]:
 
 
 def _last_run(status: str, errors: int) -> tuple[str, str, str]:
-    """Say how the last run ended, as a badge's tone and word, and errors of the thread that this does not tell."""
+    """Return the colour and word of the last run's badge, and the thread's errors in words.
+
+    The words are empty if there are no errors, or if the badge shows the only one.
+    """
     tone, word = STATUSES.get(status, ("", status[:40]))
     if not errors or (errors == 1 and tone == "bad"):
         return tone, word, ""

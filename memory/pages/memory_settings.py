@@ -1,4 +1,4 @@
-"""The Memory tab: what an agent is loaded with, and every version of it."""
+"""The Memory tab: an agent's memory settings and their versions."""
 
 from typing import Any, Final
 
@@ -74,19 +74,19 @@ def _form(saved: MemorySettings, data: Any = None) -> SettingsForm:
 
 
 def _done(request: AppRequest, agent: Agent, saved: MemorySettings, said: str, *, focus: str = "") -> HttpResponse:
-    """Answer a save: the fragment as it is now, focus where it was, or without htmx a redirect to the page."""
+    """Answer a save with the new fragment and a notice, or without htmx with a redirect to the page."""
     if not request.htmx:
         messages.success(request, said)
         return see_other("memory", agent.pk)
     agent.memory = saved
     response = _show(request, agent, _form(saved), focus=focus)
     trigger_client_event(response, "notice", {"text": said})
-    # the frame shows whether storage is on, and asks again by itself
+    # the header and the sidebar show whether storage is on, and fetch themselves again
     return trigger_client_event(response, "agent-changed")
 
 
 def _conflict(request: AppRequest, agent: Agent, found: Conflict, conflict: SettingsConflict) -> HttpResponse:
-    """Show both states, and the form with mine laid over theirs: saving again saves on top."""
+    """Show both changes, and the form with mine on top of theirs; saving it again saves on top of theirs."""
     theirs = memory_settings.values_of(found.current)
     if conflict.merged == theirs:
         said = f"{conflict.who} saved the same values meanwhile, as version {conflict.version}."
@@ -129,6 +129,6 @@ def _show(
         "older": token.pack(_CURSOR, versions[VERSIONS - 1].version) if len(versions) > VERSIONS else None,
         "below": below,
     }
-    # the frame's header asks for the whole page, to take itself and the sidebar out of it
+    # the header asks for the whole page, and takes itself and the sidebar out of it
     part = is_fragment(request) and request.htmx.target != "agent-head"
     return render(request, "memory/_memory.html" if part else "memory/memory.html", ctx, status=status)

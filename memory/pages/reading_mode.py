@@ -1,4 +1,4 @@
-"""How somebody reads a thread, and the addresses that keep it so."""
+"""The way in which somebody reads a thread, and addresses that keep it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,7 @@ from studio.web import with_query
 
 @dataclass(frozen=True)
 class ReadingMode:
-    """The order of a thread's runs, whether texts are raw, and the ticket that says its opening was logged."""
+    """The order of a thread's runs, whether texts are raw, and the ticket that proves its opening was logged."""
 
     agent_id: str
     session_id: str
@@ -24,7 +24,7 @@ class ReadingMode:
         return reverse("thread", args=[self.agent_id, self.session_id])
 
     def link(self, **query: str) -> str:
-        """The thread's address, read in the same way from somewhere else."""
+        """Return the thread's address in this mode; `query` adds to it or replaces parts of it."""
         kept = {"order": "oldest" if self.order == "oldest" else "", "raw": "1" if self.raw else ""}
         return with_query(self.address, **{**kept, **query})
 
@@ -49,10 +49,10 @@ class ReadingMode:
         return self.link(raw="")
 
     def page(self, cursor: str) -> dict[str, str]:
-        """Addresses of another page of runs: for a browser, and for htmx."""
+        """Return the addresses of another page of runs: `href` for a browser, `part` for htmx."""
         href = self.link(cursor=cursor)
         return {"href": href, "part": self.part(href)}
 
     def part(self, href: str) -> str:
-        """The same address for htmx, with the ticket."""
+        """Add the ticket to an address, for htmx."""
         return f"{href}{'&' if '?' in href else '?'}{urlencode({'ticket': self.ticket})}"

@@ -1,11 +1,11 @@
-"""Runs as a page shows them: nested, with addresses, words for their state, and long texts cut."""
+"""Making the cards of a transcript's page: runs nested, with addresses, states in words, and long texts cut."""
 
 from typing import Final
 
 from memory.pages.cards import Block, CallCard, Card, MessageCard
 from memory.pages.reading_mode import ReadingMode
 from memory.pages.thread_query import STATUSES
-from memory.transcript.json_text import resolved
+from memory.transcript.json_text import unescape
 from memory.transcript.model import SKIPPED, Message, Run, Text, ToolCall
 from memory.transcript.runs import RunPage
 from memory.transcript.stored import StoredRun
@@ -16,8 +16,8 @@ from studio.render import Budget, markdown
 # characters of one text that a page shows before "show all"
 CUT: Final = 4_000
 CUT_PROSE: Final = 8_000
-# a longer JSON text is shown as it is stored until one asks for all of it: laying it out costs
-LAID_OUT: Final = 1_200
+# longer JSON is indented only when the whole text is asked for, because that takes time
+INDENTED_UP_TO: Final = 1_200
 _PREVIEW: Final = 120
 _STYLES: Final = {"text": "plain-text", "markdown": "plain-text", "json": "json"}
 
@@ -32,15 +32,15 @@ _STATES: Final = {
 }
 
 
-# the badge of a call; other states are what they say, in the tone of a warning
+# colours and texts of a call's badge; any other status is its own text, in the colour of a warning
 _CALL_TONES: Final = {"ok": "ok", "error": "bad", "none": ""}
 _CALL_STATES: Final = {"none": "no result"}
-# messages that are folded, by their role
+# titles of messages that are folded, by role
 _FOLDED: Final = {"system": "System message", "unknown": "Message without a role"}
 
 
 class RunCards:
-    """Makes the cards of one page. Anchors are unique on it, and its Markdown shares one budget."""
+    """Makes the cards of one page, with unique anchors and one budget for all of its Markdown."""
 
     def __init__(self, reading: ReadingMode, owner: str | None) -> None:
         self.reading = reading
@@ -49,8 +49,9 @@ class RunCards:
         self._anchors: dict[str, int] = {}
 
     def nest(self, page: RunPage) -> list[Card]:
-        """Make the cards of a page in its order; a run whose parent is on the page goes inside that one."""
+        """Make the cards of a page in its order; a run whose parent is on the page goes into the parent's card."""
         cards = {row.key: self._card(row, row.key in page.sent) for row in page.runs}
+        # reversed, so that of runs with the same id the first one is the parent
         by_id = {row.run_id: row for row in reversed(page.runs) if row.run_id}
         top = []
         for row in page.runs:
@@ -61,7 +62,7 @@ class RunCards:
                     cards[row.key].elsewhere = self._link(row.parent_run_id)
             else:
                 inside = cards[parent.key].cards
-                # the row is newer than the copy that its parent may hold
+                # the parent may hold an older copy of this run
                 inside[:] = [one for one in inside if one.run.run_id != row.run_id]
                 inside.insert(0 if self.reading.order == "newest" else len(inside), cards[row.key])
         for card in top:
@@ -113,8 +114,9 @@ class RunCards:
         )
 
     def _block(self, text: Text, address: str, cut: int = CUT) -> Block:
-        flat = text.kind == "json" and len(text.value) > LAID_OUT
-        shown = resolved(text.value[: 6 * cut]) if flat else text.beginning(cut)
+        flat = text.kind == "json" and len(text.value) > INDENTED_UP_TO
+        # an escape like \u00fc has six characters, so six times as many are enough
+        shown = unescape(text.value[: 6 * cut]) if flat else text.beginning(cut)
         block = Block(
             shown, _STYLES[text.kind], text.size, cut=len(shown) > cut or (flat and len(text.value) > 6 * cut)
         )
@@ -128,17 +130,17 @@ class RunCards:
         return block
 
     def _link(self, run_id: str) -> str:
-        """The address of the page that begins with a run, and its anchor there."""
+        """Return the address of the page that begins with a run, with the run's anchor."""
         key = ids.encode(run_id)
         return f"{self.reading.link(run=key)}#run-{key}"
 
     def _run_address(self, row: StoredRun) -> str:
-        # a page of many runs would spend its time in `reverse`
+        # not by `reverse`, which is slow for a page of many runs
         address = f"{self.reading.address}runs/{ids.encode(row.run_id or '')}/"
         return address if row.run_id or row.position is None else f"{address}?at={row.position}"
 
     def _anchor(self, kind: str, stored_id: str) -> str:
-        """The anchor of an id, with a number after it from its second time on the page; "" where there is no id."""
+        """Return the anchor of an id, "" without an id; from its second use on the page a number is added."""
         if not stored_id:
             return ""
         anchor = f"{kind}-{ids.encode(stored_id)}"
@@ -146,27 +148,27 @@ class RunCards:
         return anchor if number == 1 else f"{anchor}-{number}"
 
 
-def whole(text: Text, raw: bool) -> Block:
-    """A text to its end; Markdown is rendered while it is not too long for that."""
+def whole_block(text: Text, raw: bool) -> Block:
+    """Return a whole text as a block; Markdown is rendered unless it is too long or `raw` is on."""
     if text.kind == "markdown" and not raw:
         return Block(markdown(text.value), "prose", text.size)
     return Block(text.shown, _STYLES[text.kind], text.size)
 
 
 def _facts(call: ToolCall) -> str:
-    """Say how long a call took and how large its result is, as far as that is known."""
+    """Write how long a call took and how large its result is, as far as that is known."""
     facts = [] if call.seconds is None else [duration(call.seconds)]
     return " · ".join([*facts, size(call.size)] if call.result else facts)
 
 
 def _cut(text: str, cut: int) -> str:
-    """Cut prose at the end of a paragraph, if one ends in the second half of what fits."""
+    """Cut prose to `cut` characters, or at the last end of a paragraph in the second half of them."""
     end = text.rfind("\n\n", cut // 2, cut)
     return text[: end if end > 0 else cut]
 
 
 def _leads_back(row: StoredRun, by_id: dict[str, StoredRun]) -> bool:
-    """Whether a run is its own ancestor."""
+    """Tell whether a run has a loop among its ancestors, which stored runs may have."""
     seen = {row.run_id}
     parent = by_id.get(row.parent_run_id or "")
     while parent is not None:

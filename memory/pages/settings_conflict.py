@@ -1,4 +1,4 @@
-"""Two people changed the same version of the settings: what each of them wants, field by field."""
+"""A conflict of settings: two people changed the same version. `mine` are the values of the second to save."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,10 @@ from studio.agents.memory_settings import SETTINGS, Conflict, merge, values_of, 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting in words: as it was, as they saved it, as I want it, and what comes of both."""
+    """A setting in words: as it was, as they saved it, as I want it, and merged.
+
+    `both` is true if both changed it, to different values.
+    """
 
     label: str
     was: str
@@ -29,10 +32,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class SettingsConflict:
-    """Who saved meanwhile, and both states; `merged` lays my changes over theirs.
+    """Who saved meanwhile, and the settings that differ; `merged` has my changes on top of theirs.
 
-    `base` is the version I started from, 0 where the form did not say it: then all that was posted
-    counts as mine. `restored` is the version I wanted back, 0 for a plain save.
+    `base` is the version I started from, 0 if it is unknown: then all values in my form count as my changes.
+    `restored` is the version I wanted to restore, 0 for a plain save.
     """
 
     who: str
@@ -48,7 +51,7 @@ class SettingsConflict:
         was = conflict.base(base)
         theirs = values_of(conflict.current)
         latest = conflict.latest
-        # who restores a version wants all of it, also what they had not changed themselves
+        # to restore a version means to want all of its values, not only some changes
         merged = merge({} if restored else was, theirs, mine)
         return cls(
             who=latest.actor if latest else "Somebody",

@@ -1,4 +1,4 @@
-"""The form of the Memory tab: strict about numbers, explicit about switches, silent about what is absent."""
+"""The form of the Memory tab. Settings that are not posted stay as they are saved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from studio.models import HISTORY_RUNS
 from studio.web import whole_number
 
 _BOX_CHARACTERS: Final = 200
-# what is said of a zero that is not possible
+# the error message for a 0 that a setting does not allow
 _INSTEAD: Final = {
     "num_history_runs": "0 would not mean none: some versions of Agno then send every run. "
     "Turn session storage off instead.",
@@ -20,7 +20,7 @@ _INSTEAD: Final = {
 
 
 class Switch(forms.Field):
-    """On or off, posted as a word. A field that is not posted is neither."""
+    """A switch, posted as "on" or "off". Unlike a checkbox, a missing one is not off."""
 
     widget = forms.TextInput
 
@@ -35,7 +35,7 @@ class Switch(forms.Field):
 
 
 class WholeNumber(forms.Field):
-    """A whole number within limits, in ASCII digits. `instead` answers a zero that is not possible."""
+    """A whole number within limits, in ASCII digits. `instead` is the error message for 0, if 0 is not allowed."""
 
     widget = forms.TextInput
 
@@ -58,7 +58,7 @@ class WholeNumber(forms.Field):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What saving would change in one setting, in words."""
+    """A change of one setting that is not saved yet, in words."""
 
     name: str
     label: str
@@ -67,7 +67,7 @@ class Change:
 
 
 class SettingsForm(forms.Form):
-    """The settings and the version they were changed from; `initial` is what is saved now."""
+    """The settings and the version that they were changed from; `initial` has the saved ones."""
 
     version = forms.Field(required=False)
 
@@ -75,30 +75,30 @@ class SettingsForm(forms.Form):
         super().__init__(data, initial={**saved, "version": version}, auto_id="%s")
         for setting in SETTINGS:
             field = Switch(label=setting.label) if setting.is_switch else WholeNumber(setting)
-            # a disabled control is not posted: absent means "as saved", and never off or empty
+            # a browser does not post a disabled control, so a missing one must not mean off or empty
             field.disabled = data is not None and setting.name not in data
             self.fields[setting.name] = field
 
     @classmethod
     def of_values(cls, saved: Mapping[str, Any], version: int, values: Mapping[str, Any]) -> "SettingsForm":
-        """Return the form as if `values` had been typed on top of what is saved."""
+        """Return the form as if somebody had typed `values` on top of what is saved."""
         typed = {name: words(value) for name, value in values.items()}
         return cls(saved, version, {**typed, "version": str(version)})
 
     @property
     def base(self) -> int:
-        """The version that was changed, 0 where the form does not say it: then everything conflicts."""
+        """The version that was changed, 0 if the form does not have it, which conflicts with any saved version."""
         return whole_number(str(self.data.get("version", ""))) or 0
 
     @property
     def depth(self) -> int:
-        """The number of history runs that the form shows, or the saved one where that is not a number."""
+        """The number of history runs that the form shows, or the saved one if it shows no valid number."""
         number = whole_number(str(self["num_history_runs"].value()).strip())
         return number if number and number <= HISTORY_RUNS[1] else int(self.initial["num_history_runs"])
 
     @property
     def focus(self) -> str:
-        """The field to look at first: the first error, else the first change."""
+        """The field to put the focus on: the first with an error, else the first that was changed."""
         return next((name for name in FIELDS if name in self.errors), next((c.name for c in self.changes()), ""))
 
     def wanted(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class SettingsForm(forms.Form):
         return {name: self.cleaned_data[name] for name in FIELDS if name in self.data}
 
     def changes(self) -> list[Change]:
-        """List what differs from what is saved, also what cannot be saved as it stands."""
+        """List the settings that differ from the saved ones, including those with errors."""
         found = []
         for setting in SETTINGS if self.is_bound else ():
             name = setting.name

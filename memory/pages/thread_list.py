@@ -1,4 +1,4 @@
-"""What a page with a list of threads shows: an agent's, or those of one of its users."""
+"""The context of a list of threads: all of an agent's, or those of one of its users."""
 
 import time
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ _SORTED: Final = {"activity": "Last activity", "created": "Created", "runs": "Ru
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a request asks of the list at `url`; on a user's own page, `user` is whose threads they are."""
+    """What a request asks of the list at `url`; `user` is the user's id on a user's page, else None."""
 
     url: str
     query: ThreadQuery
@@ -33,22 +33,23 @@ class _Asked:
     user: str | None
 
     def address(self, cursor: str | None) -> str:
-        """The same list from another place on; "" for None, where there is no more."""
+        """Return the address of another page of this list; "" for None, if there is no such page."""
         if cursor is None:
             return ""
         return with_query(self.url, **self.query.fields(), cursor=cursor)
 
     def scope(self) -> dict[str, str]:
-        """The form fields that find the same threads again, on whatever page."""
+        """Return the form fields that find the same threads again, also from another page."""
         return self.query.fields() | ({"user": ids.encode(self.user)} if self.user is not None else {})
 
 
 def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = None) -> dict[str, Any]:
-    """Read one page of threads for the list's template; `user` limits it to that user's own page.
+    """Read one page of threads and return the context of the list's template; with `user`, that user's threads.
 
-    Raises BadRequest for what no page of ours would ask. A list that takes too long has no page.
+    Raises BadRequest for an address that no page of ours has. `page` is None if the list takes too long.
     """
     query = read_query(request)
+    # on a user's page the path names the user, not the filter
     asked = _Asked(url, query if user is None else replace(query, user=None), request.GET.get("cursor", ""), user)
     content = may_read(request, agent)
     if content and asked.query.q and not asked.cursor:
@@ -65,12 +66,12 @@ def read_query(request: AppRequest) -> ThreadQuery:
 
 
 def may_read(request: AppRequest, agent: Agent) -> bool:
-    """Whether the person may see what was said: titles, previews, and what a search finds in them."""
+    """Tell whether the person may see content: titles, previews, and what a search finds in them."""
     return request.user.access.may("threads:read", agent.pk)
 
 
 def _read(asked: _Asked, content: bool) -> Page | None:
-    """Read the page that is asked for; None where that takes too long."""
+    """Read the page that is asked for, None if that takes too long."""
     filter = asked.query.filter(int(time.time()))
     if asked.user is not None:
         filter = replace(filter, user_id=asked.user)
@@ -102,9 +103,10 @@ def _context(asked: _Asked, page: Page | None) -> dict[str, Any]:
 
 
 def _choices(asked: _Asked) -> dict[str, Any]:
-    """What can be chosen, as (value, words) or (value, words, address)."""
+    """Return the choices of the filters, as (value, words) or (value, words, address)."""
     chosen = asked.query.status
     statuses = [(status, word) for status, (_, word) in STATUSES.items()]
+    # a status of another release of Agno, or one that somebody typed
     if chosen and chosen not in STATUSES:
         statuses.append((chosen, chosen))
     return {
@@ -115,7 +117,7 @@ def _choices(asked: _Asked) -> dict[str, Any]:
 
 
 def _phrase(asked: _Asked, page: Page | None) -> dict[str, Any]:
-    """Say what is on the page, and where its neighbours are."""
+    """Return the rows, their number in words, and the addresses of the neighbouring pages."""
     if page is None:
         return {"rows": [], "counted": "", "matching": "", "older": "", "newer": ""}
     return {

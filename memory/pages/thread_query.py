@@ -1,4 +1,4 @@
-"""The query string of a list of threads: read, written, and shown as chips."""
+"""The query string of a list of threads: reading it, writing it, and its filters as chips."""
 
 import re
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ PERIODS: Final = {
     "30d": ("Last 30 days", 30 * 86_400),
     "90d": ("Last 90 days", 90 * 86_400),
 }
-# how a run may have ended: the tone of its badge, and the word
+# the colour and the word of a run's badge, by status
 STATUSES: Final = {
     "COMPLETED": ("ok", "Completed"),
     "ERROR": ("bad", "Error"),
@@ -34,7 +34,7 @@ _SECONDS: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A filter that is on: what it says, and the query string without it."""
+    """A filter that is on: its text, and the query string without it."""
 
     text: str
     without: str
@@ -42,7 +42,10 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class ThreadQuery:
-    """What a list is asked for. `since` and `until` are days, `2026-11-22` (both included, UTC), or epoch seconds."""
+    """Filters and order of a list of threads.
+
+    `since` and `until` are days in UTC like `2026-11-22`, both included, or epoch seconds.
+    """
 
     user: str | None = None
     q: str = ""
@@ -56,12 +59,12 @@ class ThreadQuery:
 
     @classmethod
     def read(cls, data: QueryDict) -> "ThreadQuery":
-        """Read a query string or a form; raises ValueError for what no page of ours would send."""
+        """Read a query string or a form; raise ValueError for what no page of ours would send."""
         if any("\x00" in value for _, values in data.lists() for value in values):
             raise ValueError("NUL")
         user, active, sort = data.get("user", ""), data.get("active", ""), data.get("sort", "")
         found = cls(
-            # a form sends what was typed; only an id that begins with ~ has to be written as we do
+            # a form sends an id as it was typed; one that begins with ~ is encoded as in addresses
             user=(ids.decode(user) if user.startswith("~") else user) if user else None,
             q=" ".join(data.get("q", "").split())[:LONGEST],
             status=data.get("status", "")[:LONGEST],
@@ -72,11 +75,12 @@ class ThreadQuery:
             shared=data.get("shared") == "1",
             sort=sort if sort in SORTS else DEFAULT_SORT,
         )
+        # raises ValueError for a wrong day
         found.filter(0)
         return found
 
     def filter(self, now: int) -> Filter:
-        """Resolve days and periods against `now`, in epoch seconds."""
+        """Return the filter with days and periods as epoch seconds; `now` is in epoch seconds too."""
         since = _seconds(self.since, timedelta())
         if self.active:
             start = now - PERIODS[self.active][1]
@@ -85,7 +89,7 @@ class ThreadQuery:
         return Filter(self.user, self.q, self.status, since, until, self.errors, self.shared)
 
     def fixed(self, now: int) -> "ThreadQuery":
-        """The same threads when it is asked again later: periods become seconds."""
+        """Return the query with periods as fixed times, so that it finds the same threads later."""
         filter = self.filter(now)
         return replace(
             self,
@@ -95,7 +99,7 @@ class ThreadQuery:
         )
 
     def fields(self) -> dict[str, str]:
-        """What differs from a list of everything, as form fields."""
+        """Return what differs from a list without filters, as form fields."""
         values: dict[str, Any] = {
             "q": self.q,
             "user": None if self.user is None else ids.encode(self.user),
@@ -110,7 +114,7 @@ class ThreadQuery:
         return {name: value for name, value in values.items() if value}
 
     def encoded(self, **changes: Any) -> str:
-        """Write it as `?…`, with changes; empty when a list of everything is asked for."""
+        """Write the query, with changes, as `?…`; "" for a list without filters."""
         fields = (replace(self, **changes) if changes else self).fields()
         return f"?{urlencode(fields)}" if fields else ""
 
@@ -120,18 +124,18 @@ class ThreadQuery:
 
     @property
     def has_more(self) -> bool:
-        """Whether a filter is on that the short form hides."""
+        """Whether a filter is on that the folded part of the form has."""
         return bool(self.since or self.until or self.user is not None)
 
     @property
     def typed_user(self) -> str:
-        """The user as a text field holds it; what a field would change is written as in a URL."""
+        """The user for a text field; an id that a text field would change is encoded as in addresses."""
         user = self.user or ""
         return user if user and user.isprintable() and not user.startswith("~") else self.fields().get("user", "")
 
     @property
     def chips(self) -> list[Chip]:
-        """The filters that are on, each with a way to be without it."""
+        """The filters that are on."""
         named = {
             "user": f"User: {name_of_user(self.user or '')}",
             "q": f"“{self.q}”",
@@ -151,13 +155,14 @@ class ThreadQuery:
 
 
 def name_of_user(user_id: str) -> str:
-    """A user's id as a person can see it: ids may be empty, or nothing but spaces."""
+    """Return a user's id as visible text of at most 120 characters; ids may be empty, or only spaces."""
+    # cut first, because an id may have millions of characters
     shown = " ".join(user_id[:1000].split())
     return (shown if len(shown) <= 120 else shown[:119] + "…") or ("(empty id)" if not user_id else "(blank id)")
 
 
 def _seconds(text: str, past: timedelta) -> int | None:
-    """Read a day, as its first second plus `past`, or seconds as they are; "" is None."""
+    """Read a day as its first second plus `past`, or epoch seconds as they are; None for ""."""
     if not text:
         return None
     if _DAY.fullmatch(text):

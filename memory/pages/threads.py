@@ -1,4 +1,4 @@
-"""Threads of an agent."""
+"""The page with the threads of an agent."""
 
 from django.http import HttpResponse
 from django.shortcuts import render

@@ -1,4 +1,4 @@
-"""A thread as one reads it."""
+"""The page with the transcript of a thread."""
 
 import logging
 from typing import Any
@@ -28,7 +28,7 @@ log = logging.getLogger("memory")
 @get_only
 @vary_on_htmx
 def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpResponse:
-    """Show the thread with its first page of runs; htmx asks for further pages."""
+    """Show a thread with a page of its runs; htmx asks for further pages of runs."""
     agent = guard.get_agno_agent(request, agent_id, "threads:read")
     fragment = is_fragment(request)
     place = _place(request)
@@ -48,6 +48,7 @@ def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpRespo
     if fragment:
         return render(request, "memory/_runs.html", _runs(agent, thread, mode, *place, lazy=True))
     ctx = _about(agent, thread) | {"reading": mode, "from_start": not any(place)}
+    # if the runs cannot be read, the page still shows the facts of the thread
     try:
         ctx |= _runs(agent, thread, mode, *place)
     except DatabaseError:
@@ -57,7 +58,7 @@ def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpRespo
 
 
 def _place(request: AppRequest) -> tuple[str, str]:
-    """Where to begin: a cursor that we made, or the id of a run."""
+    """Return where the page begins: a cursor and the id of a run, "" for none; raise BadRequest for others."""
     cursor = request.GET.get("cursor", "")
     try:
         Place.read(cursor)
@@ -67,7 +68,7 @@ def _place(request: AppRequest) -> tuple[str, str]:
 
 
 def _about(agent: Agent, thread: Row) -> dict[str, Any]:
-    """What the page says of the thread itself."""
+    """Return the context about the thread itself."""
     return {
         "thread": thread,
         "key": ids.encode(thread["session_id"]),
@@ -82,12 +83,13 @@ def _about(agent: Agent, thread: Row) -> dict[str, Any]:
 def _runs(
     agent: Agent, thread: Row, mode: ReadingMode, cursor: str, anchor_run: str, *, lazy: bool = False
 ) -> dict[str, Any]:
-    """Read a page of runs. A lazy one joins others, so it leads on only in its own direction."""
+    """Return the context of a page of runs; a `lazy` one is added by htmx to those that are shown already."""
     window = agent.memory.num_history_runs if agent.memory.session_storage else 0
     page = runs.list_runs(thread, cursor, runs.PAGE, mode.order, anchor_run, window)
     place = Place.read(cursor)
     downwards = mode.order != "oldest"
     backwards = place is not None and place.newer == downwards
+    # a lazy page links on in its own direction only: on its other side are the runs that are shown already
     return {
         "cards": RunCards(mode, thread["user_id"]).nest(page),
         "lazy": lazy,

@@ -1,4 +1,4 @@
-"""One user of an agent, with their threads."""
+"""The page of one user of an agent, with their threads."""
 
 from django.http import Http404, HttpResponse
 from django.urls import reverse
@@ -19,7 +19,7 @@ from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx
 def user(request: AppRequest, agent_id: str, user_id: str) -> HttpResponse:
     agent = guard.get_agno_agent(request, agent_id)
     ctx = thread_list(request, agent, reverse("user", args=[agent_id, user_id]), user_id)
-    # a page without rows does not say who the user is
+    # a page without rows comes without the user's row
     found = (ctx["page"] and ctx["page"].user) or index.get_user(user_id)
     if found is None:
         raise Http404("no such user")

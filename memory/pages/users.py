@@ -1,4 +1,4 @@
-"""Users of an agent."""
+"""The page with the users of an agent."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +22,7 @@ _LONGEST: Final = 6_000
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a request asks of the list at `url`: ids that begin with `q`, sorted, from a place on."""
+    """What a request asks of the list at `url`: ids that begin with `q`, sorted, after `cursor`."""
 
     url: str
     q: str
@@ -30,7 +30,7 @@ class _Asked:
     cursor: str
 
     def address(self, cursor: str | None, sort: str = "") -> str:
-        """The same list from another place on, or sorted anew; "" for None, where there is no more."""
+        """Return the address of another page or order of this list; "" for None, if there is no such page."""
         if cursor is None:
             return ""
         sort = sort or self.sort

@@ -1,6 +1,6 @@
--- Agno's three tables as agno 2.5.14 and 3.1.10 make them, in the one layout that serves both:
--- agno_sessions keeps the runs column of 2.5 beside the agno_runs table of 3.1. "if not exists"
--- throughout, so that a schema which Agno made by itself is completed and loses nothing.
+-- Agno's three tables as agno 2.5.14 and 3.1.10 make them, in one layout that serves both: agno_sessions has
+-- the column runs of 2.5 beside the table agno_runs of 3.1. "if not exists" everywhere, so that a schema which
+-- Agno made itself is completed and loses nothing.
 create table if not exists {schema}.agno_sessions (
     session_id varchar not null,
     session_type varchar not null,
@@ -73,20 +73,20 @@ create table if not exists {schema}.agno_schema_versions (
 -- next
 create index if not exists idx_agno_schema_versions_created_at on {schema}.agno_schema_versions (created_at)
 -- next
--- lz4 reads and writes long transcripts several times faster; a server built without it keeps pglz
+-- lz4 reads and writes long transcripts several times faster. A server that was built without it keeps pglz.
 do $$ begin
     alter table {schema}.agno_sessions alter column runs set compression lz4;
     alter table {schema}.agno_runs alter column run_data set compression lz4;
 exception when others then null;
 end $$
 -- next
--- ours: the order in which a transcript is read, by (created_at, run_index, run_id)
+-- The studio's own: a transcript is read in the order (created_at, run_index, run_id).
 create index if not exists memory_agno_runs_order on {schema}.agno_runs
     (session_id, created_at, (coalesce(run_index, 0)))
 -- next
--- ours: Agno sorts its session lists by this expression
+-- The studio's own: Agno sorts its session lists by this expression and has no index for it.
 create index if not exists memory_agno_sessions_recent on {schema}.agno_sessions
     ((coalesce(updated_at, created_at)) desc)
 -- next
--- ours: Agno lists the sessions of one user; hash, because a user id may be longer than a btree row
+-- The studio's own: Agno lists the sessions of one user. A hash index, because a btree row cannot hold a long id.
 create index if not exists memory_agno_sessions_user on {schema}.agno_sessions using hash (user_id)

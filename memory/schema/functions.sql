@@ -1,5 +1,7 @@
--- How a thread's index row is computed. Everything in a run may be missing or of another type, so
--- each value is looked at before it is used; nothing here trusts a transcript.
+-- The functions that compute a thread's index row. Anything in a run may be missing or of another type, so the
+-- type of each value is checked before it is used.
+--
+-- The limits keep the cast to bigint from failing.
 create or replace function {schema}.memory_int(v jsonb) returns bigint
 language sql immutable parallel safe as $$
     select case when jsonb_typeof(v) = 'number' then
@@ -17,6 +19,7 @@ language sql immutable parallel safe as $$
     select case when jsonb_typeof(v) = 'array' then v else '[]'::jsonb end
 $$
 -- next
+-- Cut before white space is folded, because a text may have megabytes.
 create or replace function {schema}.memory_line(v text) returns text
 language sql immutable parallel safe as $$
     select nullif(left(regexp_replace(left(btrim(left(v, 1000), E' \n\r\t'), 300), '\s\s+|[^\S ]', ' ', 'g'), 160), '')
@@ -39,7 +42,7 @@ end $$
 create or replace function {schema}.memory_title(run jsonb) returns text
 language plpgsql immutable parallel safe as $$
 declare
-    -- a workflow's input is the text itself
+    -- the input of a workflow has no input_content: it is the text itself
     line text := coalesce({schema}.memory_text(run #> '{input,input_content}'), {schema}.memory_text(run -> 'input'));
 begin
     if line is null then
@@ -65,9 +68,9 @@ begin
     return line;
 end $$
 -- next
--- What one run adds to its thread. Copies of earlier turns and the system message are not counted;
--- text_bytes is the size of the messages as jsonb. Paths walk the messages in place: unnesting them would
--- copy every one, which an agent would wait for at each turn.
+-- The counts of one run. Copies of earlier turns and the system message are left out; text_bytes is the size of
+-- all messages as jsonb. Counted by paths, which read the messages in place: to unnest them would copy each one,
+-- and the agent waits for this at each turn.
 create or replace function {schema}.memory_run_facts(run jsonb)
 returns table (messages integer, tool_calls integer, tool_errors integer, text_bytes bigint,
                input_tokens bigint, output_tokens bigint)
@@ -95,17 +98,18 @@ language sql immutable parallel safe as $$
         {schema}.memory_count(s.session_data #> '{session_metrics,output_tokens}')
 $$
 -- next
+-- A user id may be longer than an index row, so the key is a hash of it; memory/query.py computes the same.
 create or replace function {schema}.memory_user_key(user_id text) returns uuid
 language sql stable parallel safe as $$
     select encode(substr(sha256(convert_to(user_id, 'UTF8')), 1, 16), 'hex')::uuid
 $$
 -- next
--- Count one thread and write its index row and participants; says whether it did. The session row is
--- passed in, so that a BEFORE UPDATE trigger hands over the runs that are still in memory.
+-- Count one thread and write its index row and participants; returns whether it did. The session row is an
+-- argument, so that a BEFORE UPDATE trigger passes the runs while they are still in memory.
 --
--- `sure`: the index row is locked by the caller, and both places are counted. Otherwise the column
--- alone is, and it counts only where the index row says that there is nothing else to look at. That
--- is an agent's usual turn; each statement here costs it some 30 microseconds.
+-- With `sure` the caller has locked the index row, and both the column and the table are counted. Without, only
+-- the column is, and nothing is written unless the index row says that there is nothing else to count. That is an
+-- agent's usual turn, for which each statement here costs some 30 microseconds.
 create or replace function {schema}.memory_put(s {schema}.agno_sessions, sure boolean) returns boolean
 language plpgsql as $$
 declare
@@ -146,7 +150,7 @@ begin
             offset 0
         ) e
         union all
-        -- #> '{}' unpacks a run once, instead of at every look into it
+        -- #> '{}' unpacks a run once; without it every access to a field would unpack it again
         select r.run_data #> '{}', r.run_id, coalesce(r.user_id, s.user_id), r.status, r.parent_run_id, null,
             coalesce(r.run_index, 0), r.created_at, false, true, r.parent_run_id is null
         from {schema}.agno_runs r where sure and r.session_id = s.session_id
@@ -212,15 +216,16 @@ begin
     return true;
 end $$
 -- next
--- Count one thread whatever its index row says.
+-- Count one thread in both places, whatever its index row says.
 create or replace function {schema}.memory_write(s {schema}.agno_sessions) returns void
 language plpgsql as $$
 begin
-    -- what commits before this lock is granted is seen by the next statement; what comes later waits
-    -- for it and then adds itself
+    -- Whatever commits before this lock is granted is seen by the next statement. A later write waits for the
+    -- lock and then counts itself.
     insert into {schema}.memory_thread (session_id, created_at) values (s.session_id, s.created_at)
         on conflict (session_id) do nothing;
     perform 1 from {schema}.memory_thread t where t.session_id = s.session_id for update;
+    -- unpacked once, for all accesses in memory_put
     s.runs := s.runs #> '{}';
     perform {schema}.memory_put(s, true);
 end $$
@@ -231,7 +236,7 @@ language sql as $$
     delete from {schema}.memory_thread where session_id = any (ids);
 $$
 -- next
--- Count again every thread named, or drop its row when the thread is gone.
+-- Count these threads again, and drop the rows of those that are gone.
 create or replace function {schema}.memory_recount(ids text[]) returns void
 language plpgsql as $$
 declare
@@ -239,7 +244,7 @@ declare
     s {schema}.agno_sessions;
 begin
     for one in select distinct u from unnest(ids) u where u is not null order by u loop
-        -- lock first, read second: what another writer committed in between is not overwritten
+        -- locked before it is read, so that no commit of another writer in between is overwritten
         insert into {schema}.memory_thread (session_id, created_at) values (one, 0) on conflict (session_id) do nothing;
         perform 1 from {schema}.memory_thread t where t.session_id = one for update;
         select * into s from {schema}.agno_sessions where session_id = one;
@@ -252,7 +257,7 @@ begin
     end loop;
 end $$
 -- next
--- Remember threads whose index row could not be kept. Never raises: an agent's write comes first.
+-- Note threads whose index row could not be written. Never raises, because an agent's write must not fail.
 create or replace function {schema}.memory_mark_dirty(ids text[], why text) returns void
 language plpgsql as $$
 begin
@@ -262,9 +267,9 @@ exception when others then
     null;
 end $$
 -- next
--- Take up to `batch` dirty threads and count them again, at once or, where one of them fails, one by
--- one: it goes to the end of the queue with its error. Rows that another mender holds are left to it.
--- It waits for nobody for long, because others wait for what it has locked.
+-- Take up to `batch` dirty threads and count them again, all at once, or one by one if one of them fails: that one
+-- goes to the end of the queue with its error. `skip locked` leaves rows to another process that mends. The lock
+-- timeout is short, because agents wait for the rows that are locked here.
 create or replace function {schema}.memory_mend(batch integer, up_to bigint, out mended integer, out failed integer)
 language plpgsql
 set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '100ms' as $$
@@ -299,7 +304,8 @@ begin
     end loop;
 end $$
 -- next
--- Make the rollup rows of these users from their participants.
+-- Count these users again from their participants. Rows are locked in one order, so that two processes cannot
+-- wait for each other.
 create or replace function {schema}.memory_users_recount(keys uuid[]) returns void
 language plpgsql as $$
 begin

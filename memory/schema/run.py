@@ -1,4 +1,4 @@
-"""Run a file of SQL statements in the schema that is being migrated, while agents go on writing to it."""
+"""Running a file of SQL statements in an agent's schema, while the agent goes on writing to it."""
 
 import re
 import time
@@ -9,28 +9,26 @@ from typing import Any, Final
 from django.db import OperationalError
 from psycopg import errors, sql
 
-# A lock that is not granted in this time is given up and asked for again, so that the writers
-# which queue behind the request never wait longer.
+# A statement that waits for a lock blocks all writers that come after it. So it gives up after this time, and
+# is tried again.
 LOCK_MS: Final = 500
 TRIES: Final = 60
 _PLAIN_INDEX: Final = re.compile(r"^create index (?=if not exists)", re.MULTILINE)
 
 
 def statements(name: str, schema: str) -> list[str]:
-    """Read a file of this folder as single statements, its `{schema}` filled in, quoted.
-
-    One statement at a time is what Citus asks of a migration.
-    """
+    """Read a file of this folder as single statements, with the quoted schema in place of `{schema}`."""
+    # single, because Citus takes one statement at a time
     text = (Path(__file__).parent / name).read_text()
     return text.replace("{schema}", sql.Identifier(schema).as_string(None)).split("\n-- next\n")
 
 
 def run(name: str, *, online: bool = False, again: bool = False) -> Callable[[Any, Any], None]:
-    """Return a RunPython function for a file.
+    """Return a RunPython function that runs a file.
 
-    In a new agent's transaction the statements are part of it, unless they run `again`: then an
-    earlier migration has just run them. Otherwise each one commits by itself and can be run again,
-    and with `online` indexes are built without blocking writers.
+    For a new agent the statements are part of its transaction. `again` marks a file that an earlier migration
+    runs too: for a new agent it is skipped. In an existing schema each statement commits by itself, and with
+    `online` indexes are built without blocking writers.
     """
 
     def forwards(apps: Any, schema_editor: Any) -> None:
@@ -40,6 +38,7 @@ def run(name: str, *, online: bool = False, again: bool = False) -> Callable[[An
                 for statement in [] if again else statements(name, connection.schema_name):
                     cursor.execute(statement)
                 return
+            # a statement may take long, e.g. to build an index, but not wait long for its lock
             cursor.execute(
                 "select set_config('lock_timeout', %s, false), set_config('statement_timeout', '0', false)",
                 [str(LOCK_MS)],
@@ -64,7 +63,8 @@ def _patiently(cursor: Any, statement: str) -> None:
 
 
 def _drop_invalid_indexes(cursor: Any, schema: str) -> None:
-    """An index whose concurrent build was cut off is there but unused: make room to build it again."""
+    """Drop indexes whose concurrent build was interrupted."""
+    # such an index exists and is never used, and "if not exists" would leave it so
     cursor.execute(
         """
         select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid

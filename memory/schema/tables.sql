@@ -1,4 +1,4 @@
--- The thread index: one narrow row a thread, so that a list never reads a transcript.
+-- The thread index: one narrow row for each thread, so that a list never reads a transcript.
 create table if not exists {schema}.memory_thread (
     session_id text primary key,
     session_type text not null default '',
@@ -21,7 +21,8 @@ create table if not exists {schema}.memory_thread (
     tokens bigint not null generated always as (
         coalesce(session_input_tokens, run_input_tokens) + coalesce(session_output_tokens, run_output_tokens)) stored,
     users integer not null default 0,
-    -- rows in agno_runs, elements of agno_sessions.runs, and whether that array's order is the transcript's
+    -- the number of rows in agno_runs and of elements in agno_sessions.runs, and whether the elements are in the
+    -- transcript's order
     table_runs integer not null default 0,
     column_runs integer not null default 0,
     column_sorted boolean not null default true,
@@ -51,8 +52,8 @@ create index if not exists memory_thread_errors on {schema}.memory_thread (last_
 -- next
 create index if not exists memory_thread_shared on {schema}.memory_thread (last_at desc, session_id desc) where users > 1
 -- next
--- Who takes part in a thread: its owner, and everybody with a run in it. user_key is a hash of the
--- id, because an id may be longer than a btree row. last_at repeats the thread's, for paging.
+-- The users of a thread: its owner, and everybody with a run in it. user_key is a hash of the id, because an id
+-- may be longer than a btree row. last_at repeats the thread's, so that one index pages through a user's threads.
 create table if not exists {schema}.memory_participant (
     session_id text not null,
     user_key uuid not null,
@@ -67,6 +68,7 @@ create table if not exists {schema}.memory_participant (
 -- next
 create index if not exists memory_participant_user on {schema}.memory_participant (user_key, last_at desc, session_id desc)
 -- next
+-- Sums over memory_participant, so that a list of users counts nothing.
 create table if not exists {schema}.memory_user (
     user_key uuid primary key,
     user_id text not null,
@@ -82,9 +84,10 @@ create index if not exists memory_user_threads on {schema}.memory_user (threads 
 -- next
 create index if not exists memory_user_runs on {schema}.memory_user (runs desc, user_key desc)
 -- next
+-- 200 characters, because a whole id may be longer than a btree row
 create index if not exists memory_user_prefix on {schema}.memory_user (lower(left(user_id, 200)) text_pattern_ops)
 -- next
--- Threads whose index row could not be kept by a trigger, to be counted again.
+-- Threads whose index row a trigger could not write; they are counted again later.
 create table if not exists {schema}.memory_dirty (
     no bigint generated always as identity primary key,
     session_id text not null,
@@ -92,7 +95,7 @@ create table if not exists {schema}.memory_dirty (
     error text not null default ''
 )
 -- next
--- Threads deleted for good: a keyed hash of the id and the second of the deletion.
+-- Threads that were deleted for good: a keyed hash of the id, which names nobody, and the second of the deletion.
 create table if not exists {schema}.memory_tombstone (
     thread_hash bytea primary key,
     deleted_at bigint not null

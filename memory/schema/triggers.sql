@@ -1,11 +1,10 @@
--- Triggers keep the index in the transaction of the write. They run as the studio's role with a
--- fixed search_path, wait no longer than 50 ms for a lock, and never raise: on any error the
--- thread goes to memory_dirty, and the agent's write commits. No sequential scans, because a plan
--- that was kept from when the index was empty would read all of it at each write; generic plans,
--- because planning costs more than the statement.
+-- Triggers write the index in the transaction of an agent's write. They run as the studio's role with a fixed
+-- search_path, wait at most 50 ms for a lock, and never raise: on any error the thread is noted in memory_dirty,
+-- and the agent's write commits. No sequential scans, because a plan that was made when the index was empty would
+-- read all of it at each write. Generic plans, because planning costs more than the statement.
 --
--- First the rollup of users, which follows the participants, whoever writes them: it must be there
--- before the first trigger that writes any. Rows are locked in one order.
+-- The triggers of memory_user come first, because they must exist before any trigger writes participants. They
+-- lock rows in one order, so that two writers cannot wait for each other.
 create or replace function {schema}.memory_users_added() returns trigger
 language plpgsql as $$
 begin
@@ -23,7 +22,7 @@ end $$
 create or replace trigger memory_users_added after insert on {schema}.memory_participant
     referencing new table as fresh for each statement execute function {schema}.memory_users_added()
 -- next
--- An extreme that its own thread gave up is looked for again among the user's other threads.
+-- If the thread with a user's first or last time changes it, that time is looked for in their other threads.
 create or replace function {schema}.memory_users_extremes(keys uuid[]) returns void
 language sql as $$
     update {schema}.memory_user u set first_at = p.first_at, seen_at = p.seen_at
@@ -60,7 +59,7 @@ begin
         order by u.user_key for update;
     delete from {schema}.memory_user u using (select user_key, count(*) as threads from gone group by user_key) d
     where u.user_key = d.user_key and u.threads <= d.threads;
-    -- an extreme that went is looked for again among the user's other threads
+    -- a first or last time that was in a removed thread is looked for in the user's other threads
     lost := array(select distinct gone.user_key from gone join {schema}.memory_user u using (user_key)
         where gone.first_at <= u.first_at or gone.seen_at >= u.seen_at);
     update {schema}.memory_user u set threads = u.threads - d.threads, runs = u.runs - d.runs,
@@ -91,18 +90,18 @@ end $$
 create or replace trigger memory_session_inserted after insert on {schema}.agno_sessions
     for each row execute function {schema}.memory_session_runs()
 -- next
--- BEFORE, because there new.runs is still in memory; "of runs", because agno 3 never names the column
+-- BEFORE, because new.runs is still in memory then. "of runs", because agno 3 never writes the column.
 create or replace trigger memory_session_runs before update of runs on {schema}.agno_sessions
     for each row execute function {schema}.memory_session_runs()
 -- next
--- All of a session row but its runs, where the trigger above did not run: agno 3 leaves the column as
--- it is, and so its size.
+-- For updates of the other columns of a session. Agno 3 does not change the column runs, so its size stays the
+-- same: that is how the trigger knows that the one above did not run.
 create or replace function {schema}.memory_session_fields() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '50ms' as $$
 declare
     f record;
-    -- no row type of a table: one that is gone would fail where no exception is caught yet
+    -- not the row type of a table: if the table is missing, that fails before exceptions are caught
     t record;
 begin
     if new.session_id is distinct from old.session_id then
@@ -172,7 +171,8 @@ create or replace trigger memory_sessions_truncated after truncate on {schema}.a
 create or replace trigger memory_runs_truncated after truncate on {schema}.agno_runs
     for each statement execute function {schema}.memory_truncated()
 -- next
--- New runs of one thread are added to its row; anything less plain is counted from the tables.
+-- A single new run is added to the row of its thread, which is the usual turn. In any other case the threads are
+-- counted again from the tables.
 create or replace function {schema}.memory_runs_inserted() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set plan_cache_mode = force_generic_plan set lock_timeout = '50ms' as $$
@@ -180,7 +180,7 @@ declare
     ids text[];
     n record;
     f record;
-    -- no row type of a table: one that is gone would fail where no exception is caught yet
+    -- not the row type of a table: if the table is missing, that fails before exceptions are caught
     t record;
     who text;
     joined integer := 0;
@@ -197,7 +197,7 @@ begin
     end if;
     select * into t from {schema}.memory_thread where session_id = n.session_id for update;
     if not found or (t.column_runs > 0 and exists (
-        -- a run of the column moves into the table: it must not be counted twice
+        -- the run is in the column too, and must not be counted twice
         select 1 from {schema}.agno_sessions s
         where s.session_id = n.session_id and s.runs @> jsonb_build_array(jsonb_build_object('run_id', n.run_id))))
     then
@@ -308,7 +308,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock
 declare
     ids text[];
 begin
-    -- a run that goes with its thread needs no count: the thread's own trigger drops its row
+    -- threads that are deleted with their runs need no count: their own trigger drops the row
     ids := array(select s.session_id::text from {schema}.agno_sessions s
                  where s.session_id in (select distinct gone.session_id from gone));
     if cardinality(ids) > 0 then
@@ -323,14 +323,14 @@ end $$
 create or replace trigger memory_runs_deleted after delete on {schema}.agno_runs
     referencing old table as gone for each statement execute function {schema}.memory_runs_deleted()
 -- next
--- Deleted stays deleted: whoever deletes a thread leaves a tombstone in the same transaction, and
--- the upsert of a run that was in flight finds it. This one may raise: a deletion without its
--- tombstone must not commit.
+-- A deleted thread must stay deleted. Each deletion leaves a tombstone in the same transaction, and the triggers
+-- below drop what a run in flight writes later. This function may raise, because a deletion without its tombstone
+-- must not commit.
 create or replace function {schema}.memory_bury() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     insert into {schema}.memory_tombstone as x (thread_hash, deleted_at)
-    -- the key is read once, not for each thread
+    -- joined, so that the key is read once and not for each thread
     select sha256(k.key || sha256(k.key || convert_to(gone.session_id, 'UTF8'))),
         floor(extract(epoch from clock_timestamp()))
     from gone cross join {schema}.memory_tombstone_key k order by 1
@@ -341,8 +341,8 @@ end $$
 create or replace trigger memory_bury after delete on {schema}.agno_sessions
     referencing old table as gone for each statement execute function {schema}.memory_bury()
 -- next
--- The lock waits for a deletion that has not committed yet: an upsert would find its thread gone
--- and insert it without asking this trigger again.
+-- The lock waits for a deletion that has not committed yet. Without it, an upsert would pass this trigger, find its
+-- thread deleted, and insert it.
 create or replace function {schema}.memory_refuse_session() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -379,5 +379,5 @@ end $$
 create or replace trigger memory_refuse_run before insert on {schema}.agno_runs
     for each row execute function {schema}.memory_refuse_run()
 -- next
--- Nothing here is callable by anyone but the owner; triggers need no such right.
+-- Only the owner may call these functions. A trigger runs without that right.
 revoke all on all functions in schema {schema} from public

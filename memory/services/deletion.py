@@ -1,4 +1,4 @@
-"""Delete threads for good, with what went written to the audit log in the same transaction."""
+"""Deleting threads for good, with an audit event in the same transaction."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,21 +13,21 @@ from memory.index.threads import Filter
 from studio.audit.record import Actor, record
 from studio.models import Agent
 
-# in one go: more would hold its locks for too long
+# in one transaction: more would hold its locks for too long
 MOST: Final = 10_000
 
 
 class Busy(Exception):
-    """An agent held one of the threads for too long; nothing was deleted, and trying again helps."""
+    """An agent had one of the threads locked for too long. Nothing was deleted; it can be tried again."""
 
 
 class TooMany(Exception):
-    """More threads than go in one deletion."""
+    """There are more threads than one deletion may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What was deleted; `event_id` is the audit event's, None where nothing was left to delete."""
+    """What was deleted; `event_id` is the id of the audit event, None if nothing was left to delete."""
 
     threads: int
     runs: int
@@ -36,7 +36,7 @@ class Deleted:
 
 
 def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
-    """Ids of the agent's threads that match; one more than MOST stands for too many."""
+    """Return the ids of the agent's threads that match, at most MOST + 1."""
     with schema_context(agent.schema_name):
         return threads.matching_ids(filter, MOST + 1, content)
 
@@ -48,16 +48,16 @@ def preview(agent: Agent, session_ids: list[str]) -> Size:
 
 
 def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: str = "") -> Deleted:
-    """Delete those of the agent's threads that are still there, all or none, and audit it.
+    """Delete those of these threads that still exist, all or none, and audit it.
 
-    The log keeps the id of a single thread and only counts of many: ids may be personal data. Raises
-    Busy, and TooMany above MOST.
+    Raises Busy, and TooMany for more than MOST.
     """
     if len(session_ids) > MOST:
         raise TooMany
     try:
         with schema_context(agent.schema_name), transaction.atomic():
             with connection.cursor() as cursor:
+                # 10,000 threads take longer than a page may wait
                 cursor.execute("set local statement_timeout = '60s'")
             return _delete(actor, agent, session_ids, reason)
     except OperationalError as error:
@@ -71,11 +71,12 @@ def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> 
     if not ids:
         return Deleted(0, 0, 0, None)
     size = removal.remove(ids)
-    # Last, because the log's own lock is everybody's.
+    # last, because it takes the audit log's lock, and every other change waits for that
     event = record(
         actor,
         "threads.delete",
         agent=agent,
+        # of many threads only counts, because their ids may be personal data
         object=ids[0] if len(ids) == 1 else "",
         data={
             "counts": {"threads": size.threads, "runs": size.runs, "messages": size.messages, "users": size.people},

@@ -1,4 +1,4 @@
-"""A thread as a file: its row and every run, written while it is read."""
+"""A thread as a file, its row and all runs, written while it is read."""
 
 import json
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ FORMATS: Final = {"json": "application/json", "ndjson": "application/x-ndjson"}
 
 
 def export_thread(actor: Actor, agent: Agent, session_id: str, form: str = "json") -> Iterator[str] | None:
-    """Log a download and return its text in pieces, or None where there is no such thread.
+    """Log a download and return its text in pieces, or None if there is no such thread.
 
-    json is one object, {"agent", "session", "runs"}; ndjson has {"session": …} on its first line and
-    a run on each other. Both hold what is stored, as Postgres writes it.
+    `json` is one object, {"agent", "session", "runs"}; `ndjson` has {"session": …} on its first line and a
+    run on each other. Both have the JSON as Postgres stores it.
     """
     with schema_context(agent.schema_name):
         row, thread = session_row.get_row(session_id), get_thread(session_id)
@@ -53,11 +53,9 @@ def _runs(agent: Agent, thread: Row) -> Iterator[Iterator[str]]:
 
 
 def in_schema(agent: Agent, source: Iterator[T]) -> Iterator[T]:
-    """Run each step of a read in the agent's schema.
-
-    A stream is sent after its request has left the schema, and between two steps the thread may
-    serve whatever else it likes.
-    """
+    """Yield from a generator, each step in the agent's schema."""
+    # A stream is sent when its request has left the schema already, and between two steps other code may use
+    # the same connection.
     while True:
         with schema_context(agent.schema_name):
             piece = next(source, None)

@@ -1,4 +1,4 @@
-"""Reading transcripts: who opened which is in the audit log, once for each opening."""
+"""Audit events for reading: one each time somebody opens a transcript or searches in conversations."""
 
 from hashlib import sha256
 from typing import Final
@@ -9,7 +9,7 @@ from django.db import connection
 from studio.audit.record import Actor, record
 from studio.models import Agent
 
-# A page that was left open this long is opened again when it asks for more.
+# Seconds after which a page that asks for another part counts as opened again.
 OPEN_FOR: Final = 12 * 3600
 _SALT: Final = "thread.read"
 _SEARCHED: Final = """
@@ -21,9 +21,9 @@ _SEARCHED: Final = """
 
 
 def open_logged(actor: Actor, agent: Agent, session_id: str, given: str = "", run_id: str | None = None) -> str:
-    """Log that somebody opens a thread, or one of its runs, and return the ticket for the parts of its page.
+    """Log that somebody opens a thread or one of its runs, and return a ticket for the other parts of its page.
 
-    A part that comes with its page's ticket, `given`, is not logged again.
+    With a valid ticket in `given` nothing is logged again.
     """
     if given and is_open(actor, agent, session_id, given):
         return given
@@ -33,7 +33,7 @@ def open_logged(actor: Actor, agent: Agent, session_id: str, given: str = "", ru
 
 
 def record_search(actor: Actor, agent: Agent, words: str) -> None:
-    """Log a search in what was said; the same one again within five minutes is the same search."""
+    """Log a search in conversations, unless the person searched for the same words in the last five minutes."""
     with connection.cursor() as cursor:
         cursor.execute(_SEARCHED, [agent.pk, actor.kind, actor.id, words])
         if cursor.fetchone() is None:
@@ -41,12 +41,12 @@ def record_search(actor: Actor, agent: Agent, words: str) -> None:
 
 
 def ticket(actor: Actor, agent: Agent, session_id: str) -> str:
-    """Make the proof, for the parts that a page asks for later, that its opening was logged."""
+    """Make a signed ticket that proves that this person's opening of this thread was logged."""
     return signing.TimestampSigner(salt=_SALT).sign(_subject(actor, agent, session_id))
 
 
 def is_open(actor: Actor, agent: Agent, session_id: str, given: str) -> bool:
-    """Whether `given` is a ticket of this person for this thread that is not too old."""
+    """Tell whether `given` is a ticket of this person for this thread that has not expired."""
     try:
         subject = signing.TimestampSigner(salt=_SALT).unsign(given, max_age=OPEN_FOR)
     except signing.BadSignature:

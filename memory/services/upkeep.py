@@ -1,4 +1,4 @@
-"""What the studio does by itself in the background: mend the thread index of every agent."""
+"""Background work: mending the thread index of every agent."""
 
 import logging
 
@@ -12,9 +12,9 @@ log = logging.getLogger("studio")
 
 
 def mend_indexes() -> int:
-    """Mend what is dirty in each agent and return how many threads were counted again.
+    """Count the dirty threads of each agent again, and return their number.
 
-    An agent that fails is logged and left for the next round.
+    An agent that fails is logged and tried again in the next round.
     """
     mended = 0
     for agent_id, schema in Agent.objects.values_list("pk", "schema_name"):

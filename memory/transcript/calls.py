@@ -1,4 +1,4 @@
-"""Tool calls of a run: each with its result, found by tool_call_id, and with what `tools[]` knows of it."""
+"""Tool calls of a run, each with its result and with what the run's `tools[]` holds about it."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from memory.transcript.content import field_media, text_and_media
 from memory.transcript.model import Text, ToolCall
-from memory.transcript.values import amount, as_json, record, string
+from memory.transcript.values import amount, as_dict, as_json, string
 
 MakeText = Callable[[str, str], Text]
-# what a paused run waits for: the field that asks, the field that answers, and the words
+# what a paused run waits for: the field that asks, the field that answers, and words for it
 _WAITS: Final = (
     ("requires_confirmation", "confirmed", "a confirmation"),
     ("requires_user_input", "answered", "an answer from the user"),
@@ -20,18 +20,23 @@ _WAITS: Final = (
 def read_calls(
     stored: list[Any], results: dict[str, deque[dict[str, Any]]], used: set[int], text: MakeText
 ) -> list[ToolCall]:
-    """Read the calls of one message; a result that is taken from `results` is put into `used`."""
+    """Read the calls of one message with their results.
+
+    `results` are the run's results by call id, from which one is taken for each call. `used` receives the
+    id() of each result, because two results may be equal.
+    """
     calls = []
     for one in stored:
         if not isinstance(one, dict):
             continue
-        function = record(one.get("function"))
+        function = as_dict(one.get("function"))
+        # providers name the id differently: the name with a result is the right one
         ids = [string(one.get(name)) for name in ("tool_call_id", "id", "call_id")]
         call_id = next((i for i in ids if results.get(i)), ids[0] or ids[1])
         result = results[call_id].popleft() if results.get(call_id) else None
         if result is None and (one.get("role") == "tool" or ("content" in one and "function" not in one)):
             result = one  # a result without its call
-        name = function.get("name") or one.get("name") or one.get("tool_name") or record(result).get("tool_name")
+        name = function.get("name") or one.get("name") or one.get("tool_name") or as_dict(result).get("tool_name")
         call = ToolCall(call_id, string(name)[:200], _json_text(_args(one, result), text))
         if result is not None:
             used.add(id(result))
@@ -44,7 +49,7 @@ def read_calls(
 
 
 def pair(calls: list[ToolCall], tools: list[Any], status: str, text: MakeText) -> list[ToolCall]:
-    """Add to each call what the run's `tools[]` says; returns the calls that no message holds."""
+    """Add to each call what the run's `tools[]` says about it; return the calls that are in no message."""
     by_id: dict[str, deque[ToolCall]] = defaultdict(deque)
     for call in calls:
         by_id[call.call_id].append(call)
@@ -87,10 +92,10 @@ def _take_result(call: ToolCall, content: Any, text: MakeText) -> None:
 
 
 def _args(call: dict[str, Any], result: dict[str, Any] | None) -> Any:
-    """The arguments, from the first place that has some."""
+    """Return the arguments of a call, which providers store in different places."""
     places = ((call.get("function"), "arguments"), (call, "arguments"), (call, "input"), (call, "tool_args"))
     for holder, name in (*places, (result, "tool_args")):
-        value = record(holder).get(name)
+        value = as_dict(holder).get(name)
         if value is not None:
             return value
     return None
@@ -103,4 +108,4 @@ def _json_text(value: Any, text: MakeText) -> Text:
 
 
 def _seconds(holder: dict[str, Any]) -> float | None:
-    return amount(record(holder.get("metrics")), "duration", "time")
+    return amount(as_dict(holder.get("metrics")), "duration", "time")

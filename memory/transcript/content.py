@@ -1,10 +1,10 @@
-"""What a stored content holds: its text and its media. Content is a string, a list of parts, or anything."""
+"""The text and the media in a message's content, which is a string, a list of parts, or any other JSON."""
 
 import re
 from typing import Any, Final
 
 from memory.transcript.model import Media
-from memory.transcript.values import as_json, record, string, whole
+from memory.transcript.values import as_dict, as_int, as_json, string
 
 _MOST_MEDIA: Final = 100
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/_=-]{120,})")
@@ -26,7 +26,7 @@ _PART_KINDS: Final = ("image", "audio", "video", "file", "document")
 
 
 def text_and_media(content: Any) -> tuple[str, str, list[Media]]:
-    """Split a content into its text, the text's kind (text or json), and its media."""
+    """Split content into its text, the kind of the text (text or json), and its media."""
     if isinstance(content, str):
         text, media = _without_data(string(content))
         return text, "text", media
@@ -38,6 +38,7 @@ def text_and_media(content: Any) -> tuple[str, str, list[Media]]:
     media = []
     for part in content:
         found = _part(part)
+        # an unknown part must not be left out silently: all of it is shown as JSON
         if found is None:
             return as_json(content), "json", []
         texts += [found[0]] if found[0] else []
@@ -46,7 +47,7 @@ def text_and_media(content: Any) -> tuple[str, str, list[Media]]:
 
 
 def _part(part: Any) -> tuple[str, list[Media]] | None:
-    """Text and media of one part; None for a part of no known kind."""
+    """Return text and media of one part, None for a part of an unknown kind."""
     if isinstance(part, str):
         return _without_data(string(part))
     if not isinstance(part, dict):
@@ -73,7 +74,7 @@ def _part_media(kind: str, part: dict[str, Any]) -> Media:
 
 
 def field_media(holder: dict[str, Any]) -> list[Media]:
-    """Media in the fields of a message, a run or an input."""
+    """Return the media in the fields of a message, a run or an input."""
     found: list[Media] = []
     for name, kind in _FIELDS.items():
         value = holder.get(name)
@@ -82,15 +83,15 @@ def field_media(holder: dict[str, Any]) -> list[Media]:
 
 
 def one_media(kind: str, value: Any) -> Media:
-    """Describe one picture, recording, film or file; the bytes are measured and left."""
+    """Describe a picture, recording, film or file; of its bytes only the number is kept."""
     if isinstance(value, str):
         value = {"url" if value.startswith(("http:", "https:", "data:")) else "content": value}
-    stored = record(value)
+    stored = as_dict(value)
     mime = string(stored.get("mime_type") or stored.get("media_type") or stored.get("format"))
     mime = mime if _MIME.fullmatch(mime) or mime.isalnum() else ""
     name = string(stored.get("filename") or stored.get("name") or stored.get("alt_text"))[:200]
     source = string(stored.get("url") or stored.get("filepath"))
-    size = whole(stored.get("size"))
+    size = as_int(stored.get("size"))
     for data in (stored.get("content"), stored.get("data"), stored.get("base64"), stored.get("file_data")):
         if isinstance(data, str) and data:
             size = _decoded_size(data.partition(";base64,")[2] or data)
@@ -103,11 +104,13 @@ def one_media(kind: str, value: Any) -> Media:
 
 
 def _decoded_size(base64: str) -> int:
+    # computed and not decoded: files may have many megabytes
     return len(base64.rstrip("=")) * 3 // 4
 
 
 def _without_data(text: str) -> tuple[str, list[Media]]:
-    """Take base64 out of a text: each piece leaves its type behind in brackets."""
+    """Replace base64 data in a text by its type in brackets, and return it as media."""
+    # most texts have none, which this finds out faster than the pattern
     if ";base64," not in text:
         return text, []
     media = [

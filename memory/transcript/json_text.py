@@ -1,21 +1,21 @@
-"""JSON text laid out for reading, piece by piece, so that numbers and keys stay as they were stored."""
+"""JSON text indented for reading. It is not parsed, so that numbers and keys stay as they were stored."""
 
 import json
 import re
 from typing import Final
 
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-# a bracket, a comma, or what stands between two of them: a value, or a key and its value
+# a bracket, a comma, or the text between two of them: a value, or a key and its value
 _PIECE: Final = re.compile(r'[\[\]{},]|(?:"(?:[^"\\]|\\.)*"|[^\[\]{},"])+', re.DOTALL)
 _COLON: Final = re.compile(r'("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
 _DEEPEST: Final = 40
 LONGEST: Final = 256_000
 
 
-def reindent(text: str, enough: int = LONGEST * 20) -> str:
-    """Indent JSON by two spaces and resolve its string escapes; anything else comes back as it is.
+def indent(text: str, enough: int = LONGEST * 20) -> str:
+    """Indent JSON by two spaces and resolve the escapes in its strings; return any other text unchanged.
 
-    Stops when it has made more than `enough` characters.
+    Stops after more than `enough` characters.
     """
     if len(text) > LONGEST or text.lstrip()[:1] not in ("{", "[") or not _is_json(text):
         return text
@@ -46,13 +46,14 @@ def reindent(text: str, enough: int = LONGEST * 20) -> str:
     return "".join(out)
 
 
-def resolved(text: str) -> str:
-    """Resolve the escapes in the strings of JSON, and lay out nothing."""
+def unescape(text: str) -> str:
+    """Resolve the escapes in the strings of JSON without indenting it."""
     return _STRING.sub(lambda found: _unescaped(found[0]), text) if "\\u" in text else text
 
 
 def _is_json(text: str) -> bool:
     try:
+        # numbers stay text, because Python refuses integers of more than 4,300 digits
         json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return False
@@ -65,11 +66,11 @@ def _readable(piece: str) -> str:
         piece = _COLON.sub(r"\1: ", piece, count=1)
     elif piece[-1] == ":":
         piece += " "
-    return resolved(piece)
+    return unescape(piece)
 
 
 def _unescaped(string: str) -> str:
-    r"""Resolve \u00fc and its like; what is not printable stays escaped, and what is no JSON as it is."""
+    r"""Resolve escapes like \u00fc in a JSON string; characters that cannot be printed stay escaped."""
     if "\\u" not in string:
         return string
     try:

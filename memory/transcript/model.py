@@ -1,18 +1,18 @@
-"""What a stored run is to a reader: plain values, every one of them checked by `parse`."""
+"""Runs, messages and tool calls as plain values, which `parse` has checked."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from memory.transcript.json_text import LONGEST, reindent
+from memory.transcript.json_text import LONGEST, indent
 
-# Statuses that Agno leaves out of what it sends to the model; the last one since 3.x.
+# Agno does not send runs with these statuses to the model; REGENERATED since 3.x.
 SKIPPED = frozenset({"PAUSED", "CANCELLED", "ERROR", "REGENERATED"})
 
 
 @dataclass
 class Text:
-    """A stored text. `path` finds it again within its run; `kind` is text, markdown or json."""
+    """A stored text. `path` is its name within the run; `kind` is text, markdown or json."""
 
     value: str
     path: str
@@ -20,17 +20,17 @@ class Text:
 
     @cached_property
     def size(self) -> int:
-        """Bytes in UTF-8."""
+        """Size in bytes, as UTF-8."""
         return len(self.value) if self.value.isascii() else len(self.value.encode("utf-8", "replace"))
 
     @property
     def shown(self) -> str:
-        """The text as one reads it: JSON indented, its escapes resolved."""
+        """The text for a page: JSON is indented and its escapes are resolved."""
         return self.beginning()
 
     def beginning(self, enough: int = LONGEST * 20) -> str:
-        """At least the first `enough` characters of what is shown, where there are so many."""
-        return reindent(self.value, enough) if self.kind == "json" else self.value
+        """Return at least the first `enough` characters of `shown`, without laying out the rest."""
+        return indent(self.value, enough) if self.kind == "json" else self.value
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -38,9 +38,9 @@ class Text:
 
 @dataclass
 class Media:
-    """A picture, recording, film or file: what it is and how large, never its bytes.
+    """A picture, recording, film or file, without its bytes.
 
-    `size` is in bytes, None where only a reference is stored, which is then in `source`.
+    `size` is in bytes, None if only a reference is stored; `source` is that reference.
     """
 
     kind: str
@@ -52,7 +52,10 @@ class Media:
 
 @dataclass
 class ToolCall:
-    """A call and its result. `status` is ok, error, waiting, refused or none (no result is stored)."""
+    """A tool call and its result. `status` is ok, error, waiting, refused, or none (without a result).
+
+    `wants` says in words what a waiting call waits for.
+    """
 
     call_id: str
     name: str
@@ -70,7 +73,7 @@ class ToolCall:
 
 @dataclass
 class Message:
-    """One message. `role` is user, assistant, system, tool or whatever else was stored."""
+    """A message. `role` is user, assistant, system, tool or any other that was stored."""
 
     message_id: str
     role: str
@@ -84,7 +87,7 @@ class Message:
 
 @dataclass
 class Step:
-    """One step of a workflow's run."""
+    """A step of a workflow's run."""
 
     name: str
     executor: str
@@ -94,13 +97,13 @@ class Step:
 
 @dataclass
 class Run:
-    """One run. `problem` says why it cannot be shown; `size` is of its JSON text, in bytes."""
+    """A run. `problem` says why it cannot be shown; `size` is that of its JSON text, in bytes."""
 
     run_id: str = ""
     parent_run_id: str = ""
     kind: str = "agent"
     name: str = ""
-    owned: bool = False  # whether it names its agent or team; Agno reads no other
+    owned: bool = False  # it has a key agent_id or team_id; Agno ignores runs without one
     user_id: str | None = None
     status: str = ""
     created_at: int | None = None
@@ -113,11 +116,11 @@ class Run:
     seconds: float | None = None
     first_token_seconds: float | None = None
     messages: list[Message] = field(default_factory=list)
-    hidden: int = 0  # messages that are copies of earlier turns
-    unread: int = 0  # messages, calls and steps beyond those that are shown
+    hidden: int = 0  # messages left out because they are copies of earlier turns
+    unread: int = 0  # messages, calls and steps left out because there are too many
     steps: list[Step] = field(default_factory=list)
     media: list[Media] = field(default_factory=list)
-    note: Text | None = None  # why it failed or was cancelled
+    note: Text | None = None  # the reason why it failed or was cancelled
     members: list["Run"] = field(default_factory=list)
     problem: str = ""
     size: int = 0
@@ -127,7 +130,7 @@ class Run:
         return bool(self.parent_run_id)
 
     def texts(self) -> Iterator[Text]:
-        """Every text of the run and of the runs inside it, each with a path of its own."""
+        """Yield every text of the run and of the runs inside it."""
         if self.note:
             yield self.note
         for message in self.messages:

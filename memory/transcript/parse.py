@@ -1,6 +1,6 @@
-"""A run's JSON text as values that a page can show. Nothing in it is trusted to be there or of its type.
+"""Parsing a run's JSON text into the values of `model`. Any field may be missing or of another type.
 
-Pure, and never raises: a run that cannot be read is a Run with a `problem`.
+Pure, and never raises: a run that cannot be read becomes a Run with a `problem`.
 """
 
 import json
@@ -10,17 +10,18 @@ from typing import Any, Final
 from memory.transcript.calls import pair, read_calls
 from memory.transcript.content import field_media, text_and_media
 from memory.transcript.model import Message, Run, Step
-from memory.transcript.text_ids import Paths
-from memory.transcript.values import amount, as_json, count, first, items, record, string, whole
+from memory.transcript.text_ids import TextIds
+from memory.transcript.values import amount, as_dict, as_int, as_json, as_list, count, first, string
 
 _LONGEST_INTEGER: Final = 4_000  # digits; Python itself refuses to write more than 4,300
 _DEEPEST_MEMBER: Final = 6
+# roles as some models and libraries name them
 _ROLES: Final = {"model": "assistant", "ai": "assistant", "human": "user", "developer": "system", "function": "tool"}
 _FAILED: Final = ("ERROR", "CANCELLED")
 
 
 def parse_run(text: str | None, size: int | None = None) -> Run:
-    """Read a run from JSON text; `size` is of that text in bytes, counted here when not given."""
+    """Read a run from JSON text; `size` is the size of that text in bytes, counted here if not given."""
     size = len((text or "").encode("utf-8", "replace")) if size is None else size
     try:
         value = json.loads(text or "", parse_int=_integer)
@@ -54,9 +55,9 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
 
 
-def _run(value: dict[str, Any], size: int, paths: Paths | None = None, depth: int = 0) -> Run:
-    paths = paths or Paths()
-    metrics = record(value.get("metrics"))
+def _run(value: dict[str, Any], size: int, paths: TextIds | None = None, depth: int = 0) -> Run:
+    paths = paths or TextIds()
+    metrics = as_dict(value.get("metrics"))
     run = Run(
         run_id=string(value.get("run_id")),
         parent_run_id=string(value.get("parent_run_id")),
@@ -65,8 +66,8 @@ def _run(value: dict[str, Any], size: int, paths: Paths | None = None, depth: in
         owned="agent_id" in value or "team_id" in value,
         user_id=string(value.get("user_id")) if isinstance(value.get("user_id"), str) else None,
         status=string(value.get("status")).upper()[:40],
-        created_at=whole(value.get("created_at")),
-        model=string(value.get("model")) or first(record(value.get("model")), "id", "name"),
+        created_at=as_int(value.get("created_at")),
+        model=string(value.get("model")) or first(as_dict(value.get("model")), "id", "name"),
         provider=string(value.get("model_provider")),
         input_tokens=count(metrics, "input_tokens", "prompt_tokens"),
         output_tokens=count(metrics, "output_tokens", "completion_tokens"),
@@ -78,14 +79,15 @@ def _run(value: dict[str, Any], size: int, paths: Paths | None = None, depth: in
     )
     run.messages, run.hidden = _messages(value, paths)
     calls = [call for message in run.messages for call in message.calls]
-    extra = paths.take(pair(calls, items(value.get("tools")), run.status, paths.text))
+    extra = paths.take(pair(calls, as_list(value.get("tools")), run.status, paths.text))
     if extra:
+        # before the final answer, for which they were made
         last = run.messages[-1] if run.messages else None
         place = len(run.messages) - bool(last and last.role == "assistant" and last.text and not last.calls)
         run.messages.insert(place, Message("", "assistant", paths.text(""), calls=extra))
     run.steps = _steps(value.get("step_results"), paths)
     _outside_of_messages(run, value, paths)
-    inside = [*items(value.get("member_responses")), *items(value.get("step_executor_runs"))]
+    inside = [*as_list(value.get("member_responses")), *as_list(value.get("step_executor_runs"))]
     inside += [value["workflow_agent_run"]] if value.get("workflow_agent_run") else []
     for member in paths.take(inside):
         if isinstance(member, dict) and depth < _DEEPEST_MEMBER:
@@ -100,9 +102,10 @@ def _is_workflow(value: dict[str, Any]) -> bool:
     return bool(value.get("workflow_id")) and not value.get("agent_id") and not value.get("agent_name")
 
 
-def _messages(value: dict[str, Any], paths: Paths) -> tuple[list[Message], int]:
-    """Messages in stored order with results put beside their calls, and how many were copies of earlier turns."""
-    stored = items(value.get("messages"))
+def _messages(value: dict[str, Any], paths: TextIds) -> tuple[list[Message], int]:
+    """Return messages in stored order, with results beside their calls, and the number of copies left out."""
+    # old rows repeat the messages of earlier turns in each run, marked with from_history
+    stored = as_list(value.get("messages"))
     copies = [one for one in stored if isinstance(one, dict) and one.get("from_history") is True]
     own = paths.take([one for one in stored if not (isinstance(one, dict) and one.get("from_history") is True)])
     results: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
@@ -125,10 +128,10 @@ def _messages(value: dict[str, Any], paths: Paths) -> tuple[list[Message], int]:
 
 
 def _results(message: Any) -> list[dict[str, Any]]:
-    """Tool results in a message; some providers put several into one."""
+    """Return the tool results in a message; some providers put several into one."""
     if _role(message) != "tool":
         return []
-    several = [one for one in items(message.get("tool_calls")) if isinstance(one, dict) and "content" in one]
+    several = [one for one in as_list(message.get("tool_calls")) if isinstance(one, dict) and "content" in one]
     return several or [message]
 
 
@@ -139,7 +142,7 @@ def _role(message: Any) -> str:
     return _ROLES.get(role, role or "unknown")
 
 
-def _message(one: dict[str, Any], results: dict[str, deque[dict[str, Any]]], used: set[int], paths: Paths) -> Message:
+def _message(one: dict[str, Any], results: dict[str, deque[dict[str, Any]]], used: set[int], paths: TextIds) -> Message:
     role = _role(one)
     text, kind, media = text_and_media(one.get("content"))
     reasoning = string(one.get("reasoning_content"))
@@ -147,22 +150,23 @@ def _message(one: dict[str, Any], results: dict[str, deque[dict[str, Any]]], use
         string(one.get("id")),
         role,
         paths.text(text, "markdown" if role == "assistant" and kind == "text" else kind),
-        whole(one.get("created_at")),
+        as_int(one.get("created_at")),
         string(one.get("name"))[:200],
         paths.text(reasoning) if reasoning else None,
         [*media, *field_media(one)],
-        read_calls(paths.take(items(one.get("tool_calls"))), results, used, paths.text),
+        read_calls(paths.take(as_list(one.get("tool_calls"))), results, used, paths.text),
     )
 
 
-def _outside_of_messages(run: Run, value: dict[str, Any], paths: Paths) -> None:
-    """Show what no message holds: the input, the answer, why the run failed, and media that it made."""
+def _outside_of_messages(run: Run, value: dict[str, Any], paths: TextIds) -> None:
+    """Add what is stored outside the messages, unless a message has it: input, answer, failure reason and media."""
     given = value.get("input")
     given_text, given_kind, media = text_and_media(
         given["input_content"] if isinstance(given, dict) and "input_content" in given else given
     )
-    media += field_media(record(given))
+    media += field_media(as_dict(given))
     if (given_text or media) and not any(message.role == "user" for message in run.messages):
+        # a system message always comes first
         place = 1 if run.messages and run.messages[0].role == "system" else 0
         run.messages.insert(place, Message("", "user", paths.text(given_text, given_kind), media=media))
     run.media = field_media(value)
@@ -175,27 +179,27 @@ def _outside_of_messages(run: Run, value: dict[str, Any], paths: Paths) -> None:
             run.note = paths.text(reason, kind if answer else "text")
     elif answer and not answers:
         kind = "markdown" if kind == "text" else kind
-        answers = [Message("", "assistant", paths.text(answer, kind), whole(value.get("created_at")))]
+        answers = [Message("", "assistant", paths.text(answer, kind), as_int(value.get("created_at")))]
         run.messages += answers
     if reasoning and answers and not any(message.reasoning for message in run.messages):
         answers[-1].reasoning = paths.text(reasoning)
 
 
 def _reason(value: dict[str, Any]) -> str:
-    """Why a run ended, from its last event that says so."""
-    for event in reversed(items(value.get("events"))):
-        reason = record(event).get("reason") or record(event).get("error")
-        if not reason and "error" in string(record(event).get("event")).lower():
-            reason = record(event).get("content")
+    """Return the reason why a run ended, from its last event with one."""
+    for event in reversed(as_list(value.get("events"))):
+        reason = as_dict(event).get("reason") or as_dict(event).get("error")
+        if not reason and "error" in string(as_dict(event).get("event")).lower():
+            reason = as_dict(event).get("content")
         if string(reason):
             return string(reason)
     return ""
 
 
-def _steps(value: Any, paths: Paths, depth: int = 0) -> list[Step]:
-    """Steps of a workflow in order, those inside another after it."""
+def _steps(value: Any, paths: TextIds, depth: int = 0) -> list[Step]:
+    """Return the steps of a workflow in order; steps inside another follow it."""
     steps: list[Step] = []
-    for one in paths.take(items(value)):
+    for one in paths.take(as_list(value)):
         if isinstance(one, list):
             steps += _steps(one, paths, depth + 1) if depth < _DEEPEST_MEMBER else []
         elif isinstance(one, dict):

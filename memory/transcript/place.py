@@ -1,4 +1,4 @@
-"""Where a page of a transcript begins: a run's place in its thread, and the way that the page goes from it."""
+"""The cursor of a transcript: a run's place in its thread, and the direction of the page that begins there."""
 
 from dataclasses import astuple, dataclass
 from typing import Any, Final
@@ -14,10 +14,9 @@ _TYPES: Final = ((int,), (int,), (str, type(None)), _COUNT, (bool,), (bool,), _C
 class Place:
     """A run's place in the order of its thread.
 
-    `position` is its index in the column, None for a run of the table. `newer` pages go up from
-    here, others down; with `inclusive` they begin with this run. `shown` counts the runs that come
-    before this place in the order of reading, and `sent` those among them that the model is sent;
-    None where nobody has counted.
+    `position` is its index in the column, None for a run in the table. With `newer` the page has newer
+    runs, else older ones; with `inclusive` it begins with this run. `shown` is the number of runs before
+    this place in reading order, and `sent` the number of those that the model is sent, None if unknown.
     """
 
     created_at: int
@@ -31,7 +30,7 @@ class Place:
 
     @classmethod
     def read(cls, text: str) -> "Place | None":
-        """Read a cursor that `write` made; "" is the thread's end, anything else raises ValueError."""
+        """Read a cursor that `write` made; None for "", the beginning. Raises ValueError for any other text."""
         return cls(*token.unpack(text, _KIND, *_TYPES)) if text else None
 
     def write(self) -> str:
@@ -39,7 +38,7 @@ class Place:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The place as the values that a statement compares rows with."""
+        """The values of the place that a statement compares rows with."""
         return {
             "at": self.created_at,
             "index": self.run_index,

@@ -1,7 +1,7 @@
-"""Runs of the current schema: from the column, from the table, or from both, in the transcript's order.
+"""Pages of a thread's runs in the current schema, from the column, the table, or both.
 
-A page counts all runs, sub-runs too, so that each stored run is on exactly one page; the page that
-holds a run and its sub-runs shows them nested. Pages are cut so that families stay together.
+Sub-runs count as runs, so that each stored run is on exactly one page. A page ends earlier if that keeps a
+run and its sub-runs on one page, where they are shown nested.
 """
 
 import codecs
@@ -13,7 +13,7 @@ from django.db import connection
 from psycopg import sql
 
 from memory.history.sent import is_sent
-from memory.query import Row, fetch, patience
+from memory.query import Row, fetch, long_statements
 from memory.transcript import statements
 from memory.transcript.model import SKIPPED
 from memory.transcript.place import Place
@@ -22,7 +22,7 @@ from memory.transcript.stored import StoredRun, in_column, in_table, read
 PAGE: Final = 20
 LIMIT: Final = 200
 PIECE: Final = 1_000_000
-# sub-runs that move to their parent's page when a page's end would part them
+# at most so many runs move to the next page, so that a run stays with its sub-runs
 _FAMILY: Final = 10
 
 Sent = frozenset[tuple[str | None, int | None]]
@@ -33,11 +33,11 @@ OLDEST: Final = "oldest"
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """One page, in reading order. `older` and `newer` are cursors of its neighbours, None where there is none.
+    """One page of runs in reading order; `older` and `newer` are the cursors of its neighbours, or None.
 
-    `total` is of the whole thread; `shown` is how many were read when this page's end is reached, None
-    where that is not known. `sent` holds the runs of this page that the model is sent at the
-    next turn, as (run_id, position); it is empty when no window was asked for.
+    `total` is the number of runs in the thread; `shown` the number of those up to the end of this page,
+    None if unknown. `sent` are the runs of this page that the model is sent at the next turn, as
+    (run_id, position); it is empty without a window.
     """
 
     runs: list[StoredRun]
@@ -50,7 +50,7 @@ class RunPage:
 
     @property
     def next(self) -> str | None:
-        """The cursor of the page that follows in reading order."""
+        """The cursor of the next page in reading order."""
         return self.older if self.order == NEWEST else self.newer
 
     @property
@@ -61,11 +61,11 @@ class RunPage:
 def list_runs(
     thread: Row, cursor: str = "", limit: int = PAGE, order: str = NEWEST, anchor_run: str = "", window: int = 0
 ) -> RunPage:
-    """Read one page of a thread's runs; `thread` is what get_thread returned.
+    """Read one page of a thread's runs; `thread` is a row of get_thread.
 
-    The page begins at the thread's end that `order` names, after `cursor`, or with `anchor_run`
-    where that run exists. `window` is the number of runs that the model is sent as history.
-    Raises ValueError for a cursor that was not made here.
+    The page begins with `anchor_run` if the thread has that run, else after `cursor`, else with the first
+    run in `order`. `window` is the number of runs that the model is sent as history. Raises ValueError for
+    a cursor that was not made here.
     """
     here = (find_place(thread["session_id"], anchor_run, order) if anchor_run else None) or Place.read(cursor)
     to_newer = order == OLDEST
@@ -76,10 +76,10 @@ def list_runs(
     kept = rows[: _fitting(rows, limit)]
     ahead = len(kept) < len(rows)
     if not onwards and not ahead:
-        # back at the beginning with less than a page: the first page has them all
+        # less than a page is left before the beginning: the first page shows all of it
         return list_runs(thread, "", limit, order, "", window)
     behind = here is not None and (not here.inclusive or _is_more(thread, here, not newer))
-    # from here on in reading order
+    # rows come in the order in which they were read; a page is always in reading order
     runs, following, preceding = (kept, ahead, behind) if onwards else (kept[::-1], behind, ahead)
     sent, sent_so_far = _sent(thread, runs, order, here, window)
     shown = _shown(here, len(runs), onwards)
@@ -90,15 +90,15 @@ def list_runs(
 
 
 def find_place(session_id: str, run_id: str, order: str = NEWEST) -> Place | None:
-    """Where a run stands, as the beginning of a page; None where the thread does not hold it."""
+    """Return the place of a run as the beginning of a page, None if the thread does not have it."""
     rows = fetch(sql.SQL(statements.PLACE), {"session_id": session_id, "run_id": run_id})
     return Place(**rows[0], newer=order == OLDEST, inclusive=True) if rows else None
 
 
 def get_run(session_id: str, run_id: str, position: int | None = None, longest: int | None = None) -> str | None:
-    """Return one run's JSON text, "" for one above `longest` bytes, None where there is no such run.
+    """Return one run's JSON text, "" if it has more than `longest` bytes, None if there is no such run.
 
-    A run of the column that has no id is named by its `position`.
+    A run of the column that has no id is found by its `position`.
     """
     statement = sql.SQL(statements.ONE_TEXT).format(source=sql.SQL(statements.ONE_RUN))
     values = {"session_id": session_id, "run_id": run_id, "position": position, "longest": longest}
@@ -107,26 +107,28 @@ def get_run(session_id: str, run_id: str, position: int | None = None, longest: 
 
 
 def stream_run(session_id: str, run_id: str, position: int | None = None) -> Iterator[str]:
-    """Yield one run's JSON text in pieces of a million bytes; nothing where there is no such run."""
+    """Yield one run's JSON text in pieces of a million bytes; nothing if there is no such run."""
     source = sql.SQL(statements.ONE_RUN)
     statement = sql.SQL(statements.PIECES).format(source=source, size=sql.Literal(PIECE))
-    # a cursor of the server's: the client would fetch all pieces at once
+    # a cursor on the server, because without one the client fetches all pieces at once
     with connection.chunked_cursor() as cursor:
-        with patience():
+        with long_statements():
             cursor.execute(statement, {"session_id": session_id, "run_id": run_id, "position": position})
+        # a character may be cut in two by the end of a piece
         decoder = codecs.getincrementaldecoder("utf-8")()
         while piece := cursor.fetchone():
             yield decoder.decode(piece[0])
 
 
 def iter_runs(thread: Row) -> Iterator[Iterator[str]]:
-    """Yield the JSON text of each run of a thread in pieces, oldest first; needs no transaction and little memory.
+    """Yield the JSON text of each run of a thread in pieces, oldest first.
 
     Runs that are written meanwhile may be left out.
     """
+    # page by page, so that a long thread needs neither a long transaction nor much memory
     cursor = ""
     while True:
-        with patience():
+        with long_statements():
             page = list_runs(thread, cursor, LIMIT, OLDEST)
         for stored in page.runs:
             if stored.text is None:
@@ -143,37 +145,38 @@ def _is_more(thread: Row, here: Place, newer: bool) -> bool:
 
 
 def _fitting(rows: list[StoredRun], limit: int) -> int:
-    """How many of the fetched rows make the page: within its budget, and without parting a family."""
+    """Return how many of the fetched rows fit on the page, without parting a run from its sub-runs."""
     within = next((n for n, row in enumerate(rows) if row.text is None and not row.too_large), len(rows))
     count = max(min(within, limit), 1 if rows else 0)
     if count == len(rows):
         return count
     ids = {row.run_id: n for n, row in enumerate(rows[:count])}
     cut = count
-    # read downwards, sub-runs come before their parent: those whose parent is on the next page wait
+    # Newest first, sub-runs come before their parent: if it is on the next page, they go there too.
     while cut and rows[cut - 1].parent_run_id is not None and rows[cut - 1].parent_run_id not in ids:
         cut -= 1
-    # read upwards, a parent comes first: it waits when the next page begins with a sub-run of it
+    # Oldest first, a parent comes first: if the next page begins with a sub-run of it, it goes there too.
     cut = min(cut, ids.get(rows[count].parent_run_id or "", count))
     return cut if cut > 0 and count - cut <= _FAMILY else count
 
 
 def _shown(here: Place | None, count: int, onwards: bool) -> int | None:
-    """How many runs are read at a page's end, if whoever wrote the cursor had counted them."""
+    """Return the number of runs up to a page's end, None if the cursor does not say how many came before."""
     if here is None:
         return count
     return here.shown + count if onwards and here.shown is not None else None
 
 
 def _sent(thread: Row, runs: list[StoredRun], order: str, here: Place | None, window: int) -> tuple[Sent, int | None]:
-    """The runs of a page that the model is sent, and how many of them there are down to the page's end.
+    """Return the runs of a page that the model is sent, and their number from the newest run to the page's end.
 
-    They are counted from the newest run on where the column's order is Agno's; a page that was
-    reached in another way asks the database, and leaves None.
+    The number is None unless all runs are in the column and the pages were read from the newest run on.
     """
+    # runs of a workflow are never sent as history
     if not window or thread["session_type"] == "workflow":
         return frozenset(), None
     above = 0 if here is None else None if here.newer else here.sent
+    # the usual case needs no query: the page has the runs, and the cursor the count before them
     if in_column(thread) and order == NEWEST and above is not None:
         able = [row.key for row in runs if is_sent(row.run)]
         return frozenset(able[: max(window - above, 0)]), above + len(able)

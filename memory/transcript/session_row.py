@@ -1,4 +1,4 @@
-"""What a thread's own row says beside its runs."""
+"""The summary of a thread, and its row without the runs."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 from psycopg import sql
 
 from memory.query import fetch
-from memory.transcript.values import items, string
+from memory.transcript.values import as_list, string
 
 _LONGEST: Final = 8_000
 
@@ -18,7 +18,7 @@ _SUMMARY: Final = """
         case when pg_column_size(s.summary -> 'topics') < %(longest)s then (s.summary -> 'topics')::text end as topics
     from agno_sessions s where s.session_id = %(session_id)s and jsonb_typeof(s.summary) = 'object'"""
 
-# all columns but runs
+# every column but `runs`, which may be huge
 _ROW: Final = """
     select jsonb_build_object('session_id', s.session_id, 'session_type', s.session_type, 'agent_id', s.agent_id,
         'team_id', s.team_id, 'workflow_id', s.workflow_id, 'user_id', s.user_id, 'session_data', s.session_data,
@@ -35,12 +35,12 @@ class Summary:
 
 
 def get_summary(session_id: str, longest: int = _LONGEST) -> Summary | None:
-    """Read up to `longest` characters of what Agno wrote as the thread's summary; None where it holds no text."""
+    """Read Agno's summary of a thread, cut to `longest` characters; None if there is no text."""
     rows = fetch(sql.SQL(_SUMMARY), {"session_id": session_id, "longest": longest})
     if not rows or not string(rows[0]["text"]).strip():
         return None
     try:
-        topics = [topic for one in items(json.loads(rows[0]["topics"] or "[]")) if (topic := string(one))]
+        topics = [topic for one in as_list(json.loads(rows[0]["topics"] or "[]")) if (topic := string(one))]
     except (ValueError, RecursionError):
         topics = []
     return Summary(rows[0]["text"], topics[:20], string(rows[0]["at"])[:40])

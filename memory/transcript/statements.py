@@ -1,13 +1,14 @@
-"""The statements that read runs: from the column, from the table, or from both.
+"""SQL that reads runs from the column, the table, or both.
 
-Every one gives the same columns, so that a page is made in one way. A run is weighed before it is
-fetched: first as it is stored, which costs nothing, then unpacked, then as text.
+The three sources have the same columns. The size of a run is checked before it is fetched: first the stored
+size, which costs nothing, then the unpacked one, then that of its text.
 """
 
 from typing import Final
 
-# One page of runs of the column, whose order is the transcript's: one slice, unpacked once. A slice is
-# an array already; memory_list around it would be inlined, and the column unpacked twice.
+# One page of runs of the column, whose order is the transcript's. jsonb has no slices, so one path takes all
+# runs of the page and the column is unpacked once. No memory_list around it: Postgres would inline that and
+# unpack the column twice.
 COLUMN: Final = """
     select e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent_run_id, e.run ->> 'user_id' as user_id,
         e.run ->> 'status' as status, coalesce(memory_int(e.run -> 'created_at'), s.created_at) as created_at,
@@ -17,7 +18,7 @@ COLUMN: Final = """
         jsonb_path_query_array(s.runs, %(slice)s::jsonpath)) with ordinality as e (run, n)
     where s.session_id = %(session_id)s"""
 
-# One page of runs of the table, along the index memory_agno_runs_order.
+# One page of runs of the table. The order must be that of the index memory_agno_runs_order.
 TABLE: Final = """
     select r.run_id, r.parent_run_id, r.user_id, r.status, r.created_at, coalesce(r.run_index, 0) as run_index,
         null::bigint as position, r.run_data as data
@@ -26,7 +27,8 @@ TABLE: Final = """
     order by {order} limit %(limit)s"""
 TABLE_KEY: Final = ("r.created_at", "coalesce(r.run_index, 0)", "r.run_id")
 
-# Both, or a column in no order: all places are looked at, and only the page's runs are unpacked.
+# For runs in both, or a column in another order. All runs are sorted by their small columns; only those of
+# the page are written as text.
 MERGED: Final = """
     select * from (
         select e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent_run_id,
@@ -44,15 +46,17 @@ MERGED: Final = """
     order by {order} limit %(limit)s"""
 MERGED_KEY: Final = ("created_at", "run_index", "run_id is null", "coalesce(run_id, '')", "coalesce(position, -1)")
 
-# `bytes` is of the JSON text where it was made, else about right. A run without `text` is too large
-# to be shown, and then `facts` says a little of it, or it is one too many for this page.
+# `bytes` is the size of the JSON text if it was made, else an estimate. A run without `text` is either too
+# large to be shown, and then `facts` holds a few of its fields, or it does not fit on this page any more.
+# `offset 0` keeps Postgres from merging the steps, which would unpack a run several times. `||` with an
+# empty value unpacks a run, so that pg_column_size returns its unpacked size.
 WEIGHED: Final = """
     with page as materialized ({source}),
     stored as (
         select p.*, w.weight, row_number() over o as n,
             sum(case when w.weight <= {stored_limit} then w.weight else 0 end) over o as stored_so_far
         from page p cross join lateral (
-            -- a run of the column has been unpacked with its neighbours already
+            -- a run of the column was unpacked with its neighbours already
             select case when p.position is null then pg_column_size(p.data) else 0 end as weight) w
         window o as (order by {order})
     ), unpacked as (
@@ -87,9 +91,9 @@ WEIGHED: Final = """
     ) f on true
     order by j.n"""
 
-# Runs that the model would be sent: at the top of their thread, not failed, of an agent or a team,
-# newest first in the order in which Agno 3 reads the table. `offset 0` skips nothing: it keeps the look into
-# run_data, which unpacks it, behind the order and the limit.
+# The runs that the model would be sent: no sub-runs, not failed, of an agent or a team; newest first, in the
+# order in which Agno 3 reads the table. `offset 0` makes Postgres sort before it looks into run_data, so that
+# only runs up to the limit are unpacked.
 SENT_TABLE: Final = """
     select null::bigint as position, r.run_id from (
         select s.run_id, s.run_data from agno_runs s
@@ -98,7 +102,8 @@ SENT_TABLE: Final = """
         order by s.run_index desc nulls first, s.created_at desc, s.run_id desc offset 0
     ) r where r.run_data ?| array['agent_id', 'team_id'] limit %(limit)s"""
 
-# As Agno 3 merges: the column in its order, where the table's copy wins, then what only the table has.
+# The same for runs in both places, merged as Agno 3 does it: the column in its order, a row of the table in
+# place of the element with the same run_id, then the table's other rows.
 SENT_MERGED: Final = """
     with element as materialized (
         select e.n, e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent, e.run ->> 'status' as status,
@@ -122,7 +127,7 @@ SENT_MERGED: Final = """
     where parent is null and (status is null or status <> all (%(skipped)s)) and owned
     order by place desc nulls first, run_index desc nulls first, created_at desc, run_id desc limit %(limit)s"""
 
-# Where a run stands, by its id.
+# The place of a run by its id. A row of the table wins over an element of the column.
 PLACE: Final = """
     select * from (
         select r.created_at, coalesce(r.run_index, 0) as run_index, r.run_id, null::bigint as position
@@ -135,7 +140,7 @@ PLACE: Final = """
         limit 1)
     ) r limit 1"""
 
-# One run, or a run of the column by its position.
+# One run by its id, or a run of the column by its position.
 ONE_RUN: Final = """
     select r.run_data as data from agno_runs r
     where r.run_id = %(run_id)s and r.session_id = %(session_id)s and %(position)s::bigint is null
@@ -147,7 +152,7 @@ ONE_RUN: Final = """
     limit 1)
     limit 1"""
 
-# Its text, weighed before it is written as in a page.
+# The text of a run, after the same checks of its size.
 ONE_TEXT: Final = """
     select case when %(longest)s::bigint is null then r.data::text
         when pg_column_size(r.data) > %(longest)s or u.raw > 2 * %(longest)s then ''
@@ -156,7 +161,7 @@ ONE_TEXT: Final = """
         select pg_column_size(r.data || case jsonb_typeof(r.data) when 'object' then '{{}}' else '[]' end::jsonb) as raw
         offset 0) u"""
 
-# A run too large for one answer, in pieces of its text in UTF-8; written out once.
+# The text of a large run in pieces. Materialized, because else each piece would write the whole text again.
 PIECES: Final = """
     with run as materialized (select convert_to(r.data::text, 'UTF8') as bytes from ({source}) r)
     select substring(run.bytes from n + 1 for {size})

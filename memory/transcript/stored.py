@@ -1,4 +1,4 @@
-"""Runs as they are stored, fetched and weighed in one statement, from wherever the thread keeps them."""
+"""Stored runs, fetched with their sizes in one statement from the column, the table, or both."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,8 +12,8 @@ from memory.transcript.model import Run
 from memory.transcript.parse import parse_run
 from memory.transcript.place import Place
 
-# A run above TEXT_LIMIT bytes of JSON is not shown; a page ends early at TEXT_BUDGET. The others are
-# of runs as stored, compressed: they bound what the server unpacks to weigh a page.
+# A run with more than TEXT_LIMIT bytes of JSON is not shown, and a page ends early at TEXT_BUDGET. The other
+# two are in bytes as stored, compressed: they limit what Postgres unpacks for a page.
 TEXT_LIMIT: Final = 2_000_000
 TEXT_BUDGET: Final = 4_000_000
 STORED_LIMIT: Final = 1_000_000
@@ -31,7 +31,10 @@ _MERGED_VALUES: Final = "%(at)s, %(index)s, %(no_id)s, coalesce(%(id)s, ''), %(p
 
 @dataclass
 class StoredRun:
-    """A run as fetched. `text` is its JSON, None where it is `too_large`; `bytes` is of that text."""
+    """A run as fetched. `text` is its JSON, None if it is `too_large`; `bytes` is the size of that text.
+
+    `facts` is JSON with a few fields of a run that is too large.
+    """
 
     run_id: str | None
     parent_run_id: str | None
@@ -47,7 +50,7 @@ class StoredRun:
 
     @cached_property
     def run(self) -> Run:
-        """The run for a page. The row's own fields win over what its JSON says."""
+        """The parsed run, with the row's own columns in place of the fields in its JSON."""
         run = parse_run(self.facts or "{}" if self.too_large else self.text, self.bytes)
         run.run_id = self.run_id or ""
         run.parent_run_id = self.parent_run_id or ""
@@ -58,7 +61,7 @@ class StoredRun:
 
     @property
     def key(self) -> tuple[str | None, int | None]:
-        """What tells it from every other run of its thread."""
+        """The run's key within its thread: a run of the column may have no id."""
         return self.run_id, self.position
 
     def place(self, **way: Any) -> Place:
@@ -66,7 +69,7 @@ class StoredRun:
 
 
 def read(thread: Row, here: Place | None, newer: bool, limit: int) -> list[StoredRun]:
-    """Fetch up to `limit + 1` runs from a place on, in the direction of reading; the last without its text."""
+    """Fetch up to `limit + 1` runs from a place on, newer or older ones; the last one without its text."""
     values: dict[str, Any] = {"session_id": thread["session_id"], "limit": limit + 1, "rows": limit}
     values |= here.values if here else {}
     rows: list[Row] | None = None
@@ -77,18 +80,18 @@ def read(thread: Row, here: Place | None, newer: bool, limit: int) -> list[Store
     elif in_table(thread):
         rows = _weigh(_ordered(statements.TABLE, statements.TABLE_KEY, _TABLE_VALUES, here, newer), values, newer)
     if rows is None or (rows and rows[0]["dirty"]):
-        # both places hold runs, or the index is behind: look at all of them
+        # both places have runs, or the index row is out of date and may name the wrong one
         rows = _weigh(_ordered(statements.MERGED, statements.MERGED_KEY, _MERGED_VALUES, here, newer), values, newer)
     return [StoredRun(**{name: value for name, value in row.items() if name != "dirty"}) for row in rows]
 
 
 def in_column(thread: Row) -> bool:
-    """Whether all runs are in the column, in the transcript's order."""
+    """Tell whether all runs are in the column, in the transcript's order."""
     return bool(thread["indexed"] and thread["column_runs"] and not thread["table_runs"] and thread["column_sorted"])
 
 
 def in_table(thread: Row) -> bool:
-    """Whether the table holds every run; the column may keep copies."""
+    """Tell whether all runs are in the table; the column may have copies of them."""
     return bool(thread["indexed"] and thread["table_runs"] and thread["table_runs"] == thread["runs"])
 
 
@@ -98,7 +101,7 @@ def _weigh(source: sql.Composable, values: dict[str, Any], newer: bool) -> list[
 
 
 def _ordered(source: str, key: tuple[str, ...], values: str, here: Place | None, newer: bool) -> sql.Composable:
-    """Complete a source by the rows after a place and their order."""
+    """Add to a source its order, and the condition for rows after a place."""
     after: sql.Composable = sql.SQL("true")
     if here:
         sign = (">" if newer else "<") + ("=" if here.inclusive else "")
@@ -111,7 +114,7 @@ def _order(key: tuple[str, ...], newer: bool) -> sql.Composable:
 
 
 def _slice(count: int, here: Place | None, newer: bool, limit: int) -> tuple[int, int]:
-    """Positions of the first and the last run of a page of the column; first > last where it is empty."""
+    """Return the positions of the first and the last run of a page of the column; first > last if it is empty."""
     at = None if here is None or here.position is None else here.position
     step = 0 if here and here.inclusive else 1
     if newer:

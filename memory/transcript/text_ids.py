@@ -1,4 +1,4 @@
-"""Names for the texts of a run, so that a page can ask for one of them again."""
+"""Names of the texts within a run, by which a page asks for the whole of a text that it shows cut."""
 
 import itertools
 from typing import Final, TypeVar
@@ -7,14 +7,14 @@ from memory.transcript.model import Text
 
 T = TypeVar("T")
 
-# 2 MB of JSON hold 60,000 messages of one letter, which no page survives
+# 2 MB of JSON can hold 60,000 messages of one letter, too many for any page
 MOST_ITEMS: Final = 1_000
 
 
-class Paths:
-    """Numbers for the texts of a run and of those inside it, in the order in which they are read.
+class TextIds:
+    """Numbers the texts of a run and of the runs inside it, in the order in which they are parsed.
 
-    Counts what is read, too: `unread` are messages, calls, steps and runs beyond MOST_ITEMS.
+    It also limits the number of items: `unread` counts messages, calls, steps and runs beyond MOST_ITEMS.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Paths:
         self.unread = 0
 
     def take(self, stored: list[T]) -> list[T]:
-        """The beginning of a list, as long as there may be more items."""
+        """Return as much of a list as the limit leaves, and count the rest as unread."""
         taken = stored[: self._left]
         self._left -= len(taken)
         self.unread += len(stored) - len(taken)

@@ -1,44 +1,44 @@
-"""Values of foreign JSON, each of the type that is asked for or nothing."""
+"""Readers of values in foreign JSON: each returns a value of its type, or an empty one."""
 
 import json
 import math
 import re
 from typing import Any, Final
 
-# epoch seconds, tokens and the like; a larger number is no number to us
+# far above any time or count, and small enough for a bigint
 _LARGEST: Final = 10**18
 _UNWRITABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def string(value: Any) -> str:
-    """Return a string that can be written as UTF-8 and stored in Postgres; "" for all that is none."""
+    """Return a string that is valid UTF-8 and that Postgres can store; "" for any other type."""
     if not isinstance(value, str):
         return ""
     return value if value.isascii() and "\x00" not in value else _UNWRITABLE.sub("\ufffd", value)
 
 
-def whole(value: Any) -> int | None:
-    """Return an integer as the index counts it; None for booleans, other types and absurd sizes."""
-    number = real(value)
+def as_int(value: Any) -> int | None:
+    """Return a number as an integer; None for booleans, other types and absurdly large numbers."""
+    number = as_float(value)
     return None if number is None else int(number)
 
 
-def real(value: Any) -> float | None:
+def as_float(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if -_LARGEST < value < _LARGEST and not math.isnan(value) else None
 
 
-def record(value: Any) -> dict[str, Any]:
+def as_dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def items(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
 def as_json(value: Any) -> str:
-    """Write a value as JSON text; one that is nested too deeply is named instead."""
+    """Write a value as JSON text, or a note in its place if it is nested too deeply."""
     try:
         return string(json.dumps(value, ensure_ascii=False, default=str))
     except (RecursionError, ValueError):
@@ -50,17 +50,17 @@ def first(value: dict[str, Any], *names: str) -> str:
 
 
 def count(metrics: dict[str, Any], *names: str) -> int | None:
-    """As `amount`, whole."""
+    """Return the first of these metrics as `amount` does, as an integer."""
     found = amount(metrics, *names)
     return None if found is None else int(found)
 
 
 def amount(metrics: dict[str, Any], *names: str) -> float | None:
-    """The first of these that is a number, or (as Agno 1 wrote it) a list of numbers, which add up."""
+    """Return the first of these metrics that is a number, or the sum of a list of numbers, as Agno 1 wrote them."""
     for name in names:
         stored = metrics.get(name)
-        numbers = [number for one in items(stored) if (number := real(one)) is not None]
-        found = sum(numbers) if numbers else real(stored)
+        numbers = [number for one in as_list(stored) if (number := as_float(one)) is not None]
+        found = sum(numbers) if numbers else as_float(stored)
         if found is not None and found >= 0:
             return found
     return None

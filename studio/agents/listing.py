@@ -40,7 +40,7 @@ _ADDED: Final[dict[str, Any]] = {"low": Lower("name"), "estimate": Estimate("sch
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ThreadCount:
     """The number of an agent's threads and its last activity.
 
     `how` qualifies the number: "" (exact), "about" or "over". `last_at` is in epoch seconds, None without
@@ -85,7 +85,7 @@ def page(agents: QuerySet[Agent], *, q: str = "", cursor: str = "", limit: int =
     )
 
 
-def figures(agents: list[Agent]) -> dict[str, Figures]:
+def thread_counts(agents: list[Agent]) -> dict[str, ThreadCount]:
     """Count the threads of agents that `page` returned, by agent id, in one statement.
 
     Agents without a schema are left out. If one loses its schema meanwhile, the answer is empty.
@@ -105,7 +105,7 @@ def figures(agents: list[Agent]) -> dict[str, Figures]:
     return {agent_id: _figures(last_at, count, known[agent_id]) for agent_id, last_at, count in rows}
 
 
-def holdings(agent: Agent) -> dict[str, int] | None:
+def count_contents(agent: Agent) -> dict[str, int] | None:
     """Count what is lost when the agent is removed; None if it has no schema."""
     table = partial(sql.Identifier, agent.schema_name)
     query = sql.SQL(_HOLDINGS).format(threads=table("memory_thread"), users=table("memory_user"))
@@ -125,11 +125,11 @@ def _branch(agent: Agent) -> sql.Composed:
     return sql.SQL(_FIGURES).format(id=sql.Literal(agent.pk), table=table, limit=sql.Literal(COUNT_TO + 1))
 
 
-def _figures(last_at: int | None, count: int, estimate: int) -> Figures:
+def _figures(last_at: int | None, count: int, estimate: int) -> ThreadCount:
     if count <= COUNT_TO:
-        return Figures(count, "", last_at)
+        return ThreadCount(count, "", last_at)
     # an estimate may be missing, or older than the rows that were just counted
-    return Figures(estimate, "about", last_at) if estimate > COUNT_TO else Figures(COUNT_TO, "over", last_at)
+    return ThreadCount(estimate, "about", last_at) if estimate > COUNT_TO else ThreadCount(COUNT_TO, "over", last_at)
 
 
 def _beyond(at: tuple[str, str], sign: str) -> Func:

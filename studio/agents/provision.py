@@ -17,7 +17,7 @@ EDITABLE = ("name", "icon", "description", "framework", "model_provider", "model
 
 # Only this app has tables in an agent's schema. Without naming it, the migrations of all other apps would
 # be recorded there too, which takes a second for each agent.
-TABLES_OF = "memory"
+TENANT_APP = "memory"
 
 # Ids that would hide an address of the studio: /agents/new/ and /api/agents/list.
 RESERVED = frozenset({"list", "new"})
@@ -97,7 +97,7 @@ def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = 
 
 def migrate(schema: str) -> None:
     """Run the migrations that an agent's schema lacks."""
-    call_command("migrate_schemas", TABLES_OF, tenant=True, schema_name=schema, interactive=False, verbosity=0)
+    call_command("migrate_schemas", TENANT_APP, tenant=True, schema_name=schema, interactive=False, verbosity=0)
 
 
 def lacks_tables(error: BaseException) -> bool:

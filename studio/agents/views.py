@@ -53,7 +53,7 @@ def agents(request: AppRequest) -> HttpResponse:
     if request.htmx.target == SIDE:
         name, ctx["found"] = "studio/_side_agents.html", [Neighbour.of(a) for a in page.agents[:SIDEBAR]]
     else:
-        held = listing.figures(page.agents)
+        held = listing.thread_counts(page.agents)
         ctx["rows"] = [(agent, Neighbour.of(agent).storage, held.get(agent.pk)) for agent in page.agents]
         if is_fragment(request):
             name = "studio/_agents.html"
@@ -96,13 +96,13 @@ def agent_edit(request: AppRequest, agent_id: str) -> HttpResponse:
 def agent_remove(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show what will be lost, and ask for the agent's id as confirmation."""
     agent = guard.get_agent(request, agent_id, "admin")
-    return render(request, "studio/agent_remove.html", {"counts": listing.holdings(agent), "wrong": False})
+    return render(request, "studio/agent_remove.html", {"counts": listing.count_contents(agent), "wrong": False})
 
 
 @post_only
 def agent_remove_now(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id, "admin")
-    counts = listing.holdings(agent)
+    counts = listing.count_contents(agent)
     if request.POST.get("confirm", "").strip() != agent_id:
         return render(request, "studio/agent_remove.html", {"counts": counts, "wrong": True}, status=422)
     confirm.require(request)

@@ -67,7 +67,7 @@ def get_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:
     return agent
 
 
-def get_store(request: ApiRequest, agent_id: str, scope: str) -> Agent:
+def get_storing_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:
     """Return an agent that stores threads; raise 501 for other frameworks, 409 while its session storage is off."""
     agent = get_agent(request, agent_id, scope)
     # the sentence is that of xpander-sdk's own error

@@ -47,7 +47,7 @@ _PEOPLE_OF: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Filters:
     """Filters of the log; empty ones match everything. Days are in UTC, and both are included."""
 
     kind: str = ""
@@ -77,7 +77,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundEvent:
     """An event and its agent; `agent_name` is empty for an agent that was removed."""
 
     event: Event
@@ -90,19 +90,20 @@ class Found:
 class Page:
     """A page of events, newest first; `older` is the last id if there are more, for the page below."""
 
-    found: list[Found]
+    found: list[FoundEvent]
     older: int | None
 
 
-def page(wanted: Wanted, below: int | None = None) -> Page:
+def page(wanted: Filters, below: int | None = None) -> Page:
     """Read one page of events that match and, if `below` is given, are older than that event."""
     rows = [
-        Found(event_of(*row[:10]), row[10], row[11] or "", row[12]) for row in _read(_PAGE, wanted, below, PAGE + 1)
+        FoundEvent(event_of(*row[:10]), row[10], row[11] or "", row[12])
+        for row in _read(_PAGE, wanted, below, PAGE + 1)
     ]
     return Page(rows[:PAGE], rows[PAGE - 1].event.id if len(rows) > PAGE else None)
 
 
-def lines(wanted: Wanted) -> Iterator[str]:
+def lines(wanted: Filters) -> Iterator[str]:
     """Yield the log as NDJSON with its hashes, newest first."""
     # in batches, each a statement of its own: none takes long, and the whole log is never in memory
     below: int | None = None
@@ -111,14 +112,14 @@ def lines(wanted: Wanted) -> Iterator[str]:
         below = rows[-1][0]
 
 
-def everybody() -> list[Person]:
+def all_actors() -> list[Person]:
     """List all possible actors: people by name, keys, and the studio itself."""
     with connection.cursor() as cursor:
         cursor.execute(_EVERYBODY)
         return [Person(*row) for row in cursor.fetchall()]
 
 
-def people_of(agent_id: str) -> list[Person]:
+def actors_of(agent_id: str) -> list[Person]:
     """List the actors of an agent's events, by name."""
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE_OF, {"agent": agent_id})
@@ -134,7 +135,7 @@ def day(text: str) -> date | None:
         return None
 
 
-def _read(query: str, wanted: Wanted, below: int | None, limit: int) -> list[tuple[Any, ...]]:
+def _read(query: str, wanted: Filters, below: int | None, limit: int) -> list[tuple[Any, ...]]:
     condition, values = wanted.where(below)
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL(query).format(where=condition), {**values, "limit": limit})

@@ -12,7 +12,7 @@ from studio import token
 from studio.audit import events, search
 from studio.audit.events import Person
 from studio.audit.record import record
-from studio.audit.search import Wanted
+from studio.audit.search import Filters
 from studio.compress import compressed
 from studio.ids import is_agent_id
 from studio.people import guard
@@ -30,7 +30,7 @@ def audit_page(request: AppRequest) -> HttpResponse:
     wanted = _wanted(request.GET)
     ctx = _context(request, wanted, reverse("audit"), _filters(wanted))
     ctx |= {
-        "people": _choices(search.everybody(), wanted.who),
+        "people": _choices(search.all_actors(), wanted.who),
         "kinds": events.kind_labels(),
         "download": with_query(reverse("audit-export"), **_filters(wanted)),
     }
@@ -47,7 +47,7 @@ def activity(request: AppRequest, agent_id: str) -> HttpResponse:
     filters = {name: value for name, value in _filters(wanted).items() if name != "agent"}
     ctx = _context(request, wanted, reverse("activity", args=[agent_id]), filters)
     ctx |= {
-        "people": _choices(search.people_of(agent_id), wanted.who),
+        "people": _choices(search.actors_of(agent_id), wanted.who),
         # signing in is an event of no agent
         "kinds": [one for one in events.kind_labels() if one[0] != "sign-ins"],
         "download": "",
@@ -69,7 +69,7 @@ def audit_export(request: AppRequest) -> StreamingHttpResponse:
     )
 
 
-def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[str, str]) -> dict[str, Any]:
+def _context(request: AppRequest, wanted: Filters, address: str, filters: dict[str, str]) -> dict[str, Any]:
     event = whole_number(request.GET.get("event", ""))
     (below,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (int,)) or [None]
     if event is not None:
@@ -90,15 +90,15 @@ def _context(request: AppRequest, wanted: Wanted, address: str, filters: dict[st
 
 
 def _choices(people: list[Person], who: str) -> list[tuple[str, str]]:
-    """List whom one can choose; who is chosen already stays, known or not."""
+    """List the choices of a person, as (value, name); the one that is chosen is among them, even if unknown."""
     choices = [(person.key, person.name) for person in people]
     return choices if not who or who in dict(choices) else [*choices, (who, who)]
 
 
-def _wanted(query: QueryDict, agent_id: str = "") -> Wanted:
+def _wanted(query: QueryDict, agent_id: str = "") -> Filters:
     """Read the filters of an address; unknown values are ignored."""
     kind, who, agent = query.get("kind", ""), query.get("who", ""), agent_id or query.get("agent", "").strip()
-    return Wanted(
+    return Filters(
         kind if kind in events.kinds() else "",
         who if _WHO.fullmatch(who) else "",
         agent if is_agent_id(agent) else "",
@@ -107,6 +107,6 @@ def _wanted(query: QueryDict, agent_id: str = "") -> Wanted:
     )
 
 
-def _filters(wanted: Wanted) -> dict[str, str]:
+def _filters(wanted: Filters) -> dict[str, str]:
     filters = {name: getattr(wanted, name) for name in ("kind", "who", "agent", "since", "until")}
     return {name: str(value) for name, value in filters.items() if value}

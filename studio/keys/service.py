@@ -104,7 +104,7 @@ def usable() -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
 
-def listed() -> tuple[list[ApiKey], list[ApiKey]]:
+def list_keys() -> tuple[list[ApiKey], list[ApiKey]]:
     """Return the usable keys and the newest expired or revoked ones, each with its `agent_names`."""
     names = ArrayAgg("agents__name", filter=Q(agents__isnull=False), default=[], order_by="agents__name")
     rows = ApiKey.objects.annotate(agent_names=names)

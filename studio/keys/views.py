@@ -16,7 +16,7 @@ from studio.web import AppRequest, get_only, get_or_post, see_other
 @get_only
 def keys(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
-    usable, expired = service.listed()
+    usable, expired = service.list_keys()
     return render(request, "studio/keys.html", {"usable": usable, "expired": expired})
 
 

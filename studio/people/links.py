@@ -44,13 +44,13 @@ def link_by_mail(email: str) -> tuple[User, str]:
         return user, link_for(Actor.system(), user)
 
 
-def person_of_link(token: str) -> User | None:
+def person_of(token: str) -> User | None:
     """Return the person of a link that can still be used, without using it; else None."""
     link = _usable(token).select_related("user").first()
     return link.user if link else None
 
 
-def use_link(token: str) -> SignInLink | None:
+def redeem(token: str) -> SignInLink | None:
     """Use a link up and return it with its person; None if it was used, has expired or never existed."""
     # one statement checks and marks it, so that of two requests at once only one gets in
     is_used = _usable(token).update(used_at=timezone.now())

@@ -35,7 +35,8 @@ def _answering(view: View) -> View:
 
 
 def _sign_in(request: HttpRequest, provider_id: str) -> HttpResponseBase:
-    """Begin to sign in. Allauth would also connect another account to whoever is signed in: not here."""
+    """Begin to sign in; raise BadRequest for any other process of allauth."""
+    # one of them would connect an account of the provider to whoever is signed in
     if "process" in request.GET:
         raise BadRequest("process")
     response: HttpResponseBase = views.login(request, provider_id)

@@ -23,7 +23,7 @@ from studio.audit.record import record
 from studio.models import User
 from studio.people import guard, mail
 from studio.people.adapters import LINK_USED_AT, sign_in_by_link
-from studio.people.links import VALID_FOR, link_by_mail, person_of_link, use_link
+from studio.people.links import VALID_FOR, link_by_mail, person_of, redeem
 from studio.web import AppRequest, get_only, get_or_post, see_other
 
 
@@ -44,10 +44,10 @@ def once(request: AppRequest, token: str) -> HttpResponse:
     """Sign in by a one-time link: GET shows a button, POST uses the link up."""
     # a GET changes nothing, because mail scanners and browsers open links by themselves
     if request.method != "POST":
-        person = person_of_link(token)
+        person = person_of(token)
         return render(request, "account/once.html", {"person": person}) if person else redirect("sign-in-expired")
     with transaction.atomic():
-        link = use_link(token)
+        link = redeem(token)
         if link is None:
             return see_other("sign-in-expired")
         wanted = resolve_url("account_change_password" if link.is_invitation else "agents")

@@ -1,4 +1,4 @@
-"""How to connect to the bundled Postgres, whether or not it runs yet."""
+"""DSNs and ports of the bundled Postgres; they are known before it runs."""
 
 import secrets
 import socket
@@ -7,14 +7,14 @@ from typing import TypedDict
 from urllib.parse import quote, urlencode
 
 from studio.postgres.home import digest, locate, socket_dir
-from studio.postgres.kept_files import Failure, make_once, replace
+from studio.postgres.kept_files import StartFailure, make_once, replace
 
-# The number in the name of the socket that clients use. It is a symlink to the socket of the real
-# port, so that a DSN stays right when the port had to change.
+# The number in the name of the socket that clients use, a symlink to the socket of the real port. So a
+# DSN stays valid when the port has to change.
 SOCKET_PORT = "5432"
 NAME = "studio"
 SUPERUSER = "postgres"
-# Below the range that systems hand out to outgoing connections, which come and go.
+# Below the ports that systems give to outgoing connections, one of which could be in use at the next start.
 PORTS = range(20_000, 30_000)
 
 
@@ -40,20 +40,20 @@ def dsn_parts(data_dir: Path) -> Parts:
 
 
 def superuser_parts(data_dir: Path) -> Parts:
-    """Return the DSN of the superuser, who only prepares the server."""
+    """Return the superuser's DSN in pieces; it is used only to set the server up and to see whether it is ready."""
     home = locate(data_dir)
     return _parts(home, "postgres", SUPERUSER, password(home, "superuser"))
 
 
 def url(parts: Parts) -> str:
     """Write the pieces of a DSN as a URL that both libpq and django-environ read."""
-    # Not postgresql://user@%2Fpath/name, which django-environ takes for the name of a machine.
+    # Not postgresql://user@%2Fpath/name, where django-environ takes the path for a host name.
     where = urlencode({"host": parts["host"], "port": parts["port"]}, safe="/", quote_via=quote)
     return f"postgresql://{parts['user']}:{parts['password']}@/{parts['name']}?{where}"
 
 
 def password(home: Path, name: str) -> str:
-    """Return a password that is made at the first call; only letters, digits, - and _."""
+    """Return a password, which the first call makes; it has only letters, digits, - and _."""
     return make_once(home / name, lambda: secrets.token_urlsafe(24))
 
 
@@ -69,19 +69,20 @@ def keep_port(home: Path, port: int) -> None:
 
 
 def free_port(home: Path) -> int:
-    """Choose a free port, always trying the same ones first for the same place."""
+    """Choose a free port; the first one to be tried depends on the directory."""
+    # so that studios on one machine rarely try the same port
     first = int(digest(home), 16) % len(PORTS)
     for step in range(len(PORTS)):
         port = PORTS[(first + step) % len(PORTS)]
         if is_free(port):
             return port
-    raise Failure("No port from 20000 to 29999 is free on 127.0.0.1: set DATABASE_URL.")
+    raise StartFailure("No port from 20000 to 29999 is free on 127.0.0.1: set DATABASE_URL.")
 
 
 def is_free(port: int) -> bool:
     """Tell whether a server could listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
-        # As Postgres does it: a connection in TIME_WAIT is no obstacle.
+        # As Postgres does it, so that a connection in TIME_WAIT does not count as a server.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""Where the bundled Postgres keeps its files, and as whom it runs."""
+"""The directories of the bundled Postgres, and the user that it runs as."""
 
 import hashlib
 import os
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from studio.postgres.kept_files import Failure
+from studio.postgres.kept_files import StartFailure
 
-# The socket's whole path, "/.s.PGSQL.65535" included, must fit 103 bytes (macOS; Linux has 107).
+# With "/.s.PGSQL.65535" the path of a socket has at most 103 bytes on macOS, and 107 on Linux.
 SOCKET_DIR_BYTES = 87
 
 
@@ -24,7 +24,7 @@ class Account:
 
 
 class Identity(TypedDict, total=False):
-    """Arguments that make subprocess start a program as somebody else."""
+    """Arguments of subprocess that start a program as another user."""
 
     user: int
     group: int
@@ -32,11 +32,9 @@ class Identity(TypedDict, total=False):
 
 
 def locate(data_dir: Path) -> Path:
-    """Return the directory of the database: inside data_dir, or /var/lib where that is closed.
-
-    Postgres refuses to run as root. Started by root it runs as another user, who may not be able
-    to pass through the parents of data_dir. A database that exists is never looked for elsewhere.
-    """
+    """Return the directory of the database: in data_dir, or in /var/lib if the server's user cannot enter data_dir."""
+    # Postgres refuses to run as root, so root starts it as another user, who may not pass through the
+    # parents of data_dir. Where a database exists, it stays.
     inside = data_dir.resolve() / "postgres"
     if os.geteuid() != 0 or (inside / "data").exists():
         return inside
@@ -53,7 +51,7 @@ def account(home: Path) -> Account | None:
     me = os.geteuid()
     if me != 0:
         if owner not in (None, me):
-            raise Failure(
+            raise StartFailure(
                 f"The database in {home} belongs to another user: start the studio as the one "
                 "who made it, or set DATA_DIR to a directory of your own."
             )
@@ -61,7 +59,7 @@ def account(home: Path) -> Account | None:
     if owner is None:
         return server_account()
     if owner == 0:
-        raise Failure(
+        raise StartFailure(
             f"The database files in {data} belong to root, as whom Postgres does not run: "
             f"give them back with: chown -R {server_account().name} {data}"
         )
@@ -75,7 +73,7 @@ def server_account() -> Account:
             return _account(pwd.getpwnam(name))
         except KeyError:
             continue
-    raise Failure(
+    raise StartFailure(
         "Postgres does not run as root and there is no user postgres or nobody: "
         "start the studio as an ordinary user, or set DATABASE_URL."
     )
@@ -89,12 +87,12 @@ def identity(user: Account | None) -> Identity:
 
 
 def reaches(user: Account, path: Path) -> bool:
-    """Tell whether a user may pass through the part of a path that exists."""
+    """Tell whether a user may pass through all existing directories of a path."""
     return all(_may_enter(user, part) for part in [path, *path.parents] if part.exists())
 
 
 def socket_dir(home: Path) -> Path:
-    """Return the directory of the Unix socket: a short one elsewhere if home's name is no good."""
+    """Return the directory of the Unix socket: in home, or elsewhere if that path cannot be used."""
     inside = home / "run"
     text = str(inside)
     # A comma separates hosts in a DSN; quotes and backslashes do not survive Postgres' settings.
@@ -102,12 +100,12 @@ def socket_dir(home: Path) -> Path:
         return inside
     if os.geteuid() == 0:
         return Path("/var/run") / f"agent-studio-{digest(home)}"
-    # start() refuses this directory unless it is ours alone.
+    # Others may write to /tmp, so start() refuses this directory unless it belongs to us alone.
     return Path("/tmp") / f"agent-studio-{os.geteuid()}-{digest(home)}"  # noqa: S108  # nosec B108
 
 
 def own_dir(path: Path, user: Account | None) -> None:
-    """Make a directory that only the server's user may enter, and refuse one made by others."""
+    """Make a directory that only the server's user may enter; raise StartFailure if somebody else has made it."""
     uid, gid = (user.uid, user.gid) if user else (os.geteuid(), os.getegid())
     try:
         path.mkdir(mode=0o700)
@@ -115,10 +113,11 @@ def own_dir(path: Path, user: Account | None) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise Failure(f"Cannot make {path} ({error.strerror}): set DATA_DIR elsewhere.") from None
+        raise StartFailure(f"Cannot make {path} ({error.strerror}): set DATA_DIR elsewhere.") from None
+    # lstat, because a link could lead to somebody else's directory
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
-        raise Failure(f"{path} is not a directory that only the database's user may enter: remove it.")
+        raise StartFailure(f"{path} is not a directory that only the database's user may enter: remove it.")
 
 
 def digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Small files that are made once and then kept: passwords, the secret key, the port."""
+"""Small files that are made once and then kept, such as passwords, the secret key and the port."""
 
 import fcntl
 import os
@@ -8,19 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class Failure(SystemExit):
-    """Say in one sentence what is wrong and what to do.
+class StartFailure(SystemExit):
+    """An error that its message explains: what is wrong and what to do, in one sentence.
 
-    A SystemExit, because settings read these files while they are imported: uncaught, it ends
-    the program with that sentence and code 1 instead of a traceback.
+    It is a SystemExit because the settings read these files while they are imported. Uncaught, it ends the
+    program with the sentence and code 1, and without a traceback.
     """
 
 
 def make_dir(path: Path) -> None:
-    """Make a directory and its missing parents, whatever the umask is.
-
-    Root's can be passed through by others: the database's own user has to reach its files.
-    """
+    """Make a directory and its missing parents, whatever the umask is."""
+    # root's can be passed through, because the database runs as another user and must reach its files
     mode = 0o711 if os.geteuid() == 0 else 0o700
     try:
         for part in [*reversed(path.parents), path]:
@@ -32,7 +30,7 @@ def make_dir(path: Path) -> None:
 
 
 def make_once(path: Path, make: Callable[[], str]) -> str:
-    """Return the text of a 0600 file, made by the first caller even when several start together."""
+    """Return the text of a file with mode 0600; the first call writes it, even if several processes start at once."""
     try:
         return path.read_text()
     except (FileNotFoundError, NotADirectoryError):
@@ -42,7 +40,7 @@ def make_once(path: Path, make: Callable[[], str]) -> str:
     try:
         temporary = write_beside(path, make())
         try:
-            # Unlike a rename, a link never replaces what another process has put there first.
+            # Unlike a rename, a link does not replace the file that another process has made meanwhile.
             os.link(temporary, path)
         except FileExistsError:
             pass
@@ -54,7 +52,7 @@ def make_once(path: Path, make: Callable[[], str]) -> str:
 
 
 def replace(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a whole file or nothing."""
+    """Replace a file in one step, so that it is never half written."""
     try:
         temporary = write_beside(path, text)
         temporary.chmod(mode)
@@ -64,10 +62,11 @@ def replace(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def write_beside(path: Path, text: str) -> Path:
-    """Write a 0600 file with a name of its own in the same directory."""
+    """Write a new file with mode 0600 and a unique name in the same directory."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w") as file:
         file.write(text)
+        # on the disk before it gets its name: after a crash no file is empty
         file.flush()
         os.fsync(handle)
     return Path(name)
@@ -75,7 +74,7 @@ def write_beside(path: Path, text: str) -> Path:
 
 @contextmanager
 def locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold a lock that ends with the process; yield False when it is taken and wait is off."""
+    """Hold a lock on a file until the block or the process ends; yield False if it is taken and `wait` is off."""
     make_dir(path.parent)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -92,16 +91,16 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
         os.close(handle)
 
 
-def unwritable(path: Path, error: OSError) -> Failure:
+def unwritable(path: Path, error: OSError) -> StartFailure:
     """Describe a directory that cannot be written to."""
-    return Failure(
+    return StartFailure(
         f"Cannot write to {path} ({error.strerror}): set DATA_DIR to a directory that this user may write to."
     )
 
 
-def unreadable(path: Path, error: OSError) -> Failure:
+def unreadable(path: Path, error: OSError) -> StartFailure:
     """Describe a kept file that cannot be read."""
-    return Failure(
+    return StartFailure(
         f"Cannot read {path} ({error.strerror}): run as the user who made it, "
         "or set DATA_DIR to a directory of your own."
     )

@@ -1,4 +1,4 @@
-"""Who may do what in a new bundled Postgres."""
+"""The roles and rights of a new bundled Postgres."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from studio.postgres.dsn import NAME, Parts
 from studio.postgres.scram import scram_verifier
 
-# The owner of a large object can fill the disk outside of every schema, and PUBLIC may make them.
+# Large objects are in no schema, and PUBLIC may create them: an agent could fill the disk with them.
 NO_LARGE_OBJECTS = """
     revoke execute on function
         pg_catalog.lo_creat(integer), pg_catalog.lo_create(oid),
@@ -17,17 +17,15 @@ NO_LARGE_OBJECTS = """
 """
 
 
-def settle(superuser: Parts, password: str) -> None:
-    """Make the studio's role and database, and take from everybody else what Postgres grants all.
-
-    Safe to repeat: a start that was cut off half-way is completed by the next one.
-    """
+def grant_rights(superuser: Parts, password: str) -> None:
+    """Make the studio's role and database, and revoke what Postgres grants to PUBLIC; safe to repeat."""
     with open_as(superuser, "postgres") as connection:
         _make_role(connection, password)
         if not _exists(connection, "pg_database", "datname"):
             connection.execute(SQL("create database {0} owner {0}").format(Identifier(NAME)))
         for name in ("template1", "postgres", NAME):
             connection.execute(SQL("revoke all on database {} from public").format(Identifier(name)))
+    # template1 too, because new databases are copies of it
     for name in ("template1", "postgres", NAME):
         with open_as(superuser, name) as connection:
             connection.execute("revoke all on schema public from public")
@@ -37,7 +35,7 @@ def settle(superuser: Parts, password: str) -> None:
 def _make_role(connection: Connection[Any], password: str) -> None:
     if not _exists(connection, "pg_roles", "rolname"):
         connection.execute(SQL("create role {}").format(Identifier(NAME)))
-    # The verifier, because the text of a failing statement may end up in the server's log.
+    # The verifier and not the password, because a failing statement may be written to the server's log.
     connection.execute(
         SQL("alter role {} with login createrole nosuperuser nocreatedb noreplication nobypassrls password {}").format(
             Identifier(NAME), Literal(scram_verifier(password))

@@ -1,17 +1,18 @@
-"""Passwords in the form that Postgres stores."""
+"""SCRAM verifiers: passwords in the form that Postgres stores."""
 
 import base64
 import hashlib
 import hmac
 import secrets
 
+# Postgres' own default
 ITERATIONS = 4096
 
 
 def scram_verifier(password: str) -> str:
-    """Return the SCRAM-SHA-256 verifier of an ASCII password (RFC 5803).
+    """Return the SCRAM-SHA-256 verifier of an ASCII password (RFC 5803); raise ValueError for another.
 
-    Sent in CREATE ROLE instead of the password, which would else be readable in server logs.
+    Sent in CREATE ROLE instead of the password, which could otherwise be read in server logs.
     """
     if not password.isascii():
         raise ValueError("only ASCII passwords: others need SASLprep first")

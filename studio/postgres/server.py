@@ -1,4 +1,4 @@
-"""Start and stop the bundled Postgres."""
+"""Starting and stopping the bundled Postgres."""
 
 import os
 import shutil
@@ -26,11 +26,11 @@ from studio.postgres.dsn import (
     tcp_port,
 )
 from studio.postgres.home import Account, account, identity, locate, own_dir, socket_dir
-from studio.postgres.kept_files import Failure, locked, make_dir, replace
+from studio.postgres.kept_files import StartFailure, locked, make_dir, replace
 
 SOCKET = f".s.PGSQL.{SOCKET_PORT}"
 
-# What this machine's environment says about Postgres or languages is not for this server.
+# Nothing else of the environment: PG* variables and the language of this machine must not change the server.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 SETTINGS = {
@@ -43,8 +43,8 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "cluster_name": "agent-studio",
-    # One file a weekday, begun anew each week. No statement and no row may get in: both hold
-    # what users said to their agents.
+    # One file for each day of the week, overwritten after a week. No statement and no row is logged, because
+    # they hold what users said to their agents.
     "logging_collector": "on",
     "log_filename": "postgres-%a.log",
     "log_rotation_age": "1d",
@@ -56,15 +56,15 @@ SETTINGS = {
     "log_error_verbosity": "terse",
 }
 
-# Agents' roles come by TCP, the superuser never does.
+# Agents connect by TCP, where the superuser may not.
 HBA = f"""\
 local all all scram-sha-256
 host all {SUPERUSER} 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
 """
 
-# A server that was killed leaves its lock file, and for a moment its children: never delete the
-# file, which is all that keeps two servers off the same data.
+# A server that was killed leaves its lock file and, for a moment, its child processes. So the start is tried
+# again. The file is never deleted: nothing else keeps two servers off the same data.
 BUSY = ("postmaster.pid", "pre-existing shared memory block", "could not create any TCP/IP sockets")
 BUSY_SECONDS = 30
 START_SECONDS = 300
@@ -72,9 +72,9 @@ STOP_SECONDS = 60
 
 
 def start(data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
-    """Start the server and wait until it answers; do nothing where it already does.
+    """Start the server unless it runs, and wait until it is ready.
 
-    The first call makes the database. The server outlives this process.
+    The first call makes the database. The server goes on when this process ends.
     """
     home = locate(data_dir)
     make_dir(home)
@@ -88,17 +88,19 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
         while reason := _not_ready(data_dir):
             if not answers(data_dir):
                 _launch(data_dir, home, user, {**SETTINGS, **(settings or {})})
-            # It is starting up, or not yet accepting connections, or shutting down.
+            # Postgres says "the database system is starting up", "… not yet accepting connections" or
+            # "… shutting down": these pass.
             elif "the database system is" not in reason or time.monotonic() > deadline:
-                raise Failure(f"The database does not answer: {reason}.")
+                raise StartFailure(f"The database does not answer: {reason}.")
             time.sleep(0.02)
+        # written last, so that a start that was cut off sets the rights again
         if not (home / "settled").exists():
-            rights.settle(superuser_parts(data_dir), dsn_parts(data_dir)["password"])
+            rights.grant_rights(superuser_parts(data_dir), dsn_parts(data_dir)["password"])
             replace(home / "settled", "1")
 
 
 def stop(data_dir: Path) -> None:
-    """Stop the server: what is committed is kept, clients are told."""
+    """Stop the server and wait for its end; nothing that was committed is lost."""
     home = locate(data_dir)
     if not answers(data_dir):
         return
@@ -106,11 +108,12 @@ def stop(data_dir: Path) -> None:
     command: list[str | Path] = [bin_dir(home, user) / "pg_ctl", "stop", "-D", home / "data", "-m", "fast"]
     _run([*command, "-t", str(STOP_SECONDS)], home, user, "stop.log")
     if answers(data_dir):
-        raise Failure(f"The database did not stop within {STOP_SECONDS} s: see {home / 'log'}.")
+        raise StartFailure(f"The database did not stop within {STOP_SECONDS} s: see {home / 'log'}.")
 
 
 def answers(data_dir: Path) -> bool:
-    """Tell whether a server listens, which a file or a process id cannot tell."""
+    """Tell whether a server listens on the clients' socket."""
+    # a process id in a file proves nothing after a crash: it may belong to another program by then
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(5)
         try:
@@ -128,6 +131,7 @@ def _initialise(home: Path, user: Account | None) -> None:
     command: list[str | Path] = [bin_dir(home, user) / "initdb", "-D", unfinished, "-U", SUPERUSER, "-E", "UTF8"]
     command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     command += ["--auth=scram-sha-256", "--no-instructions"]
+    # in a file, because other users can read the arguments of a process
     with tempfile.NamedTemporaryFile("w", dir=home) as secret:
         secret.write(password(home, "superuser"))
         secret.flush()
@@ -135,14 +139,15 @@ def _initialise(home: Path, user: Account | None) -> None:
             os.chown(secret.name, user.uid, user.gid)
         code = _run([*command, f"--pwfile={secret.name}"], home, user, "start.log")
     if code:
-        raise Failure(f"The database could not be made: {_last_line(home)}; see {home}/start.log.")
-    # Only a complete one gets the name, so a start that was cut off begins again.
+        raise StartFailure(f"The database could not be made: {_last_line(home)}; see {home}/start.log.")
+    # Only a complete database gets the name, so that a start after one that was cut off makes it anew.
     unfinished.rename(home / "data")
 
 
 def _attach(home: Path) -> None:
-    """Point the clients' socket at the server that may be running already."""
+    """Point the clients' socket at a server that is running already, e.g. after the studio was killed."""
     try:
+        # the fourth line of the lock file is the port
         port = (home / "data" / "postmaster.pid").read_text().splitlines()[3]
     except (OSError, IndexError):
         return
@@ -161,17 +166,17 @@ def _launch(data_dir: Path, home: Path, user: Account | None, settings: Mapping[
                     return
                 time.sleep(0.02)
         except BaseException:
-            # An answering server is stopped by stop(), which does not know this one yet.
+            # stop() finds only a server that listens, and this one does not yet.
             server.send_signal(signal.SIGINT)
             server.wait()
             raise
         if time.monotonic() > deadline or not any(reason in _log(home) for reason in BUSY):
-            raise Failure(f"The database did not start: {_last_line(home)}; more in {home}/log.")
+            raise StartFailure(f"The database did not start: {_last_line(home)}; more in {home}/log.")
         time.sleep(0.5)
 
 
 def _places(data_dir: Path, home: Path) -> dict[str, str]:
-    """Return the settings that name files and the port, a new one where the old is taken."""
+    """Return the settings for directories and the port; a port that is taken is replaced by another."""
     port = tcp_port(data_dir)
     if not is_free(port):
         port = free_port(home)
@@ -201,14 +206,14 @@ def _spawn(home: Path, user: Account | None, settings: Mapping[str, str]) -> Pop
             stderr=log,
             cwd=home,
             env=ENVIRONMENT,
-            # Ctrl-C in the terminal is for the studio, which stops the server when it is done.
+            # Ctrl-C in the terminal must not reach the server: the studio stops it when its requests are done.
             start_new_session=True,
             **identity(user),
         )
 
 
 def _run(command: list[str | Path], home: Path, user: Account | None, log_name: str) -> int:
-    # Into a file: a pipe would stay open as long as a server that the program starts.
+    # Into a file, because a pipe would stay open until a server that the program starts has ended.
     with (home / log_name).open("wb") as log:
         process = Popen(command, stdin=DEVNULL, stdout=log, stderr=log, cwd=home, env=ENVIRONMENT, **identity(user))
     try:

@@ -1,1 +1,1 @@
-"""What manage.py serve does, step by step."""
+"""The steps of `manage.py serve`."""

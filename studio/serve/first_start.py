@@ -1,4 +1,4 @@
-"""What a start does only when it has to: static files and demo data."""
+"""Steps of a start that are mostly skipped: collecting static files and adding demo data."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ from studio.postgres.kept_files import replace
 
 
 def collect_static(data_dir: Path) -> bool:
-    """Collect and compress static files when their sources changed; return whether they did."""
+    """Collect and compress the static files if a source has changed; return whether one has."""
     stamp = data_dir / "static.stamp"
     state = _sources()
     made = Path(settings.STATIC_ROOT) / "staticfiles.json"
@@ -24,10 +24,8 @@ def collect_static(data_dir: Path) -> bool:
 
 
 def add_demo(data_dir: Path, *, wanted: bool) -> bool:
-    """Add demo data at the first start of a studio without agents; return whether it did.
-
-    A start that was cut off in the middle of it is taken up again by the next one.
-    """
+    """Add demo data at the first start of a studio without agents; return whether it was added."""
+    # The mark is "demo" while data is being added, so that a start after one that was cut off goes on with it.
     mark = data_dir / "first_start"
     state = mark.read_text() if mark.exists() else ""
     if state == "done":

@@ -1,4 +1,4 @@
-"""How the web is served; read by gunicorn, which serve starts."""
+"""The configuration of gunicorn."""
 
 import ctypes
 import os
@@ -8,33 +8,35 @@ import sys
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 worker_class = "studio.serve.worker.Worker"
-# Imported once, before the workers are made: a start takes half the time.
+# The application is imported once, before the workers are forked, which halves the time of a start.
 preload_app = True
 
-# The most that gunicorn takes. An id of 4 KB is 5.5 KB long in a path.
+# The largest that gunicorn allows, because an id of 4 KB takes 5.5 KB in a path.
 limit_request_line = 8190
 keepalive = 5
-# Of a worker that hangs, of requests that are under way when the studio stops.
+# Seconds after which a hanging worker is killed, and in which running requests may finish when the studio stops.
 timeout = 60
 graceful_timeout = 10
 
+# addresses may hold one-time tokens and ids
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
 control_socket_disable = True
-# The heartbeat file must not wait for a disk.
+# In memory, because a worker that waits for a slow disk would be taken for a hanging one.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  # nosec B108
 
 PR_SET_PDEATHSIG = 1
 if sys.platform == "linux":
-    # A studio that is killed must not leave a web server that keeps the port.
+    # If the studio is killed, the web server must end too, because it would keep the port.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    # it may have died before that call
     if os.getppid() != int(os.environ.get("STUDIO_PID", os.getppid())):
         sys.exit("The studio is gone.")
 
 
 def when_ready(server: object) -> None:
-    """Import every page before the workers are made: once, and an error ends the start."""
+    """Import every view before the workers are forked, so that an error in one ends the start."""
     from django.urls import get_resolver
 
     len(get_resolver().reverse_dict)

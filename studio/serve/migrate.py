@@ -1,4 +1,4 @@
-"""Bring the database to the state that this code needs, and do nothing when it is there."""
+"""Checks of the database, and the migrations that it lacks."""
 
 import os
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from psycopg import sql
 from tqdm import tqdm
 
 from studio.agents import provision
-from studio.postgres.kept_files import Failure
+from studio.postgres.kept_files import StartFailure
 
-OLDEST_VERSION = 14
-# Any number that no other program on this database uses.
+OLDEST_VERSION = 15
+# "STUDIO" in ASCII, which no other program in this database is likely to use.
 MIGRATION_LOCK = 0x53545544494F
 SCHEMAS_A_QUERY = 200
 PUBLIC = "public"
@@ -39,28 +39,28 @@ AGENTS = """
 
 
 def check() -> None:
-    """Raise Failure unless the database answers and the studio may work in it."""
+    """Raise StartFailure unless the database answers, is suitable, and grants the rights that the studio needs."""
     if not (os.environ.get("DATABASE_URL") or "postgresql:").startswith(("postgresql:", "postgres:")):
-        raise Failure("DATABASE_URL is not Postgres: it looks like postgresql://user:password@host:5432/name.")
+        raise StartFailure("DATABASE_URL is not Postgres: it looks like postgresql://user:password@host:5432/name.")
     try:
         with connection.cursor() as cursor:
             cursor.execute(CHECK)
             name, user, may_create, may_read, may_write, replica, version, encoding = cursor.fetchone()
     except Error as error:
-        raise Failure(f"The database does not answer: {one_line(error)} (check DATABASE_URL).") from None
+        raise StartFailure(f"The database does not answer: {one_line(error)} (check DATABASE_URL).") from None
     if version < OLDEST_VERSION:
-        raise Failure(f"This is Postgres {version}: the studio needs {OLDEST_VERSION} or newer.")
+        raise StartFailure(f"This is Postgres {version}: the studio needs {OLDEST_VERSION} or newer.")
     if encoding != "UTF8":
-        raise Failure(f"The database {name} stores {encoding}: make one with encoding UTF8 for the studio.")
+        raise StartFailure(f"The database {name} stores {encoding}: make one with encoding UTF8 for the studio.")
     if replica:
-        raise Failure(f"The database {name} is a read-only replica: set DATABASE_URL to its primary.")
+        raise StartFailure(f"The database {name} is a read-only replica: set DATABASE_URL to its primary.")
     if not may_create:
-        raise Failure(
+        raise StartFailure(
             f"The role {user} may not create schemas in the database {name}, and each agent needs one: "
             f"run grant create on database {name} to {user}, as its owner."
         )
-    if not may_read or (not may_write and behind()):
-        raise Failure(
+    if not may_read or (not may_write and unmigrated()):
+        raise StartFailure(
             f"The role {user} may not make tables in the schema public of {name}: "
             f"run grant usage, create on schema public to {user}, as its owner."
         )
@@ -68,27 +68,29 @@ def check() -> None:
 
 @dataclass(frozen=True)
 class Migrated:
-    """How many schemas were brought up to date, and why the others were not, by agent."""
+    """The number of schemas that were migrated, and the error of each other one, by agent id."""
 
     schemas: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
 def migrate() -> Migrated:
-    """Run the migrations that are missing, public first, then agent by agent.
+    """Run the missing migrations, first of the schema public, then agent by agent.
 
-    An agent that fails does not stop the others. What was done stays done: the next call goes on
-    with the rest.
+    An agent that fails does not stop the others. Each schema that is done stays done, so the next call goes
+    on with the rest.
     """
-    if not behind():
+    if not unmigrated():
         return Migrated()
     with _patient(), _only_one():
-        left, done = behind(), 0
+        # asked again, because another machine may have migrated while this one waited
+        left, done = unmigrated(), 0
         if left == [PUBLIC]:
             call_command("migrate_schemas", shared=True, interactive=False, verbosity=0)
-            # agents can be found only after public is there
-            left, done = behind(), 1
+            # agents are found in a table of public
+            left, done = unmigrated(), 1
         agents, failed = _agents_of(left), {}
+        # None shows the bar on a terminal only
         for schema in tqdm(left, desc="Updating agents", unit=" agents", disable=None if left else True):
             try:
                 provision.migrate(schema)
@@ -103,11 +105,9 @@ def _agents_of(schemas: list[str]) -> dict[str, str]:
     return dict(found.values_list("schema_name", "pk"))
 
 
-def behind() -> list[str]:
-    """Return the schemas that lack migrations, public first.
-
-    One query for hundreds of agents, because migrate_schemas needs 0.1 s for each.
-    """
+def unmigrated() -> list[str]:
+    """Return the schemas that lack migrations; only public if that is one of them."""
+    # By SQL for hundreds of agents at once: migrate_schemas takes 0.1 s for each, also if nothing is missing.
     wanted = [".".join(key) for key in MigrationLoader(None).graph.nodes]
     with connection.cursor() as cursor:
         cursor.execute("select to_regclass('public.django_migrations') is not null")
@@ -116,7 +116,7 @@ def behind() -> list[str]:
         cursor.execute(sql.SQL(AGENTS).format(agents=sql.Identifier(get_tenant_model()._meta.db_table)))
         agents = dict(cursor.fetchall())
     known = [schema for schema, has_table in agents.items() if has_table]
-    wanted = [name for name in wanted if name.startswith(f"{provision.TABLES_OF}.")]
+    wanted = [name for name in wanted if name.startswith(f"{provision.TENANT_APP}.")]
     applied: dict[str, int] = {}
     for start in range(0, len(known), SCHEMAS_A_QUERY):
         applied |= _applied(known[start : start + SCHEMAS_A_QUERY], wanted)
@@ -141,7 +141,7 @@ def _applied(schemas: list[str], wanted: list[str]) -> dict[str, int]:
 
 @contextmanager
 def _patient() -> Iterator[None]:
-    """Lift the time limits that pages have: a migration may rebuild an index over millions of rows."""
+    """Connect without a statement timeout, because a migration may build an index over millions of rows."""
     options = connection.settings_dict["OPTIONS"]
     before = dict(options)
     options["options"] = "-c lock_timeout=60000"
@@ -156,7 +156,8 @@ def _patient() -> Iterator[None]:
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    """Let the second of two machines wait; on a connection of its own, as migrate closes Django's."""
+    """Let one machine migrate at a time; another one waits."""
+    # on a connection of its own: the lock would end with Django's, which `migrate` closes
     other = connection.copy()
     other.settings_dict = {
         **connection.settings_dict,

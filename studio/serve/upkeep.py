@@ -1,4 +1,4 @@
-"""The work that comes round every minute, in a thread of the process that watches over the web."""
+"""Work that is done every minute, in a thread of the process that watches the web server."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def start(stopping: Event, work: Callable[[], object]) -> None:
-    """Do the work every minute until stopping is set; an error costs one line and one round."""
+    """Start a thread that does the work every minute until `stopping` is set; an error is logged in one line."""
     Thread(target=_rounds, args=[stopping, work], name="upkeep", daemon=True).start()
 
 
@@ -22,7 +22,8 @@ def _rounds(stopping: Event, work: Callable[[], object]) -> None:
     while not stopping.wait(EVERY_SECONDS):
         try:
             work()
-        except Exception as error:  # the next round may well succeed
+        except Exception as error:  # the next round may succeed
             log.warning("Upkeep failed: %s", one_line(error))
         finally:
+            # no request closes this thread's connection, and one that broke would fail in every round
             connection.close()

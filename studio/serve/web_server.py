@@ -1,4 +1,4 @@
-"""The web server, as a process beside the one that watches over it."""
+"""The web server: a process that `manage.py serve` starts, watches and stops."""
 
 import http.client
 import os
@@ -9,10 +9,10 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from studio.postgres.kept_files import Failure
+from studio.postgres.kept_files import StartFailure
 
 READY_SECONDS = 60
-# A little more than gunicorn grants the requests under way.
+# Longer than gunicorn's graceful_timeout, in which it lets requests finish.
 STOP_SECONDS = 15
 
 
@@ -26,19 +26,20 @@ def start(listener: socket.socket) -> subprocess.Popen[bytes]:
             *("--bind", f"fd://{descriptor}", "studio.wsgi:application"),
         ],
         pass_fds=[descriptor],
+        # before os.environ, so that a value that is set there wins
         env={"STATEMENT_TIMEOUT": "2500ms", **os.environ, "PORT": str(port), "STUDIO_PID": str(os.getpid())},
-        # Ctrl-C in the terminal is for the studio, which lets the requests under way finish.
+        # Ctrl-C in the terminal must not reach it: the studio lets its requests finish and then stops it.
         start_new_session=True,
     )
 
 
 def wait_ready(web: subprocess.Popen[bytes], url: str) -> None:
-    """Wait until a request is answered, by whatever status."""
+    """Wait until a request is answered, with any status."""
     deadline = time.monotonic() + READY_SECONDS
     address = urlsplit(url)
     while time.monotonic() < deadline:
         if web.poll() is not None:
-            raise Failure("The web server did not start; what it said is above.")
+            raise StartFailure("The web server did not start; what it said is above.")
         client = http.client.HTTPConnection(str(address.hostname), address.port, timeout=5)
         try:
             client.request("GET", "/")
@@ -49,15 +50,15 @@ def wait_ready(web: subprocess.Popen[bytes], url: str) -> None:
             return
         finally:
             client.close()
-    raise Failure(f"The web server did not answer within {READY_SECONDS} s.")
+    raise StartFailure(f"The web server did not answer within {READY_SECONDS} s.")
 
 
 def stop(web: subprocess.Popen[bytes]) -> None:
-    """Let the requests under way finish, then end the web server."""
+    """Let running requests finish, then end the web server."""
     web.terminate()
     try:
         web.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        # Its workers, too, which are in its session and nothing else is.
+        # The whole group, which is the web server and its workers.
         os.killpg(web.pid, signal.SIGKILL)
         web.wait()

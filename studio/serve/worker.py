@@ -1,4 +1,4 @@
-"""The worker of the web server, and its answer to what never becomes a request."""
+"""The web server's worker, and its answer to bytes that are not a valid request."""
 
 from contextlib import suppress
 from http import HTTPStatus
@@ -17,7 +17,7 @@ STATUSES: Final = {
 
 
 class Worker(ThreadWorker):
-    """Refuses in plain text with the headers of every other answer, and repeats nothing of what was sent."""
+    """A worker that refuses such bytes in plain text, with the security headers, and without repeating them."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         if isinstance(exc, errors.ParseException):
@@ -26,14 +26,14 @@ class Worker(ThreadWorker):
         else:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             self.log.error("Error handling a request", exc_info=exc)
-        # whoever sent it may be gone
+        # the client may have closed the connection
         with suppress(OSError):
             util.write_nonblock(client, refusal(status))
 
 
 def refusal(status: HTTPStatus) -> bytes:
-    """Write an answer with the headers that the same middleware sets on a page."""
-    # gunicorn imports this module before Django is ready
+    """Write a whole HTTP answer with the same security headers as any page."""
+    # imported here, because gunicorn imports this module before Django is ready
     from csp.middleware import CSPMiddleware
     from django.conf import settings
     from django.http import HttpRequest, HttpResponse

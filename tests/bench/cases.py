@@ -46,7 +46,7 @@ class Case:
 
 
 def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Case]:
-    """List the pages for a shape; `place` tells last_at and id of the thread at a row of the list, by layout."""
+    """List the pages for a shape; `place` returns last_at and id of the thread at a row of the list, by layout."""
     half = shape.threads // 2
     giant, small = shape.session_id(shape.giants[0]), shape.session_id(_six_runs(shape))
     second, middle = (_cursor(place("column", row), row) for row in (PAGE, half))

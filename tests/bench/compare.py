@@ -23,7 +23,7 @@ def compare(stage: Stage, cases: list[Case], rounds: int) -> list[PageResult]:
 
 
 def judge(results: list[PageResult], cases: list[Case], versions: list[str]) -> None:
-    """Add to each page how it stands against its targets."""
+    """Compare each page with its targets."""
     found = {result.key: result for result in results}
     for case in cases:
         ours = found[case.key].ms["ours"]
@@ -54,7 +54,7 @@ def _compare(stage: Stage, case: Case, rounds: int) -> PageResult:
 
 
 def page_of(browser: Browser, path: str, *, first_byte: bool = False) -> Callable[[], float]:
-    """Return a way that asks for a page; what counts is all of it, or its first byte."""
+    """Return a function that asks for a page and times all of it, or its first byte."""
 
     def ask() -> float:
         answer = browser.get(path)

@@ -1,4 +1,4 @@
-"""What a result depends on: the machine, how busy it is, and versions."""
+"""Facts that a result depends on: the machine, its load, and versions."""
 
 import os
 import platform

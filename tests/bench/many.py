@@ -58,14 +58,14 @@ _BEHIND: Final = """
 import json, time
 from studio.serve import migrate
 start = time.perf_counter()
-left = migrate.behind()
+left = migrate.unmigrated()
 print(json.dumps([1000 * (time.perf_counter() - start), len(left)]))
 """
 
 
 @dataclass(frozen=True)
 class Few:
-    """What takes how long, in ms, with the agents that there are."""
+    """Milliseconds of pages and commands with the present number of agents."""
 
     agents: int
     page: float

@@ -1,4 +1,4 @@
-"""What the benchmark's threads look like: made up, always the same for a size, and written as COPY takes them."""
+"""The benchmark's threads: made up, always the same for a size, and in the format of COPY."""
 
 import json
 import math

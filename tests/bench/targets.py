@@ -1,4 +1,4 @@
-"""What the pages must reach, and how a figure is judged against it."""
+"""Targets of the pages, and how a figure is compared with them."""
 
 from dataclasses import dataclass
 from typing import Final, Literal

@@ -1,4 +1,4 @@
-"""Where a page's time goes: its queries, its templates, and the rest, inside one process of the studio."""
+"""The parts of a page's time: queries, templates and the rest, measured inside one process of the studio."""
 
 import json
 from dataclasses import dataclass

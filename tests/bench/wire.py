@@ -1,4 +1,4 @@
-"""Count round trips to Postgres where nothing can hide: on the wire, in a proxy between studio and server."""
+"""Counting round trips to Postgres in a proxy between studio and server, where none can be missed."""
 
 import socket
 import threading

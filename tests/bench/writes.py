@@ -1,4 +1,4 @@
-"""What the studio's triggers cost an agent: Agno's own writes with and without them, in turns."""
+"""The cost of the studio's triggers for an agent: Agno's own writes with and without them, in turns."""
 
 import json
 import statistics

@@ -18,7 +18,7 @@ def demo_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioServ
 
 @pytest.fixture(scope="session")
 def addresses(demo_studio: StudioServer) -> dict[str, str]:
-    """Each kind of page, by name, with an address that shows it well filled."""
+    """Return each kind of page by name, with an address where it has much to show."""
     return demo_pages(demo_studio)
 
 

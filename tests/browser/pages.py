@@ -1,4 +1,4 @@
-"""Which pages there are to look at, with addresses that show the demo's best filled ones."""
+"""The kinds of pages, each with an address in the demo where it has much to show."""
 
 from studio.ids import encode
 from tests.server import StudioServer

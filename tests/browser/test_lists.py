@@ -10,8 +10,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from studio import ids
 from tests.browser_fixtures import Problems
-from tests.memory.index.test_threads import ODD_IDS
 from tests.server import StudioServer
+from tests.world import ODD_IDS
 
 NOW = int(time.time())
 # Playwright may not read the clipboard of a page that forbids it.

@@ -107,7 +107,8 @@ def test_steps_and_arrow_keys_stay_within_the_limits(tab: Page) -> None:
 
 def test_the_advice_follows_the_number(tab: Page) -> None:
     advice = tab.locator("#num_history_runs-more")
-    expect(advice).to_contain_text(re.compile("10 such runs send up to 2.0k tokens each turn. 50\u00a0% of these"))
+    said = "10 such runs send up to 2.0k tokens each turn. 50\u00a0% of these"
+    expect(advice).to_contain_text(re.compile(said.replace(" ", r"\s+")))
     tab.get_by_role("button", name="20", exact=True).click()
     expect(advice).to_contain_text("20 such runs send up to 4.0k tokens each turn. 100\u00a0% of these")
     expect(tab.locator("#max_tool_calls_from_history-more")).to_contain_text("20 such runs hold about 40.")

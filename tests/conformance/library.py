@@ -29,12 +29,12 @@ class Library:
         return f"{self.environment} {'async' if self.asynchronous else 'sync'}"
 
     def __call__(self, *steps: Step, worries: bool = False) -> list[Any]:
-        """Take steps and return their answers; unless `worries`, fail on any warning that Agno logs."""
+        """Run steps and return their answers; fail if Agno logs a warning, unless `worries` is on."""
         with self.process(*steps) as process:
             return self.answers(process, worries=worries)
 
     def one(self, do: str, **values: Any) -> Any:
-        """Take a single step and return its answer."""
+        """Run a single step and return its answer."""
         return self({"do": do, **values})[0]
 
     @contextmanager
@@ -58,7 +58,7 @@ class Library:
                 process.kill()
 
     def answers(self, process: "subprocess.Popen[str]", *, say: str = "", worries: bool = False) -> list[Any]:
-        """Say something on its standard input, wait for its end, and return the answers."""
+        """Write to the process's standard input, wait for its end, and return the answers."""
         output, errors = process.communicate(say, timeout=ANSWER_SECONDS)
         assert process.returncode == 0, errors
         told = json.loads(output.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""Walk the studio's pages by their links, as a person without JavaScript does."""
+"""Walking through the studio's pages by their links, as a person without JavaScript does."""
 
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -11,7 +11,7 @@ MOST_PAGES = 100
 
 
 def address(agent_id: str, kind: str, one: str | None = None) -> str:
-    """Where a list of an agent is, or one thread or user of it."""
+    """Return the address of an agent's list, or of one thread or user of it."""
     return f"/agents/{agent_id}/{kind}/" + (f"{ids.encode(one)}/" if one is not None else "")
 
 

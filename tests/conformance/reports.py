@@ -1,4 +1,4 @@
-"""What a library reports of a thread, beside what the thread index holds of it."""
+"""Counts of a thread: those that a library reports, and those in the thread index."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ COLUMNS = (
 
 
 def indexed(server: StudioServer, schema: str, session_id: str) -> dict[str, Any] | None:
-    """Return a thread's row of the index; None when there is none."""
+    """Return a thread's row of the index, None if there is none."""
     query = f"select {', '.join(COLUMNS)} from memory_thread where session_id = %s"
     rows = server.sql(query, session_id, schema=schema)
     return dict(zip(COLUMNS, rows[0], strict=True)) if rows else None
 
 
 def counted(report: dict[str, Any]) -> dict[str, Any]:
-    """Count what a library has read back, as the index has to."""
+    """Count what a library has read back, in the way in which the index must count."""
     runs, owner = report["runs"], report["user_id"]
     if report["session_type"] == "agent":
         assert sum(len(run["messages"]) for run in runs) == len(report["messages"])

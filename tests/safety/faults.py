@@ -22,7 +22,7 @@ KEYS = ("settings:write", "threads:read", "threads:delete", "agents:read", "admi
 
 @dataclass
 class Breakable:
-    """A running studio, an API key for everything, and SQL as the studio's role."""
+    """A running studio, with an API key for everything and a connection as the studio's role."""
 
     studio: Studio
     data_dir: Path
@@ -75,7 +75,7 @@ class Breakable:
 
 @contextmanager
 def breakable(data_dir: Path, key: str = "", **more: str) -> Iterator[Breakable]:
-    """Start a studio; `key` is one that it has already."""
+    """Start a studio; `key` is an API key that its database already has."""
     more = {"API_REQUESTS_PER_MINUTE": "1000000", **more}
     with running(data_dir, **more) as studio:
         port = studio.url.rpartition(":")[2]

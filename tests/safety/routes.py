@@ -14,7 +14,7 @@ _PART = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 
 @dataclass(frozen=True)
 class Route:
-    """`route` as urls.py writes it, e.g. `agents/<agent:agent_id>/edit/`; `view` as Django calls it."""
+    """A route as urls.py writes it, e.g. `agents/<agent:agent_id>/edit/`, and the view that Django calls."""
 
     route: str
     view: Any
@@ -25,12 +25,12 @@ class Route:
         return "agent_id>" in self.route
 
     def path(self, **values: str) -> str:
-        """A path to it; values stand in the path as they are."""
+        """Return a path to the route; values stand in it as they are."""
         return "/" + _PART.sub(lambda part: values[part[1]], self.route)
 
 
 def routes() -> list[Route]:
-    """All of them, in the order in which Django tries them."""
+    """List all routes, in the order in which Django tries them."""
     return list(_walk(get_resolver().url_patterns, ""))
 
 
@@ -44,7 +44,7 @@ def _walk(patterns: list[Any], above: str) -> Iterator[Route]:
 
 
 def sample(agent_id: str = "agt-ada", session_id: str = "s-1", user_id: str = "alice@example.com") -> dict[str, str]:
-    """Values for every part of every route."""
+    """Return a value for each variable part of all routes."""
     return {
         "agent_id": agent_id,
         "session_id": ids.encode(session_id),

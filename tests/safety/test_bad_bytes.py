@@ -9,11 +9,11 @@ from django.conf import settings
 from django.db import transaction
 from django.test import Client
 
-from studio.models import Agent, User
+from studio.models import Agent
 from tests.calls import Api
 from tests.rounds import rounds
 from tests.safety.routes import Route, routes, sample
-from tests.world import write_thread
+from tests.world import person, write_thread
 
 ALL = [
     "%00",
@@ -91,7 +91,7 @@ class TestBadBytes:
 
     def test_in_every_form(self, page: Client, ada: Agent, bad: str) -> None:
         body = "&".join(f"{name}={bad}" for name in FIELDS)
-        world = {"user_id": str(User.objects.get(email="viewer@example.com").pk), "session_id": "s-1", "run_id": "r"}
+        world = {"user_id": str(person("viewer").pk), "session_id": "s-1", "run_id": "r"}
         # a form of which that one is sent again asks for a password, and is read no further
         again = f"confirm-method={bad}&confirm-password={bad}&confirm-code={bad}"
         self.check(page.post("/keys/new/", again, content_type="application/x-www-form-urlencoded"), "confirm")

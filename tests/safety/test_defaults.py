@@ -85,13 +85,11 @@ def test_it_says_nothing_about_its_code(first: Studio) -> None:
 
 
 def test_starts_at_the_same_moment_make_one_key(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from studio.secret import secret_key;"
-    code += "sys.stdin.readline(); print(secret_key(Path(sys.argv[1])))"
+    code = "import sys; sys.stdin.readline(); from studio import settings; print(settings.SECRET_KEY)"
+    env = {**os.environ, "DATA_DIR": str(tmp_path / "var"), "SECRET_KEY": ""}
     pipe = subprocess.PIPE
     starts = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "var")], cwd=ROOT, stdin=pipe, stdout=pipe, text=True
-        )
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdin=pipe, stdout=pipe, text=True)
         for _ in range(STARTS_TOGETHER)
     ]
     for start in starts:

@@ -10,26 +10,17 @@ from django.test import Client
 
 from studio.models import AuditEvent, User
 from studio.people.links import new_link
-from tests.markup import Page
-from tests.world import signed_in
+from tests.reading import text
+from tests.world import PASSWORD, is_in, person, signed_in
 
-PASSWORD = "correct horse battery"
 ADD = "/account/factors/app/add/"
 FACTOR = "/sign-in/factor/"
-
-
-def text(response: Any) -> str:
-    return " ".join(" ".join(Page(response.content.decode()).texts).split())
 
 
 def code_of(secret: str) -> str:
     """What an app shows now."""
     counters = list(yield_hotp_counters_from_time())
     return str(format_hotp_value(hotp_value(secret, counters[len(counters) // 2])))
-
-
-def is_in(client: Client) -> bool:
-    return client.get("/agents/").status_code == 200
 
 
 def again() -> None:
@@ -150,7 +141,7 @@ class TestChanging:
 
     @pytest.mark.parametrize("part", ["rename", "remove"])
     def test_somebody_elses_passkey_is_not_there(self, page: Client, part: str) -> None:
-        owner = User.objects.get(email="viewer@example.com")
+        owner = person("viewer")
         key = Authenticator.objects.create(user=owner, type="webauthn", data={"name": "k", "credential": {}})
         assert page.get(f"/account/factors/passkeys/{key.pk}/{part}/").status_code == 404
         assert page.post(f"/account/factors/passkeys/{key.pk}/{part}/", {"name": "x"}).status_code == 404
@@ -168,7 +159,7 @@ class TestChanging:
 
     def test_a_code_confirms_too(self, secret: str, admin: User) -> None:
         client = signed_in(admin, minutes_ago=60)
-        viewer = User.objects.get(email="viewer@example.com")
+        viewer = person("viewer")
         url = f"/people/{viewer.pk}/sign-out/"
         assert client.post(url, {"confirm-method": "post", "confirm-code": "000000"}).status_code == 422
         assert client.post(url, {"confirm-method": "post", "confirm-code": code_of(secret)}).status_code == 303

@@ -14,10 +14,10 @@ from django.test import Client
 
 from studio.audit.record import Actor
 from studio.keys import service as keys
-from studio.models import Agent, ApiKey, Grant, User
+from studio.models import Agent, ApiKey, User
 from tests.markup import Page
 from tests.safety.routes import Route, routes, sample
-from tests.world import signed_in, write_thread
+from tests.world import new_person, person, signed_in, write_thread
 
 ROLES: Final = ("viewer", "support", "operator", "privacy", "admin")
 METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -164,7 +164,7 @@ def world(ada: Agent, bruno: Agent) -> dict[str, Any]:
     for agent in (ada, bruno):
         write_thread(agent, "s-1", layout="both")
     key, _ = keys.create(Actor.system(), name="some", scopes=["agents:read"])
-    return {"prefix": key.prefix, "viewer": str(User.objects.get(email="viewer@example.com").pk)}
+    return {"prefix": key.prefix, "viewer": str(person("viewer").pk)}
 
 
 def path(route: Route, world: dict[str, Any], agent_id: str = "agt-ada") -> str:
@@ -192,12 +192,6 @@ def is_refused(status: int, leads_to: str) -> bool:
     return status == 302 and leads_to.startswith(SIGN_IN)
 
 
-def person(role: str, agent: Agent | None) -> User:
-    user = User.objects.create_user(f"{role}-{agent.pk if agent else 'all'}@example.net")
-    Grant.objects.create(user=user, role=role, agent=agent)
-    return user
-
-
 @pytest.mark.parametrize(("name", "method"), CELLS, ids=lambda value: value or "home")
 def test_a_cell(name: str, method: str, world: dict[str, Any], ada: Agent) -> None:
     rule, route = TABLE[name][method], ROUTES[name]
@@ -217,7 +211,7 @@ def test_a_cell(name: str, method: str, world: dict[str, Any], ada: Agent) -> No
 
 def by_person(rule: Any, role: str, agent: Agent | None, route: Route, method: str, world: dict[str, Any]) -> None:
     """One person: with the role on Ada's agent alone, or on all agents."""
-    user = person(role, agent)
+    user = new_person(role, agent, f"{role}-{agent.pk if agent else 'all'}@example.net")
     for agent_id in ("agt-ada", "agt-bruno") if route.is_of_an_agent else ("agt-ada",):
         form = dict(getattr(rule, "form", ()))
         status, leads_to = send(signed_in(user), method, path(route, world, agent_id), form or "")
@@ -266,7 +260,7 @@ def test_no_page_offers_what_its_reader_may_not_do(
     role: str, everywhere: bool, world: dict[str, Any], ada: Agent
 ) -> None:
     """Every link and every form on every page that a role can open leads to something it may do."""
-    client = signed_in(person(role, None if everywhere else ada))
+    client = signed_in(new_person(role, None if everywhere else ada))
     offered = set()
     for name in [name for name, rules in TABLE.items() if "get" in rules and not name.startswith("api")]:
         answer = client.get(here := path(ROUTES[name], world))

@@ -15,7 +15,8 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
 from studio.models import AuditEvent, User
-from tests.markup import Page
+from tests.reading import links, text
+from tests.world import is_in, person
 
 START = "/sign-in/oidc/sso/"
 CALLBACK = "/sign-in/oidc/sso/callback/"
@@ -98,18 +99,10 @@ def finish(client: Client, asked: dict[str, str], **more: str) -> Any:
     return client.get(CALLBACK, {"code": "c-1", "state": asked["state"], **more})
 
 
-def is_in(client: Client) -> bool:
-    return client.get("/agents/").status_code == 200
-
-
-def text(response: Any) -> str:
-    return " ".join(" ".join(Page(response.content.decode()).texts).split())
-
-
 class TestSomebodyWhoWasInvited:
     def test_is_signed_in(self, db: None, provider: Provider) -> None:
         client = Client()
-        assert START in Page(client.get("/sign-in/").content.decode()).links
+        assert START in links(client.get("/sign-in/"))
         asked = start(client)
         assert asked["client_id"] == "studio"
         assert asked["redirect_uri"].endswith(CALLBACK)
@@ -139,12 +132,12 @@ class TestSomebodyWhoWasInvited:
     def test_keeps_their_password_and_role(self, db: None, provider: Provider) -> None:
         client = Client()
         finish(client, start(client))
-        user = User.objects.get(email="viewer@example.com")
+        user = person("viewer")
         assert user.check_password("correct horse battery")
         assert client.get("/people/").status_code == 403
 
     def test_is_still_asked_for_a_second_factor(self, db: None, provider: Provider) -> None:
-        user = User.objects.get(email="viewer@example.com")
+        user = person("viewer")
         Authenticator.objects.create(user=user, type="totp", data={"secret": "x"})
         client = Client()
         assert finish(client, start(client)).headers["location"] == "/sign-in/factor/"

@@ -3,8 +3,8 @@
 from playwright.sync_api import BrowserContext, Page
 
 from tests.server import StudioServer
+from tests.world import PASSWORD
 
-PASSWORD = "correct horse battery"
 AUTHENTICATOR = {
     "protocol": "ctap2",
     "transport": "usb",

@@ -9,10 +9,8 @@ from memory.pages import deletion
 from studio.models import Agent, ApiKey, Grant, User
 from studio.people.links import new_link
 from tests.markup import Page
-from tests.world import signed_in, write_thread
-
-PASSWORD = "correct horse battery"
-HTMX = {"hx-request": "true"}
+from tests.reading import form_with, html, links, text
+from tests.world import HTMX, PASSWORD, person, signed_in, write_thread
 
 
 @pytest.fixture
@@ -21,24 +19,20 @@ def stale(admin: User) -> Client:
     return signed_in(admin, minutes_ago=60)
 
 
-def text(response: Any) -> str:
-    return " ".join(" ".join(Page(response.content.decode()).texts).split())
-
-
 def asks(response: Any) -> bool:
     return bool(response.status_code in (200, 422) and "Confirm it is you" in text(response))
 
 
 def confirm(client: Client, url: str, response: Any, **given: str) -> Any:
     """Fill in the page as a browser would: all of its fields, and what is given."""
-    form = next(form for form in Page(response.content.decode()).forms if "confirm-method" in form.fields)
+    form = form_with(response, "confirm-method")
     return client.post(url, {**form.fields, **{f"confirm-{name}": value for name, value in given.items()}})
 
 
 class TestWhatAsks:
     @pytest.fixture
     def viewer(self, db: None) -> User:
-        return User.objects.get(email="viewer@example.com")
+        return person("viewer")
 
     def test_removing_an_agent(self, stale: Client, bruno: Agent) -> None:
         url = "/agents/agt-bruno/remove/now/"
@@ -118,7 +112,7 @@ class TestThePage:
     def test_it_keeps_every_field_that_was_sent(self, stale: Client, ada: Agent) -> None:
         form = {**self.FORM, "agents": ["agt-ada", "agt-bruno"]}
         answer = stale.post(self.URL, form)
-        kept = next(one for one in Page(answer.content.decode()).forms if "confirm-method" in one.fields).fields
+        kept = form_with(answer, "confirm-method").fields
         assert kept["agents"] == ["agt-ada", "agt-bruno"]
         assert kept["name"] == [form["name"]]
         done = confirm(stale, self.URL, answer, password=PASSWORD)
@@ -166,7 +160,7 @@ class TestThePage:
     def test_htmx_is_told_to_send_the_form_as_a_page(self, stale: Client, ada: Agent) -> None:
         answer = stale.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"}, headers=HTMX)
         assert (answer.headers["hx-retarget"], answer.headers["hx-reswap"]) == ("body", "beforeend")
-        form = Page(answer.content.decode()).form("/remove/")
+        form = Page(html(answer)).form("/remove/")
         assert form.fields["confirm"] == ["agt-ada"]
         assert b"data-submit-now" in answer.content
 
@@ -181,7 +175,7 @@ class TestThePage:
             ("javascript:alert(1)", "/agents/"),
         ):
             answer = stale.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"}, headers={"referer": page})
-            assert back in Page(answer.content.decode()).links
+            assert back in links(answer)
             assert page == back or page not in answer.content.decode()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,17 +15,11 @@ from studio.ids import is_agent_id, schema_name
 from studio.keys import service as keys
 from studio.models import Agent
 from tests.safety.routes import routes, sample
-from tests.world import run, write_thread
+from tests.world import run, sql, write_thread
 
 CANARY = "canary-of-somebody-else"
 LONGEST = 58
 IDS = st.from_regex(r"[a-z0-9](?:[a-z0-9_-]{0,56}[a-z0-9])?", fullmatch=True)
-
-
-def sql(query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, values or None)
-        return list(cursor.fetchall()) if cursor.description else []
 
 
 def tables(schema: str) -> set[str]:

@@ -11,7 +11,7 @@ from studio import errors
 from studio.agents import listing
 from studio.models import Agent, User
 from tests.reading import links, text
-from tests.world import signed_in
+from tests.world import fails, person, signed_in
 
 
 def client() -> Client:
@@ -34,7 +34,7 @@ class TestThePages:
         assert b'class="side"' not in page.get("/no/such/page", headers={"hx-request": "true"}).content
 
     def test_what_a_role_may_not_do_is_forbidden(self, db: None) -> None:
-        answer = signed_in(User.objects.get(email="viewer@example.com")).get("/agents/new/")
+        answer = signed_in(person("viewer")).get("/agents/new/")
         assert answer.status_code == 403
         assert "Your role does not include this." in text(answer)
 
@@ -50,10 +50,7 @@ class TestThePages:
         assert answer.headers["x-request-id"] == "abc-123"
 
     def test_an_error_of_ours_tells_no_secrets(self, page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(*args: Any, **kwargs: Any) -> None:
-            raise RuntimeError("secret detail")
-
-        monkeypatch.setattr(listing, "page", fail)
+        monkeypatch.setattr(listing, "page", fails(RuntimeError("secret detail")))
         page.raise_request_exception = False
         answer = page.get("/agents/")
         assert answer.status_code == 500

@@ -4,23 +4,18 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from django.template import engines
 
 from studio import formats
+from tests.reading import rendered
 from tests.world import NOW
 
 
-def shown(template: str, **values: Any) -> str:
-    html: str = engines["jinja2"].from_string(template).render(values)
-    return html
-
-
 def ago(value: Any) -> str:
-    return shown('{% from "studio/_time.html" import ago %}{{ ago(value) }}', value=value)
+    return rendered('{% from "studio/_time.html" import ago %}{{ ago(value) }}', value=value)
 
 
 def when(value: Any) -> str:
-    return shown('{% from "studio/_time.html" import when %}{{ when(value) }}', value=value)
+    return rendered('{% from "studio/_time.html" import when %}{{ when(value) }}', value=value)
 
 
 class TestTimes:

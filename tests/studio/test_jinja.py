@@ -1,58 +1,52 @@
 """Templates: what they may call, what is escaped, and the macros that many pages use."""
 
-from typing import Any
-
 import pytest
-from django.template import engines
 from django.urls import NoReverseMatch, reverse
 from jinja2 import UndefinedError
 from lucide import IconDoesNotExist
 from markupsafe import escape
 
-
-def shown(template: str, **values: Any) -> str:
-    html: str = engines["jinja2"].from_string(template).render(values)
-    return html
+from tests.reading import rendered
 
 
 def test_values_are_escaped() -> None:
-    assert shown("{{ value }}", value="<b>") == "&lt;b&gt;"
+    assert rendered("{{ value }}", value="<b>") == "&lt;b&gt;"
 
 
 def test_a_name_that_no_view_gave_is_an_error() -> None:
     with pytest.raises(UndefinedError):
-        shown("{% if nobody %}{% endif %}")
+        rendered("{% if nobody %}{% endif %}")
 
 
 class TestAddresses:
     def test_they_are_those_of_the_routes(self) -> None:
-        assert shown("{{ url('thread', id, 'a-thread') }}", id="agt-ada") == "/agents/agt-ada/threads/a-thread/"
+        assert rendered("{{ url('thread', id, 'a-thread') }}", id="agt-ada") == "/agents/agt-ada/threads/a-thread/"
 
     def test_they_are_escaped(self) -> None:
         odd = "b <c>&'"
-        assert shown("{{ url('threads', odd) }}", odd=odd) == escape(reverse("threads", args=[odd]))
+        assert rendered("{{ url('threads', odd) }}", odd=odd) == escape(reverse("threads", args=[odd]))
 
     def test_a_name_that_no_route_has_is_an_error(self) -> None:
         with pytest.raises(NoReverseMatch):
-            shown("{{ url('nowhere') }}")
+            rendered("{{ url('nowhere') }}")
 
 
 class TestIcons:
     ICON = '{% from "studio/_icon.html" import icon %}{{ icon(name, 14) }}'
 
     def test_they_are_svg_that_screen_readers_skip(self) -> None:
-        html = shown(self.ICON, name="copy")
+        html = rendered(self.ICON, name="copy")
         assert html.startswith('<svg width="14" height="14"')
         assert 'aria-hidden="true"' in html
         assert "style" not in html
 
     def test_a_name_that_does_not_exist_is_an_error(self) -> None:
         with pytest.raises(IconDoesNotExist):
-            shown(self.ICON, name="no-such-icon")
+            rendered(self.ICON, name="no-such-icon")
 
 
 def test_options_mark_what_is_chosen_and_escape_the_rest() -> None:
-    html = shown(
+    html = rendered(
         '{% from "studio/_field.html" import options %}{{ options(pairs, chosen) }}',
         pairs=[("a", "A", "more"), ('"><b>', "<i>")],
         chosen='"><b>',
@@ -63,5 +57,5 @@ def test_options_mark_what_is_chosen_and_escape_the_rest() -> None:
 
 def test_a_link_says_whether_it_leads_to_this_page_or_around_it() -> None:
     for here, said in (("keys", 'aria-current="page"'), ("key-new", 'aria-current="true"'), ("people", "")):
-        html = shown('{% from "studio/_nav.html" import current %}{{ current(here, "keys", "key-new") }}', here=here)
+        html = rendered('{% from "studio/_nav.html" import current %}{{ current(here, "keys", "key-new") }}', here=here)
         assert html == said

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 
 from memory.services.upkeep import mend_indexes
 from studio import postgres
-from studio.postgres import Failure
+from studio.postgres import StartFailure
 from studio.serve import first_start, listen, migrate, upkeep, web_server
 
 WATCH_SECONDS = 2
@@ -22,16 +22,17 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop(BaseException):
-    """Somebody asked the studio to end."""
+    """A signal has asked the studio to end."""
 
 
 class Command(BaseCommand):
     help = "Start the studio: its database, its tables, the web. Ctrl-C stops it."
+    # one of them asks the database, which is not started yet
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         for number in SIGNALS:
-            # nohup has it ignored, so that a closed terminal ends nothing.
+            # Under nohup it is ignored, and must stay so: the studio goes on when the terminal is closed.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, _on_signal)
         try:
@@ -41,7 +42,7 @@ class Command(BaseCommand):
 
     def serve(self, data_dir: Path, *, bundled: bool) -> None:
         with ExitStack() as stack:
-            stack.enter_context(listen.alone(data_dir))
+            stack.enter_context(listen.lock_data_dir(data_dir))
             listener = stack.enter_context(listen.listen(settings.HOST, settings.PORT))
             if bundled:
                 stack.enter_context(self.postgres(data_dir))
@@ -52,6 +53,7 @@ class Command(BaseCommand):
             url = listen.base_url(listener)
             server = web_server.start(listener)
             stack.callback(web_server.stop, server)
+            # the web server has the socket now
             listener.close()
             web_server.wait_ready(server, url)
             self.greet(url)
@@ -66,6 +68,7 @@ class Command(BaseCommand):
             postgres.start(data_dir)
             yield
         finally:
+            # a second Ctrl-C must not leave the database running
             _ignore_signals()
             postgres.stop(data_dir)
 
@@ -88,19 +91,19 @@ class Command(BaseCommand):
         self.say("The link works once, for one hour; manage.py sign_in_link prints another. Ctrl-C stops the studio.")
 
     def watch(self, server: subprocess.Popen[bytes], data_dir: Path | None) -> NoReturn:
-        """Wait for the end, and start the bundled database again should it die."""
+        """Watch the web server until it ends, and restart the bundled database if it dies."""
         while True:
             try:
                 server.wait(WATCH_SECONDS)
             except subprocess.TimeoutExpired:
                 pass
             else:
-                raise Failure(f"The web server ended with code {server.returncode}, so the studio stops.")
+                raise StartFailure(f"The web server ended with code {server.returncode}, so the studio stops.")
             if data_dir and not postgres.answers(data_dir):
                 self.say("The database is gone; starting it again.")
                 try:
                     postgres.start(data_dir)
-                except Failure as failure:
+                except StartFailure as failure:
                     self.say(str(failure))
 
     def say(self, line: str) -> None:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from memory.index import repair
 from studio.models import Agent
 
-# a thread that an agent held locked is tried again
+# a thread that an agent has locked fails, and is tried again in the next round
 ROUNDS = 3
 
 

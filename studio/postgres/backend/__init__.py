@@ -1,1 +1,1 @@
-"""Django's connection to Postgres, as django-tenants has it, with one round trip less a request."""
+"""The database backend of django-tenants, with one round trip less for each request."""

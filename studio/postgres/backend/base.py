@@ -6,10 +6,8 @@ _PUBLIC = "public"
 
 class DatabaseWrapper(TenantWrapper):
     def is_usable(self) -> bool:
-        """Check the connection, once a request, by the statement that the request would begin with.
-
-        It undoes what the request before had set, where `select 1` would only be one more.
-        """
+        """Check the connection at the beginning of a request, and set its search_path to public."""
+        # `set search_path` in place of Django's `select 1`: the request needs it in any case
         if self.connection is None:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Which messages of a thread Agno sends to the model, told a second time for the tests: messages as stored.
+"""The messages of a thread that Agno sends to the model: a second implementation, for the tests, on stored messages.
 
 The same in agno 2.5.14 and 3.1.10 but for two things: the order of runs (the array's; run_index)
 and the status REGENERATED, which 2.5 does not know. Settings are those of the Memory tab, as the
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from memory.transcript.model import SKIPPED
-from memory.transcript.values import items, record, string
+from memory.transcript.values import as_dict, as_list, string
 
 Json = dict[str, Any]
 
@@ -36,7 +36,7 @@ def messages_sent(runs: Iterable[Json], num_history_runs: int, max_tool_calls: i
     messages = [
         message
         for run in runs_sent(runs, num_history_runs)
-        for message in items(run.get("messages"))
+        for message in as_list(run.get("messages"))
         if isinstance(message, dict) and not message.get("from_history") and message.get("role") != "system"
     ]
     results = [message for message in messages if message.get("role") == "tool"]
@@ -52,7 +52,7 @@ def _capped(messages: list[Json], kept: set[str]) -> Iterable[Json]:
             if string(message.get("tool_call_id")) in kept:
                 yield message
         elif message.get("role") == "assistant" and message.get("tool_calls"):
-            calls = [call for call in items(message["tool_calls"]) if string(record(call).get("id")) in kept]
+            calls = [call for call in as_list(message["tool_calls"]) if string(as_dict(call).get("id")) in kept]
             if calls:
                 yield {**message, "tool_calls": calls}
             elif message.get("content"):

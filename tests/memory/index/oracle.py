@@ -1,4 +1,4 @@
-"""What the thread index must hold, counted in Python from Agno's tables: a second opinion on the SQL."""
+"""The right content of the thread index, counted in Python from Agno's tables to compare with the SQL."""
 
 import json
 from collections import defaultdict

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.index.paging import Cursor, cut
+from memory.index.paging import Cursor, make_page
 
 BIGINT = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
@@ -90,21 +90,21 @@ def _at(row: dict[str, int]) -> tuple[int, str]:
 
 
 def test_a_list_that_fits_on_one_page_has_no_neighbours_and_an_exact_count() -> None:
-    page = cut(_rows(3, 2), None, 2, "s", _at)
+    page = make_page(_rows(3, 2), None, 2, "s", _at)
     assert (page.older, page.newer, page.count, page.count_is_exact, page.start) == (None, None, 2, True, 1)
 
 
 def test_pages_are_numbered_by_their_first_row() -> None:
-    first = cut(_rows(9, 8, 7), None, 2, "s", _at)
+    first = make_page(_rows(9, 8, 7), None, 2, "s", _at)
     assert first.newer is None
     second = Cursor.read(first.older or "", "s")
     assert second == Cursor("s", 8, "8", newer=False, start=3)
-    page = cut(_rows(7, 6, 5), second, 2, "s", _at)
+    page = make_page(_rows(7, 6, 5), second, 2, "s", _at)
     assert [row["v"] for row in page.rows] == [7, 6]
     assert (page.start, page.count, page.count_is_exact) == (3, 9, True)
     back = Cursor.read(page.newer or "", "s")
     assert back == Cursor("s", 7, "7", newer=True, start=3)
-    again = cut(_rows(8, 9), back, 2, "s", _at)
+    again = make_page(_rows(8, 9), back, 2, "s", _at)
     assert [row["v"] for row in again.rows] == [9, 8]
     assert (again.start, again.newer) == (1, None)
     assert again.older == first.older
@@ -112,16 +112,16 @@ def test_pages_are_numbered_by_their_first_row() -> None:
 
 def test_a_count_above_its_cap_is_a_lower_bound() -> None:
     rows = [{**row, "matching": 11} for row in _rows(3, 2, 1)]
-    page = cut(rows, None, 2, "s", _at)
+    page = make_page(rows, None, 2, "s", _at)
     assert (page.count, page.count_is_exact, page.count_is_floor) == (10, False, True)
 
 
 def test_a_count_of_a_large_table_is_an_estimate() -> None:
     rows = [{**row, "matching": None, "estimate": 123_456} for row in _rows(3, 2, 1)]
-    page = cut(rows, None, 2, "s", _at)
+    page = make_page(rows, None, 2, "s", _at)
     assert (page.count, page.count_is_exact, page.count_is_floor) == (123_456, False, False)
 
 
 def test_a_page_that_lost_all_its_rows_is_empty_and_leads_nowhere() -> None:
-    page = cut([], Cursor("s", 5, "5", start=51), 2, "s", _at)
+    page = make_page([], Cursor("s", 5, "5", start=51), 2, "s", _at)
     assert (page.rows, page.older, page.newer, page.count_is_exact) == ([], None, None, False)

@@ -19,19 +19,13 @@ from memory.schema import run as schema_run
 from studio.models import Agent
 from tests.memory.index import oracle
 from tests.rounds import rounds
-from tests.world import NOW, run, write_run, write_thread
+from tests.world import NOW, run, sql, write_run, write_thread
 
 
 @pytest.fixture(autouse=True)
 def _in_adas_schema(ada: Agent) -> Iterator[None]:
     with schema_context(ada.schema_name):
         yield
-
-
-def sql(query: str, *params: object) -> list[tuple[object, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, params)
-        return cursor.fetchall() if cursor.description else []
 
 
 def test_a_run_that_moves_from_the_column_to_the_table_counts_once(ada: Agent) -> None:
@@ -95,7 +89,7 @@ def test_a_thread_that_cannot_be_mended_waits_at_the_end_with_its_error(ada: Age
     sql("insert into memory_dirty (session_id) values ('bad'), ('gone')")
     done = list(repair.mend())
     assert (sum(d.mended for d in done), sum(d.failed for d in done)) == (1, 1)
-    assert sql("select session_id, error like '%%fault%%' from memory_dirty") == [("bad", True)]
+    assert sql("select session_id, error like '%fault%' from memory_dirty") == [("bad", True)]
 
 
 def test_check_finds_what_differs_and_changes_nothing(ada: Agent) -> None:

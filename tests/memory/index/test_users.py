@@ -1,25 +1,17 @@
 """Lists of users, over runs in the column, in the table, and in both."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
-from django_tenants.utils import schema_context
-from psycopg import sql
 
 from memory import query
 from memory.index import users
 from memory.index.users import get_user, list_users, user_key
 from studio.models import Agent
-from tests.memory.index.test_threads import LAYOUTS, ODD_IDS
-from tests.world import NOW, run, write_thread
-
-
-@pytest.fixture
-def here(ada: Agent) -> Iterator[None]:
-    with schema_context(ada.schema_name):
-        yield
+from tests.memory.index.lists import plans_of
+from tests.world import LAYOUTS, NOW, ODD_IDS, run, write_thread
 
 
 def ids(*args: Any, **more: Any) -> list[str]:
@@ -169,18 +161,8 @@ def test_every_list_has_its_index(
             [NOW, NOW],
         )
     analyze("memory_user")
-    plans: list[str] = []
-
-    def explain(statement: sql.Composable, values: dict[str, Any]) -> list[Any]:
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("explain (costs off) ") + statement, values)
-            plans.append("\n".join(row[0] for row in cursor.fetchall()))
-        return []
-
     older = list_users(q, sort, limit=10).older or ""
-    monkeypatch.setattr(users, "fetch", explain)
-    for cursor_ in ("", older):
-        list_users(q, sort, cursor_)
+    plans = [plan for at in ("", older) for plan in plans_of(monkeypatch, users, lambda at=at: list_users(q, sort, at))]
     for plan in plans:
         page = plan.split("CTE page")[1].split("InitPlan")[0]
         assert index in page

@@ -10,7 +10,7 @@ from django_tenants.utils import schema_context
 from memory.index import stats
 from memory.index.stats import LATEST, ThreadStats
 from studio.models import Agent
-from tests.markup import Page
+from tests.reading import text
 from tests.world import NOW, message, run, write_thread
 
 TOKENS = 100  # that each run of `talk` was billed for; its messages are larger
@@ -33,7 +33,7 @@ def measure(agent: Agent) -> ThreadStats:
 
 
 def advice(client: Client, agent: Agent) -> str:
-    return " ".join(Page(client.get(f"/agents/{agent.pk}/memory/").content.decode()).text.split())
+    return text(client.get(f"/agents/{agent.pk}/memory/"))
 
 
 class TestMeasuring:

@@ -8,44 +8,24 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
-from django_tenants.utils import schema_context
 
-from memory.index.threads import Filter, list_threads
 from memory.services import deletion
 from studio import ids
 from studio.audit.record import Actor
-from studio.models import Agent, AuditEvent, Grant, User
+from studio.models import Agent, AuditEvent, User
 from tests.markup import Form, Page
-from tests.memory.index.test_threads import ODD_IDS
-from tests.world import NOW, run, signed_in, write_thread
+from tests.reading import html, links, text
+from tests.world import HTMX, NOW, ODD_IDS, fails, new_person, person, run, session_ids, signed_in, write_thread
 
 ASK = "/agents/agt-ada/delete-threads/"
 NOW_URL = "/agents/agt-ada/delete-threads/now/"
 THREADS = "/agents/agt-ada/threads/"
 PAUL = Actor("person", "2", "Paul")
-HTMX = {"HX-Request": "true"}
 ON_LIST = {**HTMX, "HX-Current-URL": f"http://testserver{THREADS}"}
-
-
-def role(name: str) -> Client:
-    return signed_in(User.objects.get(email=f"{name}@example.com"))
-
-
-def html(response: HttpResponse) -> str:
-    return response.content.decode()
-
-
-def words(response: HttpResponse) -> str:
-    return " ".join(" ".join(Page(html(response)).texts).split())
 
 
 def form(response: HttpResponse) -> Form:
     return Page(html(response)).form("delete-threads/now")
-
-
-def left(agent: Agent) -> set[str]:
-    with schema_context(agent.schema_name):
-        return {row["session_id"] for row in list_threads(Filter()).rows}
 
 
 def confirm(client: Client, asked: HttpResponse, headers: dict[str, str] | None = None, **typed: str) -> HttpResponse:
@@ -65,7 +45,7 @@ def three(agent: Agent) -> None:
 class TestAsking:
     def test_it_says_exactly_what_goes_and_what_stays(self, page: Client, ada: Agent) -> None:
         three(ada)
-        said = words(page.get(ASK, {"id": ["s0", "s1"]}))
+        said = text(page.get(ASK, {"id": ["s0", "s1"]}))
         assert "Delete 2 threads for good?" in said
         for fact in (
             "Threads 2",
@@ -82,17 +62,17 @@ class TestAsking:
     def test_one_thread_is_named_and_many_want_their_number(self, page: Client, ada: Agent) -> None:
         three(ada)
         one = page.get(ASK, {"id": "s0"})
-        assert "Delete this thread for good?" in words(one)
-        assert "Hello" in words(one)
+        assert "Delete this thread for good?" in text(one)
+        assert "Hello" in text(one)
         assert "confirm" not in form(one).fields
-        assert "Type 2 to confirm" in words(page.get(ASK, {"id": ["s0", "s1"]}))
+        assert "Type 2 to confirm" in text(page.get(ASK, {"id": ["s0", "s1"]}))
 
     def test_asking_deletes_nothing_by_either_method(self, page: Client, ada: Agent) -> None:
         three(ada)
         page.get(ASK, {"id": "s0"})
         page.post(ASK, {"id": ["s0", "s1"]})
         page.post(ASK, {"all": "1"})
-        assert left(ada) == {"s0", "s1", "s2"}
+        assert session_ids(ada) == {"s0", "s1", "s2"}
 
     def test_htmx_gets_a_dialog_and_everybody_else_a_page(self, page: Client, ada: Agent) -> None:
         three(ada)
@@ -106,31 +86,31 @@ class TestAsking:
         listed = Page(html(page.get(THREADS, {"errors": "1"})))
         sent = listed.form("delete-threads")
         asked = page.post(sent.action, {**sent.fields, "id": ["s1"]})
-        assert "Delete this thread" in words(asked)
+        assert "Delete this thread" in text(asked)
         asked = page.post(sent.action, {**sent.fields, "all": "1"})
-        assert "Delete 2 threads for good?" in words(asked)
-        assert "No thread selected" in words(page.post(sent.action, sent.fields))
+        assert "Delete 2 threads for good?" in text(asked)
+        assert "No thread selected" in text(page.post(sent.action, sent.fields))
 
     def test_all_that_match_follows_the_filter(self, page: Client, ada: Agent) -> None:
         three(ada)
-        assert "Delete 3 threads" in words(page.get(ASK, {"all": "1"}))
-        assert "Delete 2 threads" in words(page.get(ASK, {"all": "1", "errors": "1"}))
-        assert "Delete 3 threads" in words(page.get(ASK, {"all": "1", "user": "bob"}))
-        assert "No thread matches any more" in words(page.get(ASK, {"all": "1", "q": "nowhere"}))
+        assert "Delete 3 threads" in text(page.get(ASK, {"all": "1"}))
+        assert "Delete 2 threads" in text(page.get(ASK, {"all": "1", "errors": "1"}))
+        assert "Delete 3 threads" in text(page.get(ASK, {"all": "1", "user": "bob"}))
+        assert "No thread matches any more" in text(page.get(ASK, {"all": "1", "q": "nowhere"}))
 
     def test_above_ten_thousand_it_says_so(self, page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(deletion, "MOST", 2)
         three(ada)
         asked = page.get(ASK, {"all": "1"})
-        assert "More than 2 threads match" in words(asked)
+        assert "More than 2 threads match" in text(asked)
         assert "delete-threads/now" not in html(asked)
         response = page.post(NOW_URL, {"all": "1", "expect": "3", "confirm": "3"})
-        assert (response.status_code, left(ada)) == (409, {"s0", "s1", "s2"})
+        assert (response.status_code, session_ids(ada)) == (409, {"s0", "s1", "s2"})
 
     def test_a_thread_that_has_gone_is_no_error(self, page: Client, ada: Agent) -> None:
         asked = page.get(ASK, {"id": "gone"})
         assert asked.status_code == 200
-        assert "This thread was deleted meanwhile." in words(asked)
+        assert "This thread was deleted meanwhile." in text(asked)
 
     @pytest.mark.parametrize("bad", ["~!", "~AA", "a/b", "~YQ", "a\x00"])
     def test_an_id_that_we_did_not_write_is_refused(self, page: Client, ada: Agent, bad: str) -> None:
@@ -142,7 +122,7 @@ class TestAsking:
             write_thread(ada, name)
             assert not reverse("threads-delete", args=[ada.pk]).startswith(THREADS)
             assert confirm(page, page.get(ASK, {"id": name})).status_code == 303
-        assert left(ada) == set()
+        assert session_ids(ada) == set()
 
 
 class TestDeleting:
@@ -150,11 +130,11 @@ class TestDeleting:
         three(ada)
         response = confirm(page, page.get(ASK, {"id": "s0"}))
         assert (response.status_code, response["Location"]) == (303, THREADS)
-        assert left(ada) == {"s1", "s2"}
+        assert session_ids(ada) == {"s1", "s2"}
         after = page.get(THREADS)
         event = AuditEvent.objects.get(action="threads.delete")
-        assert "Deleted 1 thread with 2 runs and 4 messages." in words(after)
-        assert f"/agents/agt-ada/activity/?event={event.pk}" in Page(html(after)).links
+        assert "Deleted 1 thread with 2 runs and 4 messages." in text(after)
+        assert f"/agents/agt-ada/activity/?event={event.pk}" in links(after)
         assert (event.object, event.actor) == ("s0", "Admin")
 
     def test_several_go_when_their_number_is_typed(self, page: Client, ada: Agent) -> None:
@@ -163,15 +143,15 @@ class TestDeleting:
         for typed in ("", "1", "3", "two", "02x", "-2", "٢"):
             wrong = confirm(page, asked, confirm=typed)
             assert wrong.status_code == 422
-            assert "That is not the number of threads" in words(wrong)
-        assert len(left(ada)) == 3
+            assert "That is not the number of threads" in text(wrong)
+        assert len(session_ids(ada)) == 3
         assert confirm(page, asked, confirm=" 2 ").status_code == 303
-        assert left(ada) == {"s2"}
+        assert session_ids(ada) == {"s2"}
 
     def test_all_that_match_go_and_nothing_else(self, page: Client, ada: Agent) -> None:
         three(ada)
         assert confirm(page, page.get(ASK, {"all": "1", "errors": "1"}), confirm="2").status_code == 303
-        assert left(ada) == {"s0"}
+        assert session_ids(ada) == {"s0"}
 
     def test_a_period_stays_what_it_was_when_it_was_asked(self, page: Client, ada: Agent) -> None:
         three(ada)
@@ -186,8 +166,8 @@ class TestDeleting:
         write_thread(ada, "late")
         again = confirm(page, asked, confirm="3")
         assert again.status_code == 409
-        assert "4 threads match now; it was 3 when you looked. Nothing was deleted." in words(again)
-        assert len(left(ada)) == 4
+        assert "4 threads match now; it was 3 when you looked. Nothing was deleted." in text(again)
+        assert len(session_ids(ada)) == 4
         assert confirm(page, again, confirm="4").status_code == 303
 
     def test_when_others_match_it_asks_again_though_the_number_is_the_same(self, page: Client, ada: Agent) -> None:
@@ -197,19 +177,19 @@ class TestDeleting:
         write_thread(ada, "late")
         again = confirm(page, asked, confirm="3")
         assert again.status_code == 409
-        assert "Other threads match now" in words(again)
-        assert len(left(ada)) == 3
+        assert "Other threads match now" in text(again)
+        assert len(session_ids(ada)) == 3
 
     def test_what_somebody_else_deleted_first_is_said_and_no_error(self, page: Client, ada: Agent) -> None:
         three(ada)
         asked, one = page.get(ASK, {"id": ["s0", "s1", "s2"]}), page.get(ASK, {"id": "s0"})
         deletion.delete_threads(PAUL, ada, ["s0"])
         assert confirm(page, asked, confirm="3").status_code == 303
-        assert "Deleted 2 threads with 4 runs and 8 messages. 1 other thread had been deleted already." in words(
+        assert "Deleted 2 threads with 4 runs and 8 messages. 1 other thread had been deleted already." in text(
             page.get(THREADS)
         )
         assert confirm(page, one).status_code == 303
-        assert "Nothing was left to delete: somebody else deleted it first." in words(page.get(THREADS))
+        assert "Nothing was left to delete: somebody else deleted it first." in text(page.get(THREADS))
 
     def test_a_busy_agent_is_told_apart_from_an_error(
         self, page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch
@@ -217,13 +197,10 @@ class TestDeleting:
         three(ada)
         asked = page.get(ASK, {"id": "s0"})
 
-        def busy(*args: Any, **more: Any) -> None:
-            raise deletion.Busy
-
-        monkeypatch.setattr(deletion, "delete_threads", busy)
+        monkeypatch.setattr(deletion, "delete_threads", fails(deletion.Busy()))
         response = confirm(page, asked)
         assert response.status_code == 409
-        assert "An agent is writing to one of these threads right now" in words(response)
+        assert "An agent is writing to one of these threads right now" in text(response)
 
     @pytest.mark.parametrize("odd", ODD_IDS)
     def test_any_id_is_deleted_from_its_row_a_selection_and_its_user(self, page: Client, ada: Agent, odd: str) -> None:
@@ -239,7 +216,7 @@ class TestDeleting:
             else:
                 asked = page.get(f"{ASK}?all=1&user={key}")
             assert confirm(page, asked, confirm="2").status_code == 303
-            assert odd not in left(ada)
+            assert odd not in session_ids(ada)
 
     def test_it_returns_to_the_list_it_came_from(self, page: Client, ada: Agent) -> None:
         three(ada)
@@ -269,8 +246,8 @@ class TestHtmx:
         assert response.status_code == 200
         assert list(json.loads(response["HX-Trigger"])) == ["threads-deleted"]
         assert html(response).lstrip().startswith('<div class="messages"')
-        assert "Deleted 1 thread" in words(response)
-        assert "Deleted" not in words(page.get(THREADS))
+        assert "Deleted 1 thread" in text(response)
+        assert "Deleted" not in text(page.get(THREADS))
         assert "threads-deleted from:body" in html(page.get(THREADS))
 
     def test_anywhere_else_it_goes_to_the_list(self, page: Client, ada: Agent) -> None:
@@ -278,7 +255,7 @@ class TestHtmx:
         transcript = {**HTMX, "HX-Current-URL": f"http://testserver{THREADS}s0/"}
         response = confirm(page, page.get(ASK, {"id": "s0"}, headers=transcript), headers=transcript)
         assert response["HX-Redirect"] == THREADS
-        assert "Deleted 1 thread" in words(page.get(THREADS))
+        assert "Deleted 1 thread" in text(page.get(THREADS))
 
     def test_a_user_who_is_gone_has_no_page_to_stay_on(self, page: Client, ada: Agent) -> None:
         write_thread(ada, "hers", user_id="eve")
@@ -296,57 +273,52 @@ class TestHtmx:
 
 
 class TestWhoMay:
-    @pytest.mark.parametrize("address", [ASK, NOW_URL])
-    def test_a_stranger_is_sent_to_sign_in(self, ada: Agent, address: str) -> None:
-        assert "/sign-in/" in Client().post(address)["Location"]
-
     def test_deleting_is_by_post_only(self, page: Client, ada: Agent) -> None:
         three(ada)
         for method in ("get", "head", "put", "delete"):
             assert getattr(page, method)(NOW_URL, {"id": "s0"}).status_code == 405
         for method in ("put", "delete", "patch"):
             assert getattr(page, method)(ASK).status_code == 405
-        assert len(left(ada)) == 3
+        assert len(session_ids(ada)) == 3
 
     def test_it_needs_a_csrf_token(self, admin: User, ada: Agent) -> None:
         three(ada)
         client = Client(enforce_csrf_checks=True)
         client.force_login(admin)
         assert client.post(NOW_URL, {"id": "s0", "expect": "1"}).status_code == 403
-        assert len(left(ada)) == 3
+        assert len(session_ids(ada)) == 3
 
     @pytest.mark.parametrize("name", ["viewer", "support", "operator"])
     def test_who_may_not_delete_is_refused(self, ada: Agent, name: str) -> None:
         three(ada)
-        client = role(name)
+        client = signed_in(person(name))
         for response in (
             client.get(ASK, {"id": "s0"}),
             client.post(ASK, {"id": "s0"}),
             client.post(NOW_URL, {"id": "s0", "expect": "1"}),
         ):
             assert response.status_code == 403
-        assert len(left(ada)) == 3
+        assert len(session_ids(ada)) == 3
 
     def test_a_privacy_officer_may(self, ada: Agent) -> None:
         three(ada)
-        client = role("privacy")
+        client = signed_in(person("privacy"))
         assert confirm(client, client.get(ASK, {"id": "s0"})).status_code == 303
         assert AuditEvent.objects.get(action="threads.delete").actor == "Privacy"
 
     def test_a_forged_id_of_another_agent_names_nothing(self, page: Client, ada: Agent, bruno: Agent) -> None:
         write_thread(bruno, "his")
-        assert "deleted meanwhile" in words(page.get(ASK, {"id": "his"}))
+        assert "deleted meanwhile" in text(page.get(ASK, {"id": "his"}))
         page.post(NOW_URL, {"id": "his", "expect": "1"})
-        assert left(bruno) == {"his"}
+        assert session_ids(bruno) == {"his"}
 
     def test_an_agent_that_somebody_may_not_see_is_not_there(self, ada: Agent, bruno: Agent) -> None:
         three(ada)
-        user = User.objects.create_user("only-bruno@example.com")
-        Grant.objects.create(user=user, role="privacy", agent=bruno)
+        user = new_person("privacy", bruno)
         client = signed_in(user)
         assert client.get(ASK, {"id": "s0"}).status_code == 404
         assert client.post(NOW_URL, {"id": "s0", "expect": "1"}).status_code == 404
-        assert len(left(ada)) == 3
+        assert len(session_ids(ada)) == 3
 
     def test_another_framework_has_nothing_to_delete(self, page: Client, ada: Agent) -> None:
         three(ada)

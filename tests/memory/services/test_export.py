@@ -15,11 +15,8 @@ from django_tenants.utils import schema_context
 from memory.services import export
 from memory.transcript import runs, stored
 from studio.audit.record import Actor
-from studio.models import Agent, AuditEvent, User
-from tests.memory.index.test_threads import ODD_IDS
-from tests.world import NOW, message, run, signed_in, write_run, write_thread
-
-LAYOUTS = ("column", "table", "both")
+from studio.models import Agent, AuditEvent
+from tests.world import NOW, ODD_IDS, message, person, run, signed_in, write_run, write_thread
 
 
 def address(session_id: str = "s", agent: str = "agt-ada", form: str = "") -> str:
@@ -29,15 +26,6 @@ def address(session_id: str = "s", agent: str = "agt-ada", form: str = "") -> st
 def read(answer: HttpResponseBase) -> str:
     assert isinstance(answer, StreamingHttpResponse)
     return b"".join(answer).decode()  # type: ignore[arg-type]
-
-
-def role(name: str) -> Client:
-    return signed_in(User.objects.get(email=f"{name}@example.com"))
-
-
-@pytest.fixture(params=LAYOUTS)
-def layout(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_it_holds_the_thread_and_every_run(page: Client, ada: Agent, layout: str) -> None:
@@ -151,16 +139,7 @@ def test_what_is_not_there_is_not_found_and_not_logged(page: Client, ada: Agent,
 )
 def test_only_those_who_may_download_do(ada: Agent, name: str, status: int) -> None:
     write_thread(ada, "s")
-    assert role(name).get(address()).status_code == status
-
-
-def test_anonymous_goes_to_sign_in(client: Client, ada: Agent) -> None:
-    assert client.get(address()).status_code == 302
-
-
-@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_only_reading_is_possible(page: Client, ada: Agent, method: str) -> None:
-    assert getattr(page, method)(address()).status_code == 405
+    assert signed_in(person(name)).get(address()).status_code == status
 
 
 @pytest.mark.parametrize("form", ["csv", "JSON", "../x"])

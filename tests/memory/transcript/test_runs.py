@@ -1,88 +1,19 @@
 """Pages of a thread's runs: the same over runs in the column, in the table, in both, and in no order."""
 
 import json
-import random
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django_tenants.utils import schema_context
 
-from memory.index.threads import get_thread
-from memory.transcript import stored
 from memory.transcript.place import Place
-from memory.transcript.runs import RunPage, find_place, get_run, iter_runs, list_runs, stream_run
+from memory.transcript.runs import RunPage, find_place, get_run
 from memory.transcript.stored import StoredRun
 from studio.models import Agent
-from tests.world import NOW, run, write_run, write_thread
+from tests.memory.transcript.threads import agno, flat, ids, page, walk, write
+from tests.world import NOW, write_run, write_thread
 
-LAYOUTS = ("column", "table", "both", "split", "unsorted", "unindexed")
 DATA = Path(__file__).parents[1] / "data"
-
-
-@pytest.fixture
-def here(ada: Agent) -> Iterator[Agent]:
-    with schema_context(ada.schema_name):
-        yield ada
-
-
-@pytest.fixture(params=LAYOUTS)
-def layout(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def agno(run_id: str, **more: Any) -> dict[str, Any]:
-    return run(run_id, f"question {run_id}", f"answer {run_id}", **{"agent_id": "support", **more})
-
-
-def write(agent: Agent, session_id: str, runs: list[dict[str, Any]], layout: str) -> None:
-    """Write runs that are given in the transcript's order."""
-    if layout == "split":
-        half = len(runs) // 2
-        write_thread(agent, session_id, runs[:half], layout="column")
-        for index, item in enumerate(runs[half:], half):
-            write_run(agent, session_id, item, index)
-    elif layout == "unsorted":
-        write_thread(agent, session_id, random.Random(1).sample(runs, len(runs)), layout="column")
-    elif layout == "unindexed":
-        write_thread(agent, session_id, runs, layout="column")
-        execute("delete from memory_thread where session_id = %s", session_id)
-    else:
-        write_thread(agent, session_id, runs, layout=layout)
-
-
-def execute(statement: str, *values: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-
-
-def thread_of(session_id: str) -> dict[str, Any]:
-    thread = get_thread(session_id)
-    assert thread is not None
-    return thread
-
-
-def page(session_id: str, cursor: str | None = "", **more: Any) -> RunPage:
-    return list_runs(thread_of(session_id), cursor or "", **more)
-
-
-def ids(page: RunPage) -> list[str | None]:
-    return [stored.run_id for stored in page.runs]
-
-
-def flat(pages: list[list[str | None]]) -> list[str | None]:
-    return [run_id for one in pages for run_id in one]
-
-
-def walk(session_id: str, **more: Any) -> list[list[str | None]]:
-    """Ids of each page from the first to the last, by its links."""
-    pages = [page(session_id, **more)]
-    while cursor := pages[-1].next:
-        pages.append(page(session_id, cursor, **more))
-    return [ids(one) for one in pages]
 
 
 def test_it_reads_a_thread_in_pages_newest_first(here: Agent, layout: str) -> None:
@@ -196,80 +127,6 @@ def test_real_shared_threads_of_both_generations_read_whole(here: Agent) -> None
         assert [one.run.user_id for one in page(name, order="oldest").runs][-1] == "carol@example.com"
 
 
-# What cannot be shown is said, not fetched.
-
-
-def large(run_id: str, size: int, **more: Any) -> dict[str, Any]:
-    noise = random.Random(run_id).randbytes(size // 2).hex()
-    return agno(run_id, messages=[{"role": "tool", "content": noise}], **more)
-
-
-def test_a_run_that_is_too_large_leaves_its_facts_and_its_size(
-    here: Agent, layout: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limit(monkeypatch, text=50_000)
-    write(here, "s", [agno("small", at=NOW), large("big", 400_000, at=NOW + 1, status="ERROR")], layout)
-    big, small = page("s").runs
-    assert big.too_large
-    assert big.text is None
-    assert abs(big.bytes - 400_000) < 20_000
-    assert (big.run.model, big.run.status, big.run.input_tokens) == ("gpt-4o-mini", "ERROR", 10)
-    assert big.run.messages[0].text.value == "question big"
-    assert small.text is not None
-
-
-def test_a_run_that_packs_well_is_weighed_unpacked(here: Agent, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit(monkeypatch, text=50_000)
-    write(here, "s", [agno("packs", messages=[{"role": "user", "content": "a" * 400_000}])], layout)
-    (packs,) = page("s").runs
-    assert packs.too_large
-    assert packs.bytes > 400_000
-
-
-def test_a_page_ends_early_at_its_budget(here: Agent, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit(monkeypatch, text=50_000, budget=100_000)
-    write(here, "s", [large(f"r{n}", 40_000, at=NOW + n) for n in range(7)], layout)
-    assert walk("s", order="oldest") == [["r0", "r1"], ["r2", "r3"], ["r4", "r5"], ["r6"]]
-
-
-def test_a_page_unpacks_no_more_than_its_budget(here: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit(monkeypatch, stored=50_000, stored_budget=100_000)
-    write(here, "s", [large(f"r{n}", 40_000, at=NOW + n) for n in range(5)], "table")
-    assert flat(walk("s")) == ["r4", "r3", "r2", "r1", "r0"]
-    assert len(walk("s")) > 2
-
-
-def limit(
-    monkeypatch: pytest.MonkeyPatch,
-    text: int = stored.TEXT_LIMIT,
-    budget: int = stored.TEXT_BUDGET,
-    stored: int = stored.STORED_LIMIT,
-    stored_budget: int = stored.STORED_BUDGET,
-) -> None:
-    from psycopg import sql
-
-    values = {"text_limit": text, "text_budget": budget, "stored_limit": stored, "stored_budget": stored_budget}
-    monkeypatch.setattr(
-        "memory.transcript.stored._LIMITS", {name: sql.Literal(value) for name, value in values.items()}
-    )
-
-
-@pytest.mark.parametrize("poison", ["9" * 5000, "[" * 3000 + "]" * 3000, "1e400", '{"a": 1, "a": 2}', '"\\u202e"'])
-def test_poisoned_json_costs_one_box(here: Agent, layout: str, poison: str) -> None:
-    write(here, "s", [agno("good", at=NOW), {**agno("bad", at=NOW + 1), "metadata": "POISON"}], layout)
-    for table, column in (("agno_sessions", "runs"), ("agno_runs", "run_data")):
-        execute(
-            f"update {table} set {column} = replace({column}::text, '\"POISON\"', %s)::jsonb"
-            f" where {column}::text like '%%POISON%%'",
-            poison,
-        )
-    runs = {one.run_id: one.run for one in page("s").runs}
-    assert runs.keys() == {"good", "bad"}
-    assert not runs["good"].problem
-    assert bool(runs["bad"].problem) == poison.startswith("[")
-    assert len(list(iter_runs(thread_of("s")))) == 2
-
-
 # Families
 
 
@@ -300,49 +157,6 @@ def test_runs_that_are_each_others_parents_are_shown(here: Agent, layout: str) -
     assert sorted(str(one) for one in flat(walk("s", limit=1))) == ["a", "b"]
 
 
-# What the model is sent
-
-
-def sent(session_id: str, window: int, **more: Any) -> list[str | None]:
-    """Ids of the runs that are sent, over all pages."""
-    one = page(session_id, window=window, **more)
-    found = [run.run_id for run in one.runs if run.key in one.sent]
-    while cursor := one.next:
-        one = page(session_id, cursor, window=window, **more)
-        found += [run.run_id for run in one.runs if run.key in one.sent]
-    return found
-
-
-@pytest.fixture
-def mixed(here: Agent, layout: str) -> str:
-    runs = [agno(f"r{n}", at=NOW + n) for n in range(12)]
-    runs[11]["status"] = "ERROR"
-    runs[9]["status"] = "PAUSED"
-    runs[8]["parent_run_id"] = "r7"
-    runs[7]["status"] = "CANCELLED"
-    del runs[6]["agent_id"]
-    runs[5]["status"] = "REGENERATED"
-    write(here, "s", runs, "column" if layout == "unsorted" else layout)
-    return "s"
-
-
-@pytest.mark.parametrize("order", ["newest", "oldest"])
-@pytest.mark.parametrize("limit", [2, 20])
-def test_it_marks_the_runs_that_the_model_is_sent(mixed: str, order: str, limit: int) -> None:
-    assert sorted(str(one) for one in sent(mixed, 3, order=order, limit=limit)) == ["r10", "r3", "r4"]
-    assert sent(mixed, 0) == []
-
-
-def test_it_marks_them_on_the_page_of_a_named_run(mixed: str) -> None:
-    one = page(mixed, anchor_run="r4", window=3, limit=3)
-    assert [run.run_id for run in one.runs if run.key in one.sent] == ["r4", "r3"]
-
-
-def test_a_workflows_runs_are_no_history(here: Agent) -> None:
-    write_thread(here, "s", [agno("r")], session_type="workflow")
-    assert sent("s", 3) == []
-
-
 # One run, all runs
 
 
@@ -360,105 +174,6 @@ def test_a_run_without_an_id_is_found_by_its_position(here: Agent) -> None:
     write_thread(here, "s", [agno("a"), {"content": "nameless"}])
     assert json.loads(get_run("s", "", 1) or "") == {"content": "nameless"}
     assert get_run("s", "", 2) is None
-
-
-def test_all_runs_come_out_oldest_first_and_the_largest_too(
-    here: Agent, layout: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limit(monkeypatch, text=50_000, budget=60_000)
-    runs = [agno(f"r{n}", at=NOW + n) for n in range(5)]
-    runs[2] = large("r2", 400_000, at=NOW + 2)
-    runs[3] = large("r3", 40_000, at=NOW + 3)
-    write(here, "s", runs, layout)
-    assert [json.loads("".join(pieces))["run_id"] for pieces in iter_runs(thread_of("s"))] == [
-        "r0",
-        "r1",
-        "r2",
-        "r3",
-        "r4",
-    ]
-
-
-def test_one_run_comes_in_pieces(here: Agent, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory.transcript.runs.PIECE", 1000)
-    write(here, "s", [agno("a", messages=[{"role": "user", "content": "é😀" * 2000}])], layout)
-    pieces = list(stream_run("s", "a"))
-    assert max(len(piece.encode()) for piece in pieces) <= 1003  # and what the piece before had begun
-    assert "".join(pieces) == get_run("s", "a")
-    assert list(stream_run("s", "b")) == []
-
-
-# What it costs
-
-
-def test_a_page_takes_one_statement_however_many_runs_there_are(here: Agent) -> None:
-    for session_id, count, where in (("few", 3, "column"), ("many", 300, "column"), ("table", 300, "table")):
-        write_thread(here, session_id, [agno(f"{session_id}{n}", at=NOW + n) for n in range(count)], layout=where)
-        thread = get_thread(session_id)
-        assert thread is not None
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            one = list_runs(thread)
-        assert len(queries) == 1
-        with CaptureQueriesContext(connection) as queries:
-            list_runs(thread, one.older)
-        assert len(queries) == 1
-
-
-def test_a_column_is_sliced_and_never_read_by_element(here: Agent) -> None:
-    write_thread(here, "s", [agno(f"r{n}", at=NOW + n) for n in range(60)])
-    thread = get_thread("s")
-    assert thread is not None
-    with CaptureQueriesContext(connection) as queries:
-        list_runs(thread)
-    assert "$[39 to 59]" in queries[0]["sql"]
-
-
-def test_a_page_of_the_table_reads_along_the_index(here: Agent, analyze: Callable[..., None]) -> None:
-    write_thread(here, "s", [agno(f"r{n}", at=NOW + n // 3) for n in range(300)], layout="table")
-    execute(
-        "with s as (insert into agno_sessions (session_id, session_type, created_at)"
-        " select 'other ' || n, 'agent', %s from generate_series(1, 300) n returning session_id)"
-        " insert into agno_runs (run_id, session_id, run_type, run_data, created_at)"
-        " select s.session_id || '.' || n, s.session_id, 'agent', '{}', %s + n * 5 from s, generate_series(1, 20) n",
-        NOW,
-        NOW,
-    )
-    # in so small a table the planner likes this one as well
-    execute("drop index idx_agno_runs_created_at")
-    analyze("agno_runs")
-    thread = get_thread("s")
-    assert thread is not None
-    older = list_runs(thread).older
-    with CaptureQueriesContext(connection) as queries:
-        list_runs(thread, older)
-    with connection.cursor() as cursor:
-        cursor.execute("explain " + queries[0]["sql"])
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-    condition = next(line for line in plan.split("\n") if "Index Cond" in line)
-    assert "memory_agno_runs_order" in plan
-    assert "ROW(created_at" in condition
-
-
-def test_what_is_sent_is_found_without_unpacking_older_runs(here: Agent, analyze: Callable[..., None]) -> None:
-    text = random.Random(1).randbytes(6_000).hex()
-    write_thread(here, "s", [run(f"r{n}", "q", text, at=NOW + n, agent_id="a") for n in range(200)], layout="table")
-    analyze("agno_runs")
-    thread = get_thread("s")
-    assert thread is not None
-    with CaptureQueriesContext(connection) as queries:
-        page = list_runs(thread, window=10)
-    assert len(page.sent) == 10
-    asked = next(query["sql"] for query in queries if "agent_id', 'team_id" in query["sql"])
-    assert pages_read(asked) * 3 < pages_read("select count(*) from agno_runs where run_data ? 'agent_id'")
-
-
-def pages_read(query: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("explain (analyze, buffers, format json) " + query)
-        plan = cursor.fetchone()[0][0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 @pytest.mark.parametrize(

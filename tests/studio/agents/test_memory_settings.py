@@ -15,8 +15,8 @@ from studio.agents.memory_settings import FIELDS, Conflict
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, MemorySettings, MemorySettingsVersion
 from tests.rounds import rounds
+from tests.world import DANA, fails
 
-DANA = Actor("person", "901", "Dana Levi", ip="10.0.0.4")
 OMAR = Actor("key", "7", "ci-deploy")
 
 
@@ -95,10 +95,7 @@ class TestSaving:
         assert memory_settings.values_of(MemorySettings.objects.get(agent=bruno)) == memory_settings.defaults()
 
     def test_without_its_audit_event_nothing_is_saved(self, ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(*_: Any, **__: Any) -> None:
-            raise RuntimeError("no audit")
-
-        monkeypatch.setattr("studio.agents.memory_settings.record", fail)
+        monkeypatch.setattr("studio.agents.memory_settings.record", fails(RuntimeError("no audit")))
         with pytest.raises(RuntimeError):
             save(ada, num_history_runs=3)
         assert version(ada) == 1

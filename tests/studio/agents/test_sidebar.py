@@ -10,17 +10,13 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from studio.agents import sidebar
-from studio.models import Agent, Grant, MemorySettings, User
+from studio.models import Agent, MemorySettings, User
 from tests.markup import Page
 from tests.reading import links, text
-from tests.world import signed_in
+from tests.world import new_person, person, signed_in
 
 PAGES = ["/agents/", "/agents/new/", "/account/password/", "/agents/agt-ada/edit/", "/agents/agt-ada/remove/"]
 CLOSED_PAGES = ["/sign-in/", "/sign-in/expired/", "/account/password/forgotten/", "/no/such/page"]
-
-
-def person(email: str) -> User:
-    return User.objects.get(email=email)
 
 
 def side(response: Any) -> str:
@@ -38,8 +34,7 @@ class TestSidebar:
         assert not re.search(r'href="/agents/agt-bruno/memory/" aria-current', shown)
 
     def test_it_hides_agents_that_the_person_may_not_see(self, ada: Agent, bruno: Agent) -> None:
-        guest = User.objects.create_user("guest@example.com")
-        Grant.objects.create(user=guest, role="viewer", agent=bruno)
+        guest = new_person("viewer", bruno)
         shown = side(signed_in(guest).get("/no/such/page"))
         assert "Bruno" in shown
         assert "Ada" not in shown
@@ -111,7 +106,7 @@ class TestTabs:
 
     def test_edit_is_offered_to_admins_only(self, page: Client, ada: Agent) -> None:
         assert "/agents/agt-ada/edit/" in links(page.get("/agents/agt-ada/memory/"))
-        operator = signed_in(person("operator@example.com"))
+        operator = signed_in(person("operator"))
         assert "/agents/agt-ada/edit/" not in links(operator.get("/agents/agt-ada/memory/"))
 
 
@@ -172,5 +167,5 @@ def test_every_htmx_request_carries_the_csrf_token(admin: User) -> None:
 
 @pytest.mark.parametrize("role", ["viewer", "support", "operator", "privacy"])
 def test_what_is_for_admins_is_absent_for_other_roles(db: None, role: str) -> None:
-    shown = links(signed_in(person(f"{role}@example.com")).get("/agents/"))
+    shown = links(signed_in(person(role)).get("/agents/"))
     assert not {"/audit/", "/people/", "/keys/", "/agents/new/"} & set(shown)

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
-from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
@@ -109,12 +108,6 @@ def test_a_key_whose_only_agent_was_removed_reaches_nothing(bruno: Agent) -> Non
 def test_admin_includes_the_other_scopes() -> None:
     api = Api.with_key("admin")
     assert api("GET", "agents/agt-ada/threads/t-1/messages").status == 200
-
-
-@pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_a_browsers_session_opens_nothing(page: Client, method: str) -> None:
-    response = page.generic(method, "/api/agents/agt-ada/memory", '{"num_history_runs": 5}', "application/json")
-    assert Answer.of(response).status == 401
 
 
 def test_a_key_opens_no_page(api: Api) -> None:

@@ -11,11 +11,10 @@ from django.utils import timezone
 from studio.models import AuditEvent, SignInLink, User
 from studio.people.links import FIRST_ADMIN, new_link
 from tests.markup import Page
-from tests.reading import links, text
-from tests.world import signed_in
+from tests.reading import form_with, links, text
+from tests.world import PASSWORD, fails, person, signed_in
 
 SIGN_IN = "/sign-in/"
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,7 @@ class TestByPassword:
     def test_it_leads_to_the_page_that_was_wanted(self, admin: User) -> None:
         client = Client()
         wanted = client.get("/agents/?q=x").headers["location"]
-        form = next(f for f in Page(client.get(wanted).content.decode()).forms if "login" in f.fields)
+        form = form_with(client.get(wanted), "login")
         assert form.fields["next"] == ["/agents/?q=x"]
         answer = sign_in(client, next="/agents/?q=x")
         assert (answer.status_code, answer.headers["location"]) == (302, "/agents/?q=x")
@@ -58,10 +57,7 @@ class TestByPassword:
         assert (event.actor, event.object, event.data) == ("Admin", "admin@example.com", {"how": "password"})
 
     def test_without_its_audit_event_nobody_is_signed_in(self, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*args: Any, **kwargs: Any) -> None:
-            raise RuntimeError("no audit")
-
-        monkeypatch.setattr("studio.people.adapters.record", refuse)
+        monkeypatch.setattr("studio.people.adapters.record", fails(RuntimeError("no audit")))
         client = Client(raise_request_exception=False)
         assert sign_in(client).status_code == 500
         assert not is_signed_in(client)
@@ -208,7 +204,7 @@ class TestByLink:
         assert token not in str(SignInLink.objects.values_list().get())
 
     def test_it_takes_over_a_session_of_somebody_else(self, admin: User) -> None:
-        client = signed_in(User.objects.get(email="viewer@example.com"))
+        client = signed_in(person("viewer"))
         client.post(new_link("admin@example.com"))
         assert client.get("/agents/").context["user"] == admin
 
@@ -221,11 +217,8 @@ class TestByLink:
     def test_without_its_audit_event_it_is_not_spent(self, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
         link = new_link("admin@example.com")
 
-        def refuse(*args: Any, **kwargs: Any) -> None:
-            raise RuntimeError("no audit")
-
         with monkeypatch.context() as patch:
-            patch.setattr("studio.people.adapters.record", refuse)
+            patch.setattr("studio.people.adapters.record", fails(RuntimeError("no audit")))
             assert Client(raise_request_exception=False).post(link).status_code == 500
         assert Client().post(link).status_code == 303
 

@@ -1,15 +1,19 @@
-"""Files that are made once: the secret key, passwords."""
+"""Files that are made once, such as the secret key and passwords."""
 
+import secrets
 import stat
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from studio.secret import secret_key
 
-from studio.postgres import Failure
+from studio.postgres import StartFailure
 from studio.postgres.kept_files import locked, make_once
+
+
+def secret_key(data_dir: Path) -> str:
+    return make_once(data_dir / "secret_key", lambda: secrets.token_urlsafe(48))
 
 
 def test_many_that_start_together_get_one_key(tmp_path: Path) -> None:
@@ -31,7 +35,7 @@ def test_it_stays(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Failure, match=r"^Cannot write to .*/file/var \(Not a directory\): set DATA_DIR"):
+    with pytest.raises(StartFailure, match=r"^Cannot write to .*/file/var \(Not a directory\): set DATA_DIR"):
         secret_key(tmp_path / "file" / "var")
 
 

@@ -15,7 +15,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def first() -> Iterator[First]:
-    """A first start as a newcomer makes it, demo data and all, and its end."""
+    """Start a new studio with demo data, as a newcomer does, and stop it."""
     with passable() as data_dir:
         with running(data_dir, DEMO="1") as studio:
             statuses = get(studio.link), get(studio.link + "x")

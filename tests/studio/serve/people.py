@@ -1,4 +1,4 @@
-"""Run the studio as another user of this machine, which root can try."""
+"""Running the studio as another user of this machine, which is possible for root."""
 
 import os
 import pwd

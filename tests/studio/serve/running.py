@@ -1,4 +1,4 @@
-"""Start the studio as a person would, and end only what was started here."""
+"""Starting the studio as a person does, and ending only processes that were started here."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ STOP_SECONDS = 60
 
 @dataclass(frozen=True)
 class Checkout:
-    """Which Python runs which copy of the studio, and as whom."""
+    """The Python that runs the studio, the copy of the studio, and the user."""
 
     python: str = sys.executable
     root: Path = ROOT
@@ -53,7 +53,7 @@ class Checkout:
         )
 
     def _hear(self) -> None:
-        """Heed what whoever runs the tests may have had ignored: hang-ups under nohup, Ctrl-C in the background."""
+        """Handle signals that the tests' own process may ignore: SIGHUP under nohup, SIGINT in the background."""
         signal.signal(signal.SIGHUP, self.hangup)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -63,7 +63,7 @@ MINE = Checkout()
 
 @dataclass
 class Studio:
-    """A started studio and what it said."""
+    """A started studio and its output."""
 
     process: subprocess.Popen[str]
     data_dir: Path
@@ -91,7 +91,7 @@ class Studio:
         return "\n".join(self.lines)
 
     def alive(self) -> list[psutil.Process]:
-        """What runs of it: its first process and the others, its web server and its database."""
+        """Its running processes: the first one, the others, the web server and the database."""
         with suppress(psutil.NoSuchProcess):
             first = psutil.Process(self.process.pid)
             self.seen |= {first, *first.children(recursive=True)} if self.process.poll() is None else set()
@@ -108,7 +108,7 @@ STARTED: list[Studio] = []
 
 @dataclass(frozen=True)
 class First:
-    """What a first start left behind."""
+    """The result of a first start."""
 
     data_dir: Path
     studio: Studio
@@ -146,7 +146,7 @@ def running(data_dir: Path, checkout: Checkout = MINE, **more: str) -> Iterator[
 
 
 def stop(studio: Studio, number: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
-    """Send a signal and return the exit code; who does not heed it in time is killed, and that is a failure."""
+    """Send a signal and return the exit code; a process that does not end in time is killed, and the test fails."""
     if studio.process.poll() is None:
         studio.process.send_signal(number)
     try:
@@ -158,7 +158,7 @@ def stop(studio: Studio, number: signal.Signals = signal.SIGTERM, seconds: float
 
 
 def refused(data_dir: Path, checkout: Checkout = MINE, **more: str) -> str:
-    """Start a studio that must give up, and return what it said: one sentence, no traceback."""
+    """Start a studio that must fail, and return its message, which is one sentence without a traceback."""
     process = checkout.start(data_dir, **more)
     try:
         said = process.communicate(timeout=READY_SECONDS)[0].strip()
@@ -181,7 +181,7 @@ def get(url: str) -> int:
 
 
 def until(condition: Callable[[], object], seconds: float = READY_SECONDS) -> None:
-    """Wait for something that other processes bring about."""
+    """Wait until a condition is true that other processes make true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"still not so after {seconds} s"
@@ -189,7 +189,7 @@ def until(condition: Callable[[], object], seconds: float = READY_SECONDS) -> No
 
 
 def open_port(port: int) -> bool:
-    """Tell whether something listens."""
+    """Tell whether a server listens."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -209,7 +209,7 @@ def postmaster(data_dir: Path) -> psutil.Process:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Tell whether a process still does anything."""
+    """Tell whether a process still runs."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -217,14 +217,14 @@ def lives(process: psutil.Process) -> bool:
 
 
 def left(spared: Collection[int]) -> list[psutil.Process]:
-    """What this process, or a studio that it started, left running; `spared` are children that may."""
+    """List the processes that this one, or a studio that it started, left running, except for `spared`."""
     children = [child for child in psutil.Process().children() if child.pid not in spared]
     families = {member for child in children for member in (child, *child.children(recursive=True))}
     return [process for process in families.union(*(studio.alive() for studio in STARTED)) if lives(process)]
 
 
 def command(process: psutil.Process) -> str:
-    """Its command line; empty for one that has just ended."""
+    """Return the command line of a process, empty for one that has just ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.NoSuchProcess:
@@ -233,7 +233,7 @@ def command(process: psutil.Process) -> str:
 
 @contextmanager
 def passable(within: str | None = None) -> Iterator[Path]:
-    """An empty directory that the database's user may enter, unlike pytest's own."""
+    """Make an empty directory that the database's user may enter, unlike pytest's own."""
     path = Path(tempfile.mkdtemp(prefix="studio-launch-", dir=within))
     path.chmod(0o711)
     try:

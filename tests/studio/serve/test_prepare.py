@@ -27,7 +27,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_nothing_is_behind_in_a_migrated_database(django_assert_num_queries: Any) -> None:
     make_agents(3)
     with django_assert_num_queries(4):
-        assert migrate.behind() == []
+        assert migrate.unmigrated() == []
     assert migrate.migrate() == migrate.Migrated()
 
 
@@ -40,14 +40,14 @@ def test_an_agent_that_lacks_a_migration_is_behind(monkeypatch: pytest.MonkeyPat
         cursor.execute(f"delete from {names[1]}.django_migrations where app = 'memory'")
         cursor.execute(f"drop table {names[2]}.django_migrations")
         cursor.execute(f"drop schema {names[3]} cascade")
-    assert migrate.behind() == [names[1], names[2]]
+    assert migrate.unmigrated() == [names[1], names[2]]
 
 
 @pytest.mark.django_db
 def test_public_comes_first() -> None:
     with connection.cursor() as cursor:
         cursor.execute("delete from public.django_migrations where app = 'studio'")
-    assert migrate.behind() == ["public"]
+    assert migrate.unmigrated() == ["public"]
 
 
 def make_agents(number: int) -> list[str]:

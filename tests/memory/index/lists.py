@@ -1,0 +1,33 @@
+"""Lists of threads by their ids, and the plans of lists."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from psycopg import sql
+
+from memory.index.threads import Filter, list_threads
+
+Write = Callable[..., None]
+EVERYTHING = Filter()
+
+
+def ids(filter: Filter = EVERYTHING, **more: Any) -> list[str]:
+    return [row["session_id"] for row in list_threads(filter, **more).rows]
+
+
+def plans_of(monkeypatch: pytest.MonkeyPatch, module: Any, ask: Callable[[], object]) -> list[str]:
+    """The plans of the statements that a module would fetch rows by; it gets no rows."""
+    plans: list[str] = []
+
+    def explain(statement: sql.Composable, values: dict[str, Any]) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL("explain (costs off) ") + statement, values)
+            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+        return []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "fetch", explain)
+        ask()
+    return plans

@@ -1,0 +1,83 @@
+"""Pages of a thread's runs: what they cost."""
+
+import random
+from collections.abc import Callable
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from memory.index.threads import get_thread
+from memory.transcript.runs import list_runs
+from studio.models import Agent
+from tests.memory.transcript.threads import agno, execute
+from tests.world import NOW, run, write_thread
+
+
+def test_a_page_takes_one_statement_however_many_runs_there_are(here: Agent) -> None:
+    for session_id, count, where in (("few", 3, "column"), ("many", 300, "column"), ("table", 300, "table")):
+        write_thread(here, session_id, [agno(f"{session_id}{n}", at=NOW + n) for n in range(count)], layout=where)
+        thread = get_thread(session_id)
+        assert thread is not None
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            one = list_runs(thread)
+        assert len(queries) == 1
+        with CaptureQueriesContext(connection) as queries:
+            list_runs(thread, one.older)
+        assert len(queries) == 1
+
+
+def test_a_column_is_sliced_and_never_read_by_element(here: Agent) -> None:
+    write_thread(here, "s", [agno(f"r{n}", at=NOW + n) for n in range(60)])
+    thread = get_thread("s")
+    assert thread is not None
+    with CaptureQueriesContext(connection) as queries:
+        list_runs(thread)
+    assert "$[39 to 59]" in queries[0]["sql"]
+
+
+def test_a_page_of_the_table_reads_along_the_index(here: Agent, analyze: Callable[..., None]) -> None:
+    write_thread(here, "s", [agno(f"r{n}", at=NOW + n // 3) for n in range(300)], layout="table")
+    execute(
+        "with s as (insert into agno_sessions (session_id, session_type, created_at)"
+        " select 'other ' || n, 'agent', %s from generate_series(1, 300) n returning session_id)"
+        " insert into agno_runs (run_id, session_id, run_type, run_data, created_at)"
+        " select s.session_id || '.' || n, s.session_id, 'agent', '{}', %s + n * 5 from s, generate_series(1, 20) n",
+        NOW,
+        NOW,
+    )
+    # in so small a table the planner likes this one as well
+    execute("drop index idx_agno_runs_created_at")
+    analyze("agno_runs")
+    thread = get_thread("s")
+    assert thread is not None
+    older = list_runs(thread).older
+    with CaptureQueriesContext(connection) as queries:
+        list_runs(thread, older)
+    with connection.cursor() as cursor:
+        cursor.execute("explain " + queries[0]["sql"])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    condition = next(line for line in plan.split("\n") if "Index Cond" in line)
+    assert "memory_agno_runs_order" in plan
+    assert "ROW(created_at" in condition
+
+
+def test_what_is_sent_is_found_without_unpacking_older_runs(here: Agent, analyze: Callable[..., None]) -> None:
+    text = random.Random(1).randbytes(6_000).hex()
+    write_thread(here, "s", [run(f"r{n}", "q", text, at=NOW + n, agent_id="a") for n in range(200)], layout="table")
+    analyze("agno_runs")
+    thread = get_thread("s")
+    assert thread is not None
+    with CaptureQueriesContext(connection) as queries:
+        page = list_runs(thread, window=10)
+    assert len(page.sent) == 10
+    asked = next(query["sql"] for query in queries if "agent_id', 'team_id" in query["sql"])
+    assert pages_read(asked) * 3 < pages_read("select count(*) from agno_runs where run_data ? 'agent_id'")
+
+
+def pages_read(query: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("explain (analyze, buffers, format json) " + query)
+        plan = cursor.fetchone()[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])

@@ -1,0 +1,109 @@
+"""People: when their sessions end."""
+
+from datetime import timedelta
+
+from django.contrib.sessions.models import Session
+from django.test import Client, override_settings
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from studio.models import AuditEvent, User
+from studio.people.links import new_link
+from tests.reading import text
+from tests.world import is_in, person, signed_in
+
+
+class TestDeactivating:
+    def test_it_ends_sessions_and_links_at_once_and_for_good(self, page: Client) -> None:
+        user = person("viewer")
+        client, link = signed_in(user), new_link(user.email)
+        page.post(f"/people/{user.pk}/deactivate/")
+        assert not is_in(client)
+        assert Client().post(link).headers["location"] == "/sign-in/expired/"
+        page.post(f"/people/{user.pk}/reactivate/")
+        assert not is_in(client)
+        assert Client().post(link).headers["location"] == "/sign-in/expired/"
+        assert is_in(signed_in(User.objects.get(pk=user.pk)))
+        actions = AuditEvent.objects.filter(object=user.email).values_list("action", flat=True)
+        assert {"person.deactivate", "person.reactivate"} <= set(actions)
+
+    def test_a_link_for_them_is_refused(self, page: Client) -> None:
+        user = person("viewer")
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        assert "Reactivate this person first." in text(page.post(f"/people/{user.pk}/link/", follow=True))
+
+
+class TestSigningOutEverywhere:
+    def test_it_ends_every_session_of_this_person_and_no_other(self, admin: User) -> None:
+        here, there, other = signed_in(admin), signed_in(admin), signed_in(person("viewer"))
+        answer = here.post("/account/sign-out-everywhere/", follow=True)
+        assert "You are signed out on every browser." in text(answer)
+        assert [is_in(here), is_in(there), is_in(other)] == [False, False, True]
+        assert AuditEvent.objects.filter(action="person.sign_out_everywhere", object=admin.email).exists()
+
+    def test_an_admin_does_it_for_others(self, page: Client) -> None:
+        client = signed_in(person("viewer"))
+        page.post(f"/people/{person('viewer').pk}/sign-out/")
+        assert not is_in(client)
+        assert is_in(page)
+
+    def test_it_costs_requests_no_query(self, page: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        # session; person and grants; the page's three
+        with django_assert_num_queries(5):
+            page.get("/agents/")
+
+
+class TestSessionsEnd:
+    def row(self, client: Client) -> Session:
+        return Session.objects.get(session_key=client.session.session_key)
+
+    def shift(self, client: Client, **by: float) -> None:
+        row = self.row(client)
+        row.expire_date -= timedelta(**by)
+        row.save()
+
+    def test_after_twelve_hours_without_use(self, page: Client) -> None:
+        self.shift(page, hours=11.9)
+        assert is_in(page)
+        self.shift(page, hours=12.1)
+        assert not is_in(page)
+
+    def test_use_puts_the_end_off_and_writes_now_and_then_only(
+        self, page: Client, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        before = self.row(page).expire_date
+        with django_assert_num_queries(5):
+            page.get("/agents/")
+        assert self.row(page).expire_date == before
+        self.shift(page, hours=1)
+        with django_assert_num_queries(6):
+            page.get("/agents/")
+        assert self.row(page).expire_date >= before
+        with django_assert_num_queries(5):
+            page.get("/agents/")
+
+    def test_after_seven_days_in_any_case(self, page: Client) -> None:
+        session = page.session
+        session["began_at"] -= 7 * 86_400 - 3600
+        session.save()
+        assert is_in(page)
+        assert self.row(page).expire_date <= timezone.now() + timedelta(hours=1)
+        session["began_at"] -= 3601
+        session.save()
+        assert not is_in(page)
+
+    def test_at_once_where_the_times_were_made_shorter(self, page: Client) -> None:
+        session = page.session
+        session["began_at"] -= 7200
+        session.save()
+        with override_settings(SESSION_ABSOLUTE_AGE=3600):
+            assert not is_in(page)
+
+    def test_what_was_stored_before_signing_in_does_not_make_it_shorter(self, admin: User) -> None:
+        client = Client()
+        session = client.session
+        session["began_at"] = 0
+        session.save()
+        client.cookies["session"] = session.session_key or ""
+        client.post("/sign-in/", {"login": admin.email, "password": "correct horse battery"})
+        assert is_in(client)
