@@ -193,6 +193,6 @@ def test_a_first_start_that_was_cut_off_begins_again(place: Path) -> None:
 
 
 def test_a_server_that_cannot_start_says_why(place: Path) -> None:
-    with pytest.raises(postgres.Failure, match=r"The database did not start: .*max_connections.*; more in"):
+    with pytest.raises(postgres.StartFailure, match=r"The database did not start: .*max_connections.*; more in"):
         postgres.start(place, {"max_connections": "none"})
     assert not postgres.answers(place)

@@ -7,12 +7,6 @@ import pytest
 from tests.studio.serve.running import First, copied, get, passable, running
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with passable() as path:
-        yield path
-
-
 @pytest.fixture(scope="session")
 def first() -> Iterator[First]:
     """Start a new studio with demo data, as a newcomer does, and stop it."""

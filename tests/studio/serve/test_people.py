@@ -70,11 +70,11 @@ def test_programs_that_the_databases_user_cannot_read_are_copied(place: Path, mo
 def test_a_database_of_root_is_refused_with_the_way_out(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "data").mkdir()
     if os.geteuid() == 0:
-        with pytest.raises(postgres.Failure, match="chown -R"):
+        with pytest.raises(postgres.StartFailure, match="chown -R"):
             home.account(place)
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
-        with pytest.raises(postgres.Failure, match="belongs to another user"):
+        with pytest.raises(postgres.StartFailure, match="belongs to another user"):
             home.account(place)
 
 
@@ -95,7 +95,7 @@ def test_a_socket_directory_that_somebody_else_made_is_refused() -> None:
     path = Path(tempfile.mkdtemp(prefix="studio-launch-"))
     path.chmod(0o777)
     try:
-        with pytest.raises(postgres.Failure, match="only the database's user may enter"):
+        with pytest.raises(postgres.StartFailure, match="only the database's user may enter"):
             home.own_dir(path, None)
     finally:
         path.rmdir()
