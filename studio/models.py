@@ -114,6 +114,12 @@ class Agent(TenantMixin):
     def is_agno(self) -> bool:
         return self.framework == Framework.AGNO
 
+    @property
+    def is_storing(self) -> bool:
+        """Whether this agent stores sessions: Agno does, if it has settings and session storage is on."""
+        memory = getattr(self, "memory", None)
+        return self.is_agno and memory is not None and memory.session_storage
+
 
 class Grant(models.Model):
     """A person's role on one agent, or on all agents where `agent` is null."""

@@ -1,4 +1,4 @@
-"""Stored Markdown rendered as harmless HTML. No other module may call mark_safe.
+"""Stored Markdown rendered as harmless HTML. No other module may mark text as HTML.
 
 Transcripts are written by strangers. Their Markdown is parsed without HTML and images, and the result
 goes through an allow-list of tags and attributes. If anything fails, the page shows the escaped text.
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import nh3
+from django.template.loader import render_to_string
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
@@ -119,3 +120,8 @@ def _cells(text: str) -> int:
 def plain(text: str) -> SafeString:
     """Escape a text and put it into a paragraph."""
     return mark_safe(f"<p>{escape(text)}</p>")  # noqa: S308  # nosec B308 B703  escaped
+
+
+def message(template: str, **values: object) -> SafeString:
+    """Render the template of a message that has a link."""
+    return mark_safe(render_to_string(template, values).strip())  # noqa: S308  # nosec B308 B703  templates escape

@@ -1,5 +1,6 @@
 """Schemas of memory settings, threads, runs and messages. Times are epoch seconds."""
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
@@ -19,7 +20,7 @@ Cursor = Annotated[str, Query(max_length=8000, description="next or previous of 
 
 def _seconds(value: Any) -> Any:
     """Read epoch seconds, or a date or time in ISO 8601, in UTC unless it has another zone."""
-    if isinstance(value, str) and not value.lstrip("-").isdigit():
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]+", value):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:

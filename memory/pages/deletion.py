@@ -10,7 +10,6 @@ from django.core.exceptions import BadRequest
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
-from django.utils.html import format_html
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
 from memory.index import threads, users
@@ -23,6 +22,7 @@ from studio import ids
 from studio.compress import compressed
 from studio.models import Agent
 from studio.people import confirm, guard
+from studio.render import message
 from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, whole_number
 
 EVENT: Final = "threads-deleted"
@@ -80,9 +80,7 @@ def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
     if size.threads > expected or (chosen.query and chosen.seal != request.POST.get("seal")):
         return _ask(request, agent, chosen, size, status=409, changed_from=expected)
     if size.threads > 1 and whole_number(request.POST.get("confirm", "").replace(",", "").strip()) != expected:
-        return _ask(
-            request, agent, chosen, size, status=422, wrong="That is not the number of threads. Nothing was deleted."
-        )
+        return _ask(request, agent, chosen, size, status=422, wrong=WRONG)
     if size.threads > CONFIRM_ABOVE:
         confirm.require(request)
     try:
@@ -143,8 +141,7 @@ def _say(request: AppRequest, agent: Agent, done: deletion.Deleted, gone: int) -
         return
     text = f"Deleted {_count(done.threads, 'thread')} with {_count(done.runs, 'run')} and "
     text += f"{_count(done.messages, 'message')}.{before}"
-    event = f"{reverse('activity', args=[agent.pk])}?event={done.event_id}"
-    messages.success(request, format_html('{} <a href="{}">See event {}</a>', text, event, done.event_id))
+    messages.success(request, message("memory/_message_deleted.html", text=text, agent=agent, event_id=done.event_id))
 
 
 def _done(request: AppRequest, agent: Agent) -> HttpResponse:

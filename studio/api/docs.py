@@ -6,19 +6,19 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET
 
 from studio.api import reference
 from studio.render import markdown
+from studio.web import get_only
 
 
 @login_not_required
-@require_GET
+@get_only
 def home(request: HttpRequest) -> HttpResponse:
     return redirect("api:docs")
 
 
-@require_GET
+@get_only
 def page(request: HttpRequest) -> HttpResponse:
     # a copy, because rendering adds the context of this request to it
     return render(request, "studio/api_docs.html", {**_context()})

@@ -8,11 +8,11 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_safe
 
 from studio.api import docs
 from studio.api.main import api
 from studio.api.problems import NOTHING_HERE, Problem, answer, of_exception
+from studio.web import get_only
 
 app_name = "ninja"
 
@@ -43,7 +43,7 @@ def _nothing(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
 
 def _open(pattern: Any) -> Any:
     if pattern.name == "openapi-json":
-        pattern.callback = require_safe(pattern.callback)
+        pattern.callback = get_only(pattern.callback)
     pattern.callback = _in_json(pattern.callback)
     return pattern
 

@@ -92,7 +92,7 @@ def _pause(response: httpx.Response) -> float | None:
     if response.status_code != 429:
         return None
     after = response.headers.get("Retry-After", "")
-    return float(after) if after.isdigit() else 1.0
+    return float(after) if after.isascii() and after.isdigit() else 1.0
 
 
 def _read(call: Call, response: httpx.Response) -> Any:

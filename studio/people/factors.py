@@ -12,15 +12,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.views.decorators.http import require_http_methods, require_safe
 
 from studio.audit.record import record
 from studio.people import confirm, guard
-from studio.web import AppRequest, get_only
+from studio.web import AppRequest, get_only, get_or_post
 
 View = Callable[..., HttpResponseBase]
-# allauth's views would take PUT as a POST
-_BY_FORM = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _changing(view: View, action: str, factor: str) -> View:
@@ -36,7 +33,8 @@ def _changing(view: View, action: str, factor: str) -> View:
                 record(guard.actor_of(request), action, object=user.email, data={"factor": factor})
         return response
 
-    return _BY_FORM(confirm.confirmed(wrapped))
+    # allauth's views would take PUT as a POST
+    return get_or_post(confirm.confirmed(wrapped))
 
 
 app_add = _changing(activate_totp, "person.factor_add", "authenticator app")
@@ -45,8 +43,8 @@ passkey_add = _changing(add_webauthn, "person.factor_add", "passkey")
 passkey_rename = _changing(edit_webauthn, "person.factor_rename", "passkey")
 passkey_remove = _changing(remove_webauthn, "person.factor_remove", "passkey")
 codes_new = _changing(generate_recovery_codes, "person.factor_codes", "recovery codes")
-codes = require_safe(confirm.confirmed(view_recovery_codes))
-sign_in = login_not_required(_BY_FORM(authenticate))
+codes = get_only(confirm.confirmed(view_recovery_codes))
+sign_in = login_not_required(get_or_post(authenticate))
 
 
 @get_only

@@ -12,7 +12,6 @@ from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
-from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -24,6 +23,7 @@ from studio.models import User
 from studio.people import guard, mail
 from studio.people.adapters import LINK_USED_AT, sign_in_by_link
 from studio.people.links import VALID_FOR, link_by_mail, person_of, redeem
+from studio.render import message
 from studio.web import AppRequest, get_only, get_or_post, see_other
 
 
@@ -53,13 +53,7 @@ def once(request: AppRequest, token: str) -> HttpResponse:
         wanted = resolve_url("account_change_password" if link.is_invitation else "agents")
         response = sign_in_by_link(request, link.user, wanted)
     if not link.user.has_usable_password() and not link.is_invitation:
-        messages.info(
-            request,
-            format_html(
-                'You have no password yet. <a href="{}">Set one</a> to sign in without a link.',
-                resolve_url("account_change_password"),
-            ),
-        )
+        messages.info(request, message("account/_message_no_password.html"))
     return see_other(response["Location"])
 
 

@@ -1,7 +1,7 @@
 """Pages about people, for admins of the whole studio: the list, invitations, roles, deactivation."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import cache_control
 
 from studio import token
+from studio.audit.record import Actor
 from studio.models import Grant, User
 from studio.people import confirm, guard, mail
 from studio.people import service as people
@@ -93,51 +94,50 @@ def role_add(request: AppRequest, user_id: int) -> HttpResponse:
     return see_other("person", who.pk)
 
 
+@post_only
+def role_remove(request: AppRequest, user_id: int) -> HttpResponse:
+    grant = whole_number(request.POST.get("grant", "")) or 0
+    change = partial(people.remove_role, grant_id=grant)
+    return _change(request, user_id, change, "The role of {} is gone.", "{} did not have that role any more.")
+
+
+@post_only
+def deactivate(request: AppRequest, user_id: int) -> HttpResponse:
+    done = "{} is deactivated, and signed out everywhere."
+    return _change(request, user_id, people.deactivate, done, "{} was deactivated before.")
+
+
+@post_only
+def reactivate(request: AppRequest, user_id: int) -> HttpResponse:
+    return _change(request, user_id, people.reactivate, "{} may sign in again.", "{} is active.")
+
+
+@post_only
+def sign_out(request: AppRequest, user_id: int) -> HttpResponse:
+    return _change(request, user_id, people.sign_out_everywhere, "{} is signed out everywhere.")
+
+
+@post_only
+def factors_remove(request: AppRequest, user_id: int) -> HttpResponse:
+    done = "{} signs in without a second factor until they add one."
+    return _change(request, user_id, people.remove_factors, done, "{} has no second factor.")
+
+
 def _change(
-    change: Callable[[AppRequest, User], Any], done: str, otherwise: str = ""
-) -> Callable[[AppRequest, int], HttpResponse]:
-    """Make the view of a button that calls `change`: POST only, confirmed, then the person's page with a message."""
-
-    @post_only
-    @wraps(change)
-    def view(request: AppRequest, user_id: int) -> HttpResponse:
-        guard.require(request, "admin")
-        who = _person(user_id)
-        confirm.require(request)
-        try:
-            changed = change(request, who)
-        except Refused as error:
-            messages.error(request, str(error))
-        else:
-            say = messages.info if changed is False else messages.success
-            say(request, (otherwise if changed is False else done).format(who))
-        return see_other("person", who.pk)
-
-    return view
-
-
-def _remove_role(request: AppRequest, who: User) -> bool:
-    grant = whole_number(request.POST.get("grant", ""))
-    return grant is not None and people.remove_role(guard.actor_of(request), who, grant)
-
-
-role_remove = _change(_remove_role, "The role of {} is gone.", "{} did not have that role any more.")
-deactivate = _change(
-    lambda request, who: people.deactivate(guard.actor_of(request), who),
-    "{} is deactivated, and signed out everywhere.",
-    "{} was deactivated before.",
-)
-reactivate = _change(
-    lambda request, who: people.reactivate(guard.actor_of(request), who), "{} may sign in again.", "{} is active."
-)
-sign_out = _change(
-    lambda request, who: people.sign_out_everywhere(guard.actor_of(request), who), "{} is signed out everywhere."
-)
-factors_remove = _change(
-    lambda request, who: people.remove_factors(guard.actor_of(request), who),
-    "{} signs in without a second factor until they add one.",
-    "{} has no second factor.",
-)
+    request: AppRequest, user_id: int, change: Callable[[Actor, User], Any], done: str, otherwise: str = ""
+) -> HttpResponse:
+    """Change a person, confirmed first; then their page, with `otherwise` if there was nothing to change."""
+    guard.require(request, "admin")
+    who = _person(user_id)
+    confirm.require(request)
+    try:
+        changed = change(guard.actor_of(request), who)
+    except Refused as error:
+        messages.error(request, str(error))
+    else:
+        say = messages.info if changed is False else messages.success
+        say(request, (otherwise if changed is False else done).format(who))
+    return see_other("person", who.pk)
 
 
 @cache_control(no_store=True)

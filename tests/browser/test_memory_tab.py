@@ -173,12 +173,12 @@ def test_two_who_save_at_once_lose_nothing(
     save_elsewhere(browser_context, schema_and_path[1], "33")
     tab.get_by_role("button", name="Save").click()
     expect(tab.get_by_role("heading", name="Your changes are not saved yet")).to_be_focused()
-    expect(tab.locator(".clash")).to_contain_text("changed by both")
+    expect(tab.locator(".conflict")).to_contain_text("changed by both")
     assert bar(tab) == "Unsaved changes · No. of history runs 33 → 5 · Session summaries off → on"
     assert not accessibility_problems(tab)
     tab.get_by_role("button", name="Save mine on top").click()
     expect(tab.locator("#toasts")).to_contain_text("Saved as version")
-    expect(tab.locator(".clash")).to_have_count(0)
+    expect(tab.locator(".conflict")).to_have_count(0)
     expect(tab.locator("#num_history_runs")).to_have_value("5")
     browser_problems.clear()  # Chromium reports the 409
 
