@@ -4,7 +4,8 @@
 .DEFAULT_GOAL := run
 
 PY := .venv/bin/python
-PYTEST := $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Starting and stopping servers is waiting: three processes keep two cores busy.
+PYTEST := $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 # Two that start together must not install into one environment at the same time.
 ALONE := $(if $(shell command -v flock),flock Makefile)
