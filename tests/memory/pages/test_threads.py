@@ -19,6 +19,13 @@ from tests.reading import html, links, text, titles
 from tests.world import HTMX, NOW, ODD_IDS, new_person, person, run, signed_in, write_thread
 
 
+def test_an_agent_without_settings_has_its_pages(page: Client, ada: Agent) -> None:
+    write_thread(ada, "s1")
+    MemorySettings.objects.filter(agent=ada).delete()
+    for name in ("threads", "users", "activity"):
+        assert "storage off" in text(page.get(reverse(name, args=[ada.pk])))
+
+
 class TestRows:
     def test_a_row_says_what_one_scans_for(self, page: Client, ada: Agent) -> None:
         runs = [run("r1", "Where is it?", user_id="bob"), run("r2", status="ERROR", user_id="eve")]
