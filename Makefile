@@ -1,4 +1,5 @@
-# make run starts the studio, make test runs every test, make attack the long rounds of some. README.md says what they read from the environment.
+# make run starts the studio, make test runs every test, make attack the long rounds of some.
+# README.md says what they read from the environment.
 
 .PHONY: run test attack lint bench clean browser wrk env dev
 .DEFAULT_GOAL := run
