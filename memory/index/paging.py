@@ -13,22 +13,23 @@ from studio import token
 class Cursor:
     """The row after which a page begins: the value that the list is sorted by, and the key, which breaks ties.
 
-    With `newer` the page is the one above; `start` is the number of its first row, counted from 1.
+    `kind` is the list and its order. With `newer` the page is the one above; `start` is the number of its first row,
+    counted from 1.
     """
 
-    sort: str
+    kind: str
     value: int
     key: str
     newer: bool = False
     start: int = 1
 
     @classmethod
-    def read(cls, text: str, sort: str) -> "Cursor | None":
-        """Read a token made for this sort; None for "", the first page. Raises ValueError for any other text."""
-        return cls(sort, *token.unpack(text, sort, (int,), (str,), (bool,), (int,))) if text else None
+    def read(cls, text: str, kind: str) -> "Cursor | None":
+        """Read a token of this kind; None for "", the first page. Raises ValueError for any other text."""
+        return cls(kind, *token.unpack(text, kind, (int,), (str,), (bool,), (int,))) if text else None
 
     def write(self) -> str:
-        return token.pack(self.sort, self.value, self.key, self.newer, self.start)
+        return token.pack(self.kind, self.value, self.key, self.newer, self.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def read_order(cursor: Cursor | None, value: sql.Composable, key: sql.Composable
 
 
 def make_page(
-    rows: list[Row], cursor: Cursor | None, limit: int, sort: str, at: Callable[[Row], tuple[int, str]]
+    rows: list[Row], cursor: Cursor | None, limit: int, kind: str, at: Callable[[Row], tuple[int, str]]
 ) -> Page:
     """Make a page of up to `limit + 1` fetched rows, which have the columns of a count."""
     # the row above the limit only shows that there are more
@@ -79,8 +80,8 @@ def make_page(
     count, exact, floor = _count(rows, whole=not has_newer and not has_older)
     return Page(
         rows,
-        Cursor(sort, *at(rows[-1]), start=start + len(rows)).write() if rows and has_older else None,
-        Cursor(sort, *at(rows[0]), newer=True, start=start).write() if rows and has_newer else None,
+        Cursor(kind, *at(rows[-1]), start=start + len(rows)).write() if rows and has_older else None,
+        Cursor(kind, *at(rows[0]), newer=True, start=start).write() if rows and has_newer else None,
         count,
         exact,
         floor,

@@ -73,7 +73,7 @@ def list_threads(
     """
     sort = sort if sort in SORTS else DEFAULT_SORT
     limit = min(max(limit, 1), LIMIT)
-    here = Cursor.read(cursor, sort)
+    here = Cursor.read(cursor, f"threads:{sort}")
     where = filters.where(filter, content)
     value, key = _order_by(sort, where.by_user)
     statement = sql.SQL(_LIST).format(
@@ -93,7 +93,7 @@ def list_threads(
         # less than a page is newer: the first page shows all of it
         return list_threads(filter, sort, "", limit, content)
     of_user = [row.pop("of_user") for row in rows]
-    page = make_page(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["session_id"]))
+    page = make_page(rows, here, limit, f"threads:{sort}", lambda row: (row[SORTS[sort]], row["session_id"]))
     return replace(page, user=json.loads(of_user[0])) if of_user and of_user[0] else page
 
 

@@ -50,7 +50,7 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
     rows = fetch(statement, values)
     if here and here.newer and len(rows) < limit:
         return list_users(q, sort, "", limit)
-    return make_page(rows, here, limit, sort, lambda row: (row[SORTS[sort]], row["user_key"].hex))
+    return make_page(rows, here, limit, f"users:{sort}", lambda row: (row[SORTS[sort]], row["user_key"].hex))
 
 
 def get_user(user_id: str) -> Row | None:
@@ -60,7 +60,7 @@ def get_user(user_id: str) -> Row | None:
 
 
 def _read(token: str, sort: str) -> Cursor | None:
-    here = Cursor.read(token, sort)
+    here = Cursor.read(token, f"users:{sort}")
     if here:
         UUID(here.key)  # raises ValueError
     return here

@@ -165,4 +165,4 @@ def _six_runs(shape: Shape) -> int:
 
 
 def _cursor(at: tuple[int, str], row: int) -> str:
-    return Cursor("activity", *at, start=row + 1).write()
+    return Cursor("threads:activity", *at, start=row + 1).write()

@@ -125,7 +125,10 @@ def test_the_key_is_the_databases(here: None) -> None:
 def test_a_foreign_cursor_is_a_value_error(ada: Agent, here: None) -> None:
     from memory.index.paging import Cursor
 
-    for token in ("x", Cursor("seen", 1, "not a key").write(), Cursor("runs", 1, "0" * 32).write()):
+    foreign = [Cursor("users:seen", 1, "not a key")]
+    foreign += [Cursor(kind, 1, "0" * 32) for kind in ("users:runs", "threads:seen", "seen")]
+    assert list_users(cursor=Cursor("users:seen", 1, "0" * 32).write()).rows == []
+    for token in ("x", *(cursor.write() for cursor in foreign)):
         with pytest.raises(ValueError):
             list_users(cursor=token)
 
