@@ -1,0 +1,26 @@
+"""The tables of the public schema."""
+
+from studio.models.agents import (
+    HISTORY_RUNS,
+    Agent,
+    DatabaseRole,
+    Framework,
+    MemorySettings,
+    MemorySettingsVersion,
+)
+from studio.models.audit import AuditEvent
+from studio.models.people import ApiKey, Grant, SignInLink, User
+
+__all__ = [
+    "HISTORY_RUNS",
+    "Agent",
+    "ApiKey",
+    "AuditEvent",
+    "DatabaseRole",
+    "Framework",
+    "Grant",
+    "MemorySettings",
+    "MemorySettingsVersion",
+    "SignInLink",
+    "User",
+]
