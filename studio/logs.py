@@ -1,7 +1,8 @@
-"""The format of the server's log."""
+"""The server's log: where it goes, and its format."""
 
 import logging
 import re
+from typing import Any
 
 _LINK = re.compile(r"(sign-in/+once/+)[^/\s?'\"]+", re.IGNORECASE)
 
@@ -11,3 +12,20 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return _LINK.sub(r"\1…", super().format(record))
+
+
+def to_console(level: str) -> dict[str, Any]:
+    """Return Django's LOGGING for a log on the console."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "class": "studio.logs.Formatter",
+                "format": "{asctime} {levelname} {name} {message}",
+                "style": "{",
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["console"], "level": level},
+    }

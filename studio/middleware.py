@@ -12,6 +12,7 @@ from django.db import connections
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 
+from studio import policies
 from studio.ids import schema_name
 from studio.people.sessions import SessionStore
 from studio.postgres.backend.base import DatabaseWrapper
@@ -40,7 +41,7 @@ def headers(get_response: GetResponse) -> GetResponse:
     always = {
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": settings.PERMISSIONS_POLICY,
+        "Permissions-Policy": policies.PERMISSIONS,
         "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",

@@ -2,15 +2,15 @@
 
 import secrets
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import environ
-from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from jinja2 import StrictUndefined
 from whitenoise.compress import Compressor
 
+from studio import logs, policies
+from studio.database import database
 from studio.postgres.kept_files import make_once
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -119,7 +119,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "studio.agents.sidebar.frame",
+                "studio.page_context.page_context",
             ],
         },
     },
@@ -127,35 +127,14 @@ TEMPLATES = [
     {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True},
 ]
 
-
-def _database() -> dict[str, Any]:
-    url = env.str("DATABASE_URL", default="")
-    if url:
-        where = environ.Env.db_url_config(url)
-    else:
-        from studio import postgres
-
-        where = postgres.dsn_parts(DATA_DIR)
-    settings = {key.upper(): value for key, value in where.items()}
-    # Short enough for an answer within 3 s when the server is away, or a lock is held.
-    options = {
-        **settings.get("OPTIONS", {}),
-        "connect_timeout": 2,
-        "options": f"-c statement_timeout={STATEMENT_TIMEOUT} -c lock_timeout=2500"
-        " -c idle_in_transaction_session_timeout=60000",
-        "application_name": "agent-studio",
-    }
-    return {
-        **settings,
-        "ENGINE": "studio.postgres.backend",
-        "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=600),
-        "CONN_HEALTH_CHECKS": True,
-        "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": options,
-    }
-
-
-DATABASES = {"default": _database()}
+DATABASES = {
+    "default": database(
+        env.str("DATABASE_URL", default=""),
+        DATA_DIR,
+        statement_timeout=STATEMENT_TIMEOUT,
+        max_age=env.int("CONN_MAX_AGE", default=600),
+    )
+}
 # In the database, because all processes on all machines must share the counts of rate limits.
 CACHES = {
     "default": {
@@ -241,39 +220,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Pages copy ids and use passkeys. Every other feature is off.
-PERMISSIONS_POLICY = ", ".join(
-    [
-        "clipboard-write=(self)",
-        "publickey-credentials-create=(self)",
-        "publickey-credentials-get=(self)",
-        *(
-            f"{feature}=()"
-            for feature in (
-                *("accelerometer", "autoplay", "browsing-topics", "camera", "clipboard-read"),
-                *("display-capture", "encrypted-media", "fullscreen", "geolocation", "gyroscope", "hid"),
-                *("identity-credentials-get", "idle-detection", "local-fonts", "magnetometer", "microphone", "midi"),
-                *("payment", "picture-in-picture", "screen-wake-lock", "serial", "storage-access", "usb"),
-                *("window-management", "xr-spatial-tracking"),
-            )
-        ),
-    ]
-)
-
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF],
-        # the QR code of an authenticator app
-        "img-src": [SELF, "data:"],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "base-uri": [NONE],
-        "frame-ancestors": [NONE],
-    }
-}
-
+CONTENT_SECURITY_POLICY = policies.CONTENT_SECURITY
 # Without it no mail is sent. For example smtp+tls://user:password@mail.example.com:587
 EMAIL_URL = env.str("EMAIL_URL", default="")
 if EMAIL_URL:
@@ -285,9 +232,7 @@ if EMAIL_URL:
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_050
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-USE_TZ = True
 USE_I18N = False
-USE_THOUSAND_SEPARATOR = False
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
@@ -301,16 +246,4 @@ WHITENOISE_MAX_AGE = 31_536_000
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "class": "studio.logs.Formatter",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
-}
+LOGGING = logs.to_console(env.str("LOG_LEVEL", default="WARNING"))

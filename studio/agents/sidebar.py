@@ -1,16 +1,12 @@
-"""The sidebar's agents, and the context that every page gets: its agent, the sidebar, and the person's rights."""
+"""The sidebar's agents."""
 
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
-from django.conf import settings
 from django.db import connection
-from django.http import HttpRequest
-from django.utils.functional import SimpleLazyObject
 from psycopg import sql
 
 from studio.formats import initials
-from studio.models import Agent, Framework, MemorySettings, User
-from studio.people.access import SCOPES
+from studio.models import Agent, Framework, MemorySettings
 
 SIDEBAR: Final = 40
 
@@ -86,30 +82,3 @@ def _agent(names: list[str], row: tuple[Any, ...]) -> Agent:
     if row[own] is not None:
         MemorySettings.from_db("default", names[own:-1], row[own:-1]).agent = agent
     return agent
-
-
-def frame(request: HttpRequest) -> dict[str, Any]:
-    """Return the context of every page.
-
-    `agent` is the agent of the page, or None; `sidebar` its agents; `here` the name of the page's route.
-    `may` says what the person may do here: it maps scopes, with `_` for `:`, to bools, as in
-    `{% if may.threads_delete %}`.
-    """
-    agent: Agent | None = getattr(request, "agent", None)
-    user = getattr(request, "user", None)
-    person = cast(User, user) if user is not None and user.is_authenticated else None
-    scopes = person.access.scopes(agent.pk if agent else None) if person else frozenset()
-    return {
-        "agent": agent,
-        # lazy, because fragments do not show it
-        "sidebar": SimpleLazyObject(lambda: _sidebar(request, person)) if person else [],
-        "here": request.resolver_match.url_name if request.resolver_match else "",
-        "oidc": settings.OIDC_NAME,
-        "may": {scope.replace(":", "_"): scope in scopes for scope in SCOPES},
-    }
-
-
-def _sidebar(request: HttpRequest, person: User) -> list[Neighbour]:
-    """Return the sidebar's agents; on an agent's page the guard has read them already."""
-    known: list[Neighbour] = getattr(request, "sidebar", [])
-    return known or neighbours(person.access.agent_ids)

@@ -1,0 +1,36 @@
+"""The database of Django's settings."""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+
+
+def database(url: str, data_dir: Path, *, statement_timeout: str, max_age: int) -> dict[str, Any]:
+    """Return an entry of DATABASES: the server at `url`, or the bundled one in `data_dir` if that is empty.
+
+    `statement_timeout` is in Postgres' own form, `max_age` in seconds.
+    """
+    if url:
+        where = environ.Env.db_url_config(url)
+    else:
+        from studio import postgres
+
+        where = postgres.dsn_parts(data_dir)
+    settings = {key.upper(): value for key, value in where.items()}
+    # Short enough for an answer within 3 s when the server is away, or a lock is held.
+    options = {
+        **settings.get("OPTIONS", {}),
+        "connect_timeout": 2,
+        "options": f"-c statement_timeout={statement_timeout} -c lock_timeout=2500"
+        " -c idle_in_transaction_session_timeout=60000",
+        "application_name": "agent-studio",
+    }
+    return {
+        **settings,
+        "ENGINE": "studio.postgres.backend",
+        "CONN_MAX_AGE": max_age,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": options,
+    }
