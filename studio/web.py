@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.http import urlencode
@@ -12,6 +13,8 @@ from django_htmx.middleware import HtmxDetails
 
 from studio.agents.sidebar import Neighbour
 from studio.models import Agent, User
+
+SEARCH: Final = 120  # characters of a search for agents or people
 
 # 18 digits always fit into a bigint
 _DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -50,6 +53,14 @@ def with_query(path: str, **query: str | None) -> str:
     """Write an address with its query string, without empty values."""
     found = urlencode({name: value for name, value in query.items() if value})
     return f"{path}?{found}" if found else path
+
+
+def search_words(request: HttpRequest, longest: int) -> str:
+    """Read the words of a search, cut to `longest` characters; raises BadRequest for NUL, which Postgres refuses."""
+    words = request.GET.get("q", "")
+    if "\x00" in words:
+        raise BadRequest("NUL in the search")
+    return words.strip()[:longest]
 
 
 def whole_number(text: str) -> int | None:

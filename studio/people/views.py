@@ -20,11 +20,13 @@ from studio.people.access import ROLES
 from studio.people.forms import ROLE_WORDS, InviteForm, RoleForm
 from studio.people.service import Refused
 from studio.web import (
+    SEARCH,
     AppRequest,
     get_only,
     get_or_post,
     is_fragment,
     post_only,
+    search_words,
     see_other,
     vary_on_htmx,
     whole_number,
@@ -32,7 +34,6 @@ from studio.web import (
 )
 
 PAGE: Final = 50
-SEARCH: Final = 120  # characters
 _CURSOR: Final = "people"
 
 
@@ -40,7 +41,7 @@ _CURSOR: Final = "people"
 @vary_on_htmx
 def people_list(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
-    q = request.GET.get("q", "").replace("\x00", "").strip()[:SEARCH]
+    q = search_words(request, SEARCH)
     (after,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (str,)) or [""]
     grants = Prefetch("grants", Grant.objects.select_related("agent").order_by("role", "agent__name"), to_attr="roles")
     found = User.objects.filter(email__gt=after).order_by("email").prefetch_related(grants)
