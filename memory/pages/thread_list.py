@@ -13,7 +13,7 @@ from memory.index import threads
 from memory.index.paging import Page
 from memory.pages.list_page import counted, matching
 from memory.pages.list_rows import thread_rows
-from memory.pages.thread_query import PERIODS, STATUSES, ThreadQuery
+from memory.pages.thread_query import LONGEST, PERIODS, STATUSES, ThreadQuery
 from memory.services import reading
 from studio import ids
 from studio.models import Agent
@@ -90,6 +90,7 @@ def _context(asked: _Asked, page: Page | None) -> dict[str, Any]:
     return {
         "list_url": asked.url,
         "query": asked.query,
+        "longest": LONGEST,
         "page": page,
         "is_first": not asked.cursor,
         "of_user": asked.user is not None,
