@@ -13,7 +13,8 @@ from memory.index import threads
 from memory.index.paging import Page
 from memory.pages.list_page import counted, matching
 from memory.pages.list_rows import thread_rows
-from memory.pages.thread_query import LONGEST, PERIODS, STATUSES, ThreadQuery
+from memory.pages.thread_query import LONGEST, PERIODS, ThreadQuery
+from memory.pages.words import STATUSES
 from memory.services import reading
 from studio import ids
 from studio.models import Agent
@@ -106,7 +107,7 @@ def _context(asked: _Asked, page: Page | None) -> dict[str, Any]:
 def _choices(asked: _Asked) -> dict[str, Any]:
     """Return the choices of the filters, as (value, words) or (value, words, address)."""
     chosen = asked.query.status
-    statuses = [(status, word) for status, (_, word) in STATUSES.items()]
+    statuses = [(name, status.word) for name, status in STATUSES.items()]
     # a status of another release of Agno, or one that somebody typed
     if chosen and chosen not in STATUSES:
         statuses.append((chosen, chosen))

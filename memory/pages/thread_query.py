@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from memory.index.threads import DEFAULT_SORT, SORTS, Filter
+from memory.pages.words import STATUSES, Status, name_of_user
 from studio import ids
 
 PERIODS: Final = {
@@ -16,16 +17,6 @@ PERIODS: Final = {
     "7d": ("Last 7 days", 7 * 86_400),
     "30d": ("Last 30 days", 30 * 86_400),
     "90d": ("Last 90 days", 90 * 86_400),
-}
-# the colour and the word of a run's badge, by status
-STATUSES: Final = {
-    "COMPLETED": ("ok", "Completed"),
-    "ERROR": ("bad", "Error"),
-    "PAUSED": ("warn", "Paused"),
-    "CANCELLED": ("warn", "Cancelled"),
-    "RUNNING": ("", "Running"),
-    "PENDING": ("", "Pending"),
-    "REGENERATED": ("", "Regenerated"),
 }
 LONGEST: Final = 200
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -139,7 +130,7 @@ class ThreadQuery:
         named = {
             "user": f"User: {name_of_user(self.user or '')}",
             "q": f"“{self.q}”",
-            "status": f"Last run: {STATUSES.get(self.status, ('', self.status))[1]}",
+            "status": f"Last run: {STATUSES.get(self.status, Status(self.status)).word}",
             "active": f"Active: {PERIODS.get(self.active, ('', 0))[0].lower()}",
             "since": f"From {_day_or_time(self.since)}",
             "until": f"Until {_day_or_time(self.until)}",
@@ -152,13 +143,6 @@ class ThreadQuery:
             for name, text in named.items()
             if getattr(self, name) != getattr(empty, name)
         ]
-
-
-def name_of_user(user_id: str) -> str:
-    """Return a user's id as visible text of at most 120 characters; ids may be empty, or only spaces."""
-    # cut first, because an id may have millions of characters
-    shown = " ".join(user_id[:1000].split())
-    return (shown if len(shown) <= 120 else shown[:119] + "…") or ("(empty id)" if not user_id else "(blank id)")
 
 
 def _seconds(text: str, past: timedelta) -> int | None:
