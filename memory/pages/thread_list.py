@@ -11,7 +11,7 @@ from psycopg.errors import QueryCanceled
 
 from memory.index import threads
 from memory.index.paging import Page
-from memory.pages.list_page import counted, matching
+from memory.pages.list_page import matching, which_rows
 from memory.pages.list_rows import thread_rows
 from memory.pages.thread_query import LONGEST, PERIODS, ThreadQuery
 from memory.pages.words import STATUSES
@@ -124,7 +124,7 @@ def _phrase(asked: _Asked, page: Page | None) -> dict[str, Any]:
         return {"rows": [], "counted": "", "matching": "", "older": "", "newer": ""}
     return {
         "rows": thread_rows(page.rows),
-        "counted": counted(page, "thread"),
+        "counted": which_rows(page, "thread"),
         "matching": matching(page),
         "older": asked.address(page.older),
         "newer": asked.address(page.newer),
