@@ -64,7 +64,7 @@ def environment(**options: Any) -> Environment:
         "shorten": formats.shorten,
         "plural": plural,
         "path_id": ids.encode,
-        "said": memory_settings.words,
+        "words": memory_settings.words,
         "literal": memory_settings.literal,
         "json_script": json_script,
     }
