@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
@@ -98,7 +97,7 @@ def _context(asked: _Asked, page: Page | None) -> dict[str, Any]:
         "address": asked.address(asked.cursor),
         # what a deletion of all that match has to know
         "scope": scope,
-        "all_matching": "?" + urlencode({"all": "1", **scope}),
+        "all_matching": with_query("", all="1", **scope),
         **_choices(asked),
         **_phrase(asked, page),
     }

@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.http import QueryDict
 
 from memory.index.threads import DEFAULT_SORT, SORTS, Filter
 from memory.pages.words import STATUSES, Status, name_of_user
 from studio import ids
+from studio.web import with_query
 
 PERIODS: Final = {
     "24h": ("Last 24 hours", 86_400),
@@ -106,8 +106,7 @@ class ThreadQuery:
 
     def encoded(self, **changes: Any) -> str:
         """Write the query, with changes, as `?…`; "" for a list without filters."""
-        fields = (replace(self, **changes) if changes else self).fields()
-        return f"?{urlencode(fields)}" if fields else ""
+        return with_query("", **(replace(self, **changes) if changes else self).fields())
 
     @property
     def is_filtered(self) -> bool:
