@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.http import QueryDict
@@ -10,7 +10,7 @@ from django.http import QueryDict
 from memory.index.threads import DEFAULT_SORT, SORTS, Filter
 from memory.pages.words import STATUSES, Status, name_of_user
 from studio import ids
-from studio.web import with_query
+from studio.web import day, with_query
 
 PERIODS: Final = {
     "24h": ("Last 24 hours", 86_400),
@@ -19,7 +19,6 @@ PERIODS: Final = {
     "90d": ("Last 90 days", 90 * 86_400),
 }
 LONGEST: Final = 200
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SECONDS: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
@@ -148,9 +147,9 @@ def _seconds(text: str, past: timedelta) -> int | None:
     """Read a day as its first second plus `past`, or epoch seconds as they are; None for ""."""
     if not text:
         return None
-    if _DAY.fullmatch(text):
-        day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-        return int(day.timestamp() + past.total_seconds())
+    begins = day(text)
+    if begins is not None:
+        return int(datetime.combine(begins, datetime.min.time(), UTC).timestamp() + past.total_seconds())
     if _SECONDS.fullmatch(text):
         return int(text)
     raise ValueError("not a day")

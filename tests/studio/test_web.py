@@ -1,6 +1,7 @@
 """What views read from a request."""
 
 import re
+from datetime import date
 
 import pytest
 from django.core.exceptions import BadRequest
@@ -30,6 +31,15 @@ class TestWordsOfASearch:
     def test_what_postgres_refuses_is_refused_here(self, words: str) -> None:
         with pytest.raises(BadRequest):
             searched(words)
+
+
+class TestADay:
+    def test_it_is_read_as_a_date_field_sends_it(self) -> None:
+        assert web.day("2026-11-23") == date(2026, 11, 23)
+
+    @pytest.mark.parametrize("text", ["", "x", "2026-1-2", "2026-11- 2", "2026-02-30", "20261123", "٢٠٢٦-١١-٢٣"])
+    def test_any_other_text_is_none(self, text: str) -> None:
+        assert web.day(text) is None
 
 
 LISTS = ["/agents/", "/people/", "/agents/agt-ada/users/", "/agents/agt-ada/threads/"]
