@@ -97,6 +97,11 @@ def count(value: Any) -> str:
     return NOTHING if number is None else f"{int(number):,}"
 
 
+def counted(value: Any, noun: str) -> str:
+    """Write a count with its noun: 1 thread, 1,234 threads."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def size(value: Any) -> str:
     """Show bytes with a unit: 640 B, 1.2 KB, 3.4 MB (1 KB is 1,000 bytes)."""
     number = _number(value)

@@ -14,6 +14,7 @@ from lucide.jinja import lucide
 
 from studio import formats, ids
 from studio.agents import memory_settings
+from studio.web import SEARCH
 
 # Stored text may hold htmx attributes: nothing on a page may make htmx run code or ask another server.
 HTMX: Final = {
@@ -47,6 +48,8 @@ def environment(**options: Any) -> Environment:
         "lucide": lru_cache(maxsize=256)(lucide),
         "htmx_config": json.dumps(HTMX),
         "now": timezone.now,
+        # the sidebar, which every page has, searches too
+        "search_longest": SEARCH,
     }
     made.filters |= {
         "moment": formats.moment,
@@ -61,7 +64,7 @@ def environment(**options: Any) -> Environment:
         "shorten": formats.shorten,
         "plural": plural,
         "path_id": ids.encode,
-        "said": memory_settings.words,
+        "words": memory_settings.words,
         "literal": memory_settings.literal,
         "json_script": json_script,
     }

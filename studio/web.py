@@ -1,8 +1,10 @@
 """Helpers that all views share: the typed request, method decorators, redirects and addresses."""
 
 import re
+from datetime import date
 from typing import Any, Final
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.http import urlencode
@@ -13,8 +15,11 @@ from django_htmx.middleware import HtmxDetails
 from studio.agents.sidebar import Neighbour
 from studio.models import Agent, User
 
+SEARCH: Final = 120  # characters of a search for agents or people
+
 # 18 digits always fit into a bigint
 _DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 get_only = require_safe
 post_only = require_POST
@@ -52,6 +57,22 @@ def with_query(path: str, **query: str | None) -> str:
     return f"{path}?{found}" if found else path
 
 
+def search_words(request: HttpRequest, longest: int) -> str:
+    """Read the words of a search, cut to `longest` characters; raises BadRequest for NUL, which Postgres refuses."""
+    words = request.GET.get("q", "")
+    if "\x00" in words:
+        raise BadRequest("NUL in the search")
+    return words.strip()[:longest]
+
+
 def whole_number(text: str) -> int | None:
     """Read 1 to 18 ASCII digits; None for any other text, such as 1e9, 10.5, -1 or ١٠."""
     return int(text) if _DIGITS.fullmatch(text) else None
+
+
+def day(text: str) -> date | None:
+    """Read a day like 2026-11-23; None for any other text, such as 2026-1-2, which a date field cannot show."""
+    try:
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        return None

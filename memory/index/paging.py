@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from memory.query import Row
-from studio import token
+from studio import keyset, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def beyond(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) ->
 
 def read_order(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
     """Return the order in which a page is read."""
-    # a newer page is read from its cursor upwards, and turned round by `cut`
+    # a newer page is read from its cursor upwards, and turned round by `keyset.cut`
     return sql.SQL("{}, {}" if cursor and cursor.newer else "{} desc, {} desc").format(value, key)
 
 
@@ -68,12 +68,8 @@ def make_page(
     rows: list[Row], cursor: Cursor | None, limit: int, kind: str, at: Callable[[Row], tuple[int, str]]
 ) -> Page:
     """Make a page of up to `limit + 1` fetched rows, which have the columns of a count."""
-    # the row above the limit only shows that there are more
     newer = cursor is not None and cursor.newer
-    more = len(rows) > limit
-    rows = rows[:limit][::-1] if newer else rows[:limit]
-    has_newer = more if newer else cursor is not None
-    has_older = newer or more
+    rows, has_older, has_newer = keyset.cut(rows, limit, newer=newer, first=cursor is None)
     start = cursor.start if cursor and has_newer else 1
     if newer:
         start = max(start - len(rows), 1) if has_newer else 1

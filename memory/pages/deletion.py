@@ -20,6 +20,7 @@ from memory.pages.thread_query import ThreadQuery
 from memory.services import deletion
 from studio import ids
 from studio.compress import compressed
+from studio.formats import counted
 from studio.models import Agent
 from studio.people import confirm, guard
 from studio.render import message
@@ -135,12 +136,12 @@ def _ask(
 
 def _say(request: AppRequest, agent: Agent, done: deletion.Deleted, gone: int) -> None:
     """Leave a message with the counts and a link to the audit event; `gone` threads were deleted by others before."""
-    before = f" {_count(gone, 'other thread')} had been deleted already." if gone else ""
+    before = f" {counted(gone, 'other thread')} had been deleted already." if gone else ""
     if done.event_id is None:
         messages.info(request, "Nothing was left to delete: somebody else deleted it first.")
         return
-    text = f"Deleted {_count(done.threads, 'thread')} with {_count(done.runs, 'run')} and "
-    text += f"{_count(done.messages, 'message')}.{before}"
+    text = f"Deleted {counted(done.threads, 'thread')} with {counted(done.runs, 'run')} and "
+    text += f"{counted(done.messages, 'message')}.{before}"
     messages.success(request, message("memory/_message_deleted.html", text=text, agent=agent, event_id=done.event_id))
 
 
@@ -171,7 +172,3 @@ def _list_address(request: AppRequest, agent: Agent, given: str) -> str:
     if match.url_name == "user" and users.get_user(match.kwargs["user_id"]) is None:
         return reverse("users", args=[agent.pk])
     return given
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -19,7 +19,7 @@ from memory.transcript.stored import TEXT_LIMIT
 from studio import ids
 from studio.compress import compressed
 from studio.people import guard
-from studio.web import AppRequest, get_only, vary_on_htmx, whole_number
+from studio.web import AppRequest, get_only, vary_on_htmx, whole_number, with_query
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -58,7 +58,7 @@ def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpRespons
         raise Http404("no such text")
     if request.htmx:
         raw = request.GET.get("raw") == "1"
-        href = f"{request.path}?{urlencode({**_at(request), 'part': path})}"
+        href = with_query(request.path, at=request.GET.get("at"), part=path)
         ctx = {
             "block": whole_block(found, raw),
             "markdown": found.kind == "markdown",
@@ -83,10 +83,6 @@ def thread_export(request: AppRequest, agent_id: str, session_id: str) -> HttpRe
     if pieces is None:
         raise Http404("no such thread")
     return _file(f"thread-{_file_name(session_id)}.{form}", export.FORMATS[form], pieces)
-
-
-def _at(request: AppRequest) -> dict[str, str]:
-    return {"at": request.GET["at"]} if request.GET.get("at") else {}
 
 
 def _file(name: str, content_type: str, pieces: Iterable[str]) -> StreamingHttpResponse:

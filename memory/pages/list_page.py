@@ -4,6 +4,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from memory.index.paging import Page
+from studio.formats import counted
 from studio.web import AppRequest, is_fragment
 
 
@@ -18,13 +19,13 @@ def list_response(request: AppRequest, name: str, ctx: dict[str, object]) -> Htt
     return response
 
 
-def counted(page: Page, noun: str) -> str:
+def which_rows(page: Page, noun: str) -> str:
     """Write which rows a page shows, and of how many: "51–100 of more than 1,000 threads"."""
     if not page.rows:
         return ""
     last = page.start + len(page.rows) - 1
     if page.start == 1 and page.older is None:
-        return f"{last:,} {noun}{'' if last == 1 else 's'}"
+        return counted(last, noun)
     return f"{page.start:,}–{last:,} of {_how_many(page)} {noun}s"
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from memory.pages.thread_query import STATUSES, name_of_user
+from memory.pages.words import STATUSES, Status, name_of_user
 from memory.query import Row
 from studio import ids
-from studio.formats import compact, iso, moment, since
+from studio.formats import compact, counted, iso, moment, since
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ def _last_run(status: str, errors: int) -> tuple[str, str, str]:
 
     The words are empty if there are no errors, or if the badge shows the only one.
     """
-    tone, word = STATUSES.get(status, ("", status[:40]))
+    word, tone, _ = STATUSES.get(status, Status(status[:40]))
     if not errors or (errors == 1 and tone == "bad"):
         return tone, word, ""
-    return tone, word, f"{errors:,} error{'' if errors == 1 else 's'}"
+    return tone, word, counted(errors, "error")

@@ -4,7 +4,7 @@ from typing import Final
 
 from memory.pages.cards import Block, CallCard, Card, MessageCard
 from memory.pages.reading_mode import ReadingMode
-from memory.pages.thread_query import STATUSES
+from memory.pages.words import STATUSES, Status
 from memory.transcript.json_text import unescape
 from memory.transcript.model import SKIPPED, Message, Run, Text, ToolCall
 from memory.transcript.runs import RunPage
@@ -20,17 +20,6 @@ CUT_PROSE: Final = 8_000
 INDENTED_UP_TO: Final = 1_200
 _PREVIEW: Final = 120
 _STYLES: Final = {"text": "plain-text", "markdown": "plain-text", "json": "json"}
-
-# the class of a run that is not complete
-_STATES: Final = {
-    "RUNNING": "running",
-    "PENDING": "running",
-    "PAUSED": "paused",
-    "CANCELLED": "cancelled",
-    "ERROR": "failed",
-    "REGENERATED": "cancelled",
-}
-
 
 # colours and texts of a call's badge; any other status is its own text, in the colour of a warning
 _CALL_TONES: Final = {"ok": "ok", "error": "bad", "none": ""}
@@ -79,8 +68,8 @@ class RunCards:
         return card
 
     def _show(self, run: Run, address: str) -> Card:
-        tone, words = STATUSES.get(run.status, ("", run.status.capitalize()[:20]))
-        card = Card(run, self._anchor("run", run.run_id), words=words, tone=tone, state=_STATES.get(run.status, ""))
+        word, tone, state = STATUSES.get(run.status, Status(run.status.capitalize()[:20]))
+        card = Card(run, self._anchor("run", run.run_id), words=word, tone=tone, state=state)
         card.speaker = self.owner if run.user_id is None else run.user_id
         card.messages = [self._message(message, address) for message in run.messages]
         card.note = self._block(run.note, address) if run.note else None

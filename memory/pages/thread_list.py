@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
@@ -11,9 +10,10 @@ from psycopg.errors import QueryCanceled
 
 from memory.index import threads
 from memory.index.paging import Page
-from memory.pages.list_page import counted, matching
+from memory.pages.list_page import matching, which_rows
 from memory.pages.list_rows import thread_rows
-from memory.pages.thread_query import PERIODS, STATUSES, ThreadQuery
+from memory.pages.thread_query import LONGEST, PERIODS, ThreadQuery
+from memory.pages.words import STATUSES
 from memory.services import reading
 from studio import ids
 from studio.models import Agent
@@ -90,13 +90,14 @@ def _context(asked: _Asked, page: Page | None) -> dict[str, Any]:
     return {
         "list_url": asked.url,
         "query": asked.query,
+        "longest": LONGEST,
         "page": page,
         "is_first": not asked.cursor,
         "of_user": asked.user is not None,
         "address": asked.address(asked.cursor),
         # what a deletion of all that match has to know
         "scope": scope,
-        "all_matching": "?" + urlencode({"all": "1", **scope}),
+        "all_matching": with_query("", all="1", **scope),
         **_choices(asked),
         **_phrase(asked, page),
     }
@@ -105,7 +106,7 @@ def _context(asked: _Asked, page: Page | None) -> dict[str, Any]:
 def _choices(asked: _Asked) -> dict[str, Any]:
     """Return the choices of the filters, as (value, words) or (value, words, address)."""
     chosen = asked.query.status
-    statuses = [(status, word) for status, (_, word) in STATUSES.items()]
+    statuses = [(name, status.word) for name, status in STATUSES.items()]
     # a status of another release of Agno, or one that somebody typed
     if chosen and chosen not in STATUSES:
         statuses.append((chosen, chosen))
@@ -122,7 +123,7 @@ def _phrase(asked: _Asked, page: Page | None) -> dict[str, Any]:
         return {"rows": [], "counted": "", "matching": "", "older": "", "newer": ""}
     return {
         "rows": thread_rows(page.rows),
-        "counted": counted(page, "thread"),
+        "counted": which_rows(page, "thread"),
         "matching": matching(page),
         "older": asked.address(page.older),
         "newer": asked.address(page.newer),

@@ -2,14 +2,15 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.http import QueryDict
 
 from memory.index.threads import DEFAULT_SORT, SORTS, Filter
+from memory.pages.words import STATUSES, Status, name_of_user
 from studio import ids
+from studio.web import day, with_query
 
 PERIODS: Final = {
     "24h": ("Last 24 hours", 86_400),
@@ -17,18 +18,7 @@ PERIODS: Final = {
     "30d": ("Last 30 days", 30 * 86_400),
     "90d": ("Last 90 days", 90 * 86_400),
 }
-# the colour and the word of a run's badge, by status
-STATUSES: Final = {
-    "COMPLETED": ("ok", "Completed"),
-    "ERROR": ("bad", "Error"),
-    "PAUSED": ("warn", "Paused"),
-    "CANCELLED": ("warn", "Cancelled"),
-    "RUNNING": ("", "Running"),
-    "PENDING": ("", "Pending"),
-    "REGENERATED": ("", "Regenerated"),
-}
 LONGEST: Final = 200
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SECONDS: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
@@ -115,8 +105,7 @@ class ThreadQuery:
 
     def encoded(self, **changes: Any) -> str:
         """Write the query, with changes, as `?…`; "" for a list without filters."""
-        fields = (replace(self, **changes) if changes else self).fields()
-        return f"?{urlencode(fields)}" if fields else ""
+        return with_query("", **(replace(self, **changes) if changes else self).fields())
 
     @property
     def is_filtered(self) -> bool:
@@ -139,7 +128,7 @@ class ThreadQuery:
         named = {
             "user": f"User: {name_of_user(self.user or '')}",
             "q": f"“{self.q}”",
-            "status": f"Last run: {STATUSES.get(self.status, ('', self.status))[1]}",
+            "status": f"Last run: {STATUSES.get(self.status, Status(self.status)).word}",
             "active": f"Active: {PERIODS.get(self.active, ('', 0))[0].lower()}",
             "since": f"From {_day_or_time(self.since)}",
             "until": f"Until {_day_or_time(self.until)}",
@@ -154,20 +143,13 @@ class ThreadQuery:
         ]
 
 
-def name_of_user(user_id: str) -> str:
-    """Return a user's id as visible text of at most 120 characters; ids may be empty, or only spaces."""
-    # cut first, because an id may have millions of characters
-    shown = " ".join(user_id[:1000].split())
-    return (shown if len(shown) <= 120 else shown[:119] + "…") or ("(empty id)" if not user_id else "(blank id)")
-
-
 def _seconds(text: str, past: timedelta) -> int | None:
     """Read a day as its first second plus `past`, or epoch seconds as they are; None for ""."""
     if not text:
         return None
-    if _DAY.fullmatch(text):
-        day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-        return int(day.timestamp() + past.total_seconds())
+    begins = day(text)
+    if begins is not None:
+        return int(datetime.combine(begins, datetime.min.time(), UTC).timestamp() + past.total_seconds())
     if _SECONDS.fullmatch(text):
         return int(text)
     raise ValueError("not a day")

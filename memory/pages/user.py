@@ -6,7 +6,7 @@ from django.urls import reverse
 from memory.index import users as index
 from memory.pages.list_page import list_response
 from memory.pages.thread_list import thread_list
-from memory.pages.thread_query import name_of_user
+from memory.pages.words import name_of_user
 from studio import ids
 from studio.compress import compressed
 from studio.people import guard

@@ -10,11 +10,11 @@ from django.urls import reverse
 
 from memory.index import users as index
 from memory.index.paging import Page
-from memory.pages.list_page import counted, list_response
+from memory.pages.list_page import list_response, which_rows
 from memory.pages.list_rows import user_rows
 from studio.compress import compressed
 from studio.people import guard
-from studio.web import AppRequest, get_only, vary_on_htmx, with_query
+from studio.web import AppRequest, get_only, search_words, vary_on_htmx, with_query
 
 _SORTED: Final = {"threads": "Threads", "runs": "Runs", "seen": "Last seen"}
 _LONGEST: Final = 6_000
@@ -49,12 +49,13 @@ def users(request: AppRequest, agent_id: str) -> HttpResponse:
     ctx = {
         "list_url": asked.url,
         "q": asked.q,
+        "longest": _LONGEST,
         "sort": asked.sort,
         "page": page,
         "is_first": not asked.cursor,
         "address": asked.address(asked.cursor),
         "rows": user_rows(page.rows),
-        "counted": counted(page, "user"),
+        "counted": which_rows(page, "user"),
         "sorts": [(name, words, asked.address("", name)) for name, words in _SORTED.items()],
         "older": asked.address(page.older),
         "newer": asked.address(page.newer),
@@ -63,10 +64,8 @@ def users(request: AppRequest, agent_id: str) -> HttpResponse:
 
 
 def _asked(request: AppRequest, url: str) -> _Asked:
-    q, sort, cursor = (request.GET.get(name, "") for name in ("q", "sort", "cursor"))
-    if "\x00" in q:
-        raise BadRequest("q")
-    return _Asked(url, q.strip()[:_LONGEST], sort if sort in index.SORTS else index.DEFAULT_SORT, cursor)
+    q, sort, cursor = search_words(request, _LONGEST), request.GET.get("sort", ""), request.GET.get("cursor", "")
+    return _Asked(url, q, sort if sort in index.SORTS else index.DEFAULT_SORT, cursor)
 
 
 def _read(asked: _Asked) -> Page:

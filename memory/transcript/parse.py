@@ -55,8 +55,8 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
 
 
-def _run(value: dict[str, Any], size: int, paths: TextIds | None = None, depth: int = 0) -> Run:
-    paths = paths or TextIds()
+def _run(value: dict[str, Any], size: int, text_ids: TextIds | None = None, depth: int = 0) -> Run:
+    text_ids = text_ids or TextIds()
     metrics = as_dict(value.get("metrics"))
     run = Run(
         run_id=string(value.get("run_id")),
@@ -77,24 +77,24 @@ def _run(value: dict[str, Any], size: int, paths: TextIds | None = None, depth: 
         first_token_seconds=amount(metrics, "time_to_first_token"),
         size=size,
     )
-    run.messages, run.hidden = _messages(value, paths)
+    run.messages, run.hidden = _messages(value, text_ids)
     calls = [call for message in run.messages for call in message.calls]
-    extra = paths.take(pair(calls, as_list(value.get("tools")), run.status, paths.text))
+    extra = text_ids.take(pair(calls, as_list(value.get("tools")), run.status, text_ids.text))
     if extra:
         # before the final answer, for which they were made
         last = run.messages[-1] if run.messages else None
         place = len(run.messages) - bool(last and last.role == "assistant" and last.text and not last.calls)
-        run.messages.insert(place, Message("", "assistant", paths.text(""), calls=extra))
-    run.steps = _steps(value.get("step_results"), paths)
-    _outside_of_messages(run, value, paths)
+        run.messages.insert(place, Message("", "assistant", text_ids.text(""), calls=extra))
+    run.steps = _steps(value.get("step_results"), text_ids)
+    _outside_of_messages(run, value, text_ids)
     inside = [*as_list(value.get("member_responses")), *as_list(value.get("step_executor_runs"))]
     inside += [value["workflow_agent_run"]] if value.get("workflow_agent_run") else []
-    for member in paths.take(inside):
+    for member in text_ids.take(inside):
         if isinstance(member, dict) and depth < _DEEPEST_MEMBER:
-            run.members.append(_run(member, 0, paths, depth + 1))
+            run.members.append(_run(member, 0, text_ids, depth + 1))
         elif member:
             run.members.append(Run(problem="A run inside this one cannot be shown here."))
-    run.unread = 0 if depth else paths.unread
+    run.unread = 0 if depth else text_ids.unread
     return run
 
 
@@ -102,12 +102,12 @@ def _is_workflow(value: dict[str, Any]) -> bool:
     return bool(value.get("workflow_id")) and not value.get("agent_id") and not value.get("agent_name")
 
 
-def _messages(value: dict[str, Any], paths: TextIds) -> tuple[list[Message], int]:
+def _messages(value: dict[str, Any], text_ids: TextIds) -> tuple[list[Message], int]:
     """Return messages in stored order, with results beside their calls, and the number of copies left out."""
     # old rows repeat the messages of earlier turns in each run, marked with from_history
     stored = as_list(value.get("messages"))
     copies = [one for one in stored if isinstance(one, dict) and one.get("from_history") is True]
-    own = paths.take([one for one in stored if not (isinstance(one, dict) and one.get("from_history") is True)])
+    own = text_ids.take([one for one in stored if not (isinstance(one, dict) and one.get("from_history") is True)])
     results: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
     for one in own:
         for result in _results(one):
@@ -116,14 +116,14 @@ def _messages(value: dict[str, Any], paths: TextIds) -> tuple[list[Message], int
     messages: list[Message] = []
     for one in own:
         if _role(one) == "tool":
-            left = paths.take([result for result in _results(one) if id(result) not in used])
-            calls = [call for result in left for call in read_calls([result], {}, used, paths.text)]
+            left = text_ids.take([result for result in _results(one) if id(result) not in used])
+            calls = [call for result in left for call in read_calls([result], {}, used, text_ids.text)]
             if calls:
-                messages.append(Message(string(one.get("id")), "tool", paths.text(""), calls=calls))
+                messages.append(Message(string(one.get("id")), "tool", text_ids.text(""), calls=calls))
         elif isinstance(one, dict):
-            messages.append(_message(one, results, used, paths))
+            messages.append(_message(one, results, used, text_ids))
         elif one is not None:
-            messages.append(Message("", "unknown", paths.text(as_json(one), "json")))
+            messages.append(Message("", "unknown", text_ids.text(as_json(one), "json")))
     return messages, len(copies)
 
 
@@ -142,23 +142,25 @@ def _role(message: Any) -> str:
     return _ROLES.get(role, role or "unknown")
 
 
-def _message(one: dict[str, Any], results: dict[str, deque[dict[str, Any]]], used: set[int], paths: TextIds) -> Message:
+def _message(
+    one: dict[str, Any], results: dict[str, deque[dict[str, Any]]], used: set[int], text_ids: TextIds
+) -> Message:
     role = _role(one)
     text, kind, media = text_and_media(one.get("content"))
     reasoning = string(one.get("reasoning_content"))
     return Message(
         string(one.get("id")),
         role,
-        paths.text(text, "markdown" if role == "assistant" and kind == "text" else kind),
+        text_ids.text(text, "markdown" if role == "assistant" and kind == "text" else kind),
         as_int(one.get("created_at")),
         string(one.get("name"))[:200],
-        paths.text(reasoning) if reasoning else None,
+        text_ids.text(reasoning) if reasoning else None,
         [*media, *field_media(one)],
-        read_calls(paths.take(as_list(one.get("tool_calls"))), results, used, paths.text),
+        read_calls(text_ids.take(as_list(one.get("tool_calls"))), results, used, text_ids.text),
     )
 
 
-def _outside_of_messages(run: Run, value: dict[str, Any], paths: TextIds) -> None:
+def _outside_of_messages(run: Run, value: dict[str, Any], text_ids: TextIds) -> None:
     """Add what is stored outside the messages, unless a message has it: input, answer, failure reason and media."""
     given = value.get("input")
     given_text, given_kind, media = text_and_media(
@@ -168,7 +170,7 @@ def _outside_of_messages(run: Run, value: dict[str, Any], paths: TextIds) -> Non
     if (given_text or media) and not any(message.role == "user" for message in run.messages):
         # a system message always comes first
         place = 1 if run.messages and run.messages[0].role == "system" else 0
-        run.messages.insert(place, Message("", "user", paths.text(given_text, given_kind), media=media))
+        run.messages.insert(place, Message("", "user", text_ids.text(given_text, given_kind), media=media))
     run.media = field_media(value)
     reasoning = string(value.get("reasoning_content"))
     answer, kind, _ = text_and_media(value.get("content"))
@@ -176,13 +178,13 @@ def _outside_of_messages(run: Run, value: dict[str, Any], paths: TextIds) -> Non
     if run.status in _FAILED:
         reason = answer or _reason(value)
         if reason and not any(message.text.value == reason for message in answers):
-            run.note = paths.text(reason, kind if answer else "text")
+            run.note = text_ids.text(reason, kind if answer else "text")
     elif answer and not answers:
         kind = "markdown" if kind == "text" else kind
-        answers = [Message("", "assistant", paths.text(answer, kind), as_int(value.get("created_at")))]
+        answers = [Message("", "assistant", text_ids.text(answer, kind), as_int(value.get("created_at")))]
         run.messages += answers
     if reasoning and answers and not any(message.reasoning for message in run.messages):
-        answers[-1].reasoning = paths.text(reasoning)
+        answers[-1].reasoning = text_ids.text(reasoning)
 
 
 def _reason(value: dict[str, Any]) -> str:
@@ -196,12 +198,12 @@ def _reason(value: dict[str, Any]) -> str:
     return ""
 
 
-def _steps(value: Any, paths: TextIds, depth: int = 0) -> list[Step]:
+def _steps(value: Any, text_ids: TextIds, depth: int = 0) -> list[Step]:
     """Return the steps of a workflow in order; steps inside another follow it."""
     steps: list[Step] = []
-    for one in paths.take(as_list(value)):
+    for one in text_ids.take(as_list(value)):
         if isinstance(one, list):
-            steps += _steps(one, paths, depth + 1) if depth < _DEEPEST_MEMBER else []
+            steps += _steps(one, text_ids, depth + 1) if depth < _DEEPEST_MEMBER else []
         elif isinstance(one, dict):
             text, kind, _ = text_and_media(one.get("content"))
             failed = one.get("success") is False or bool(one.get("error"))
@@ -210,9 +212,9 @@ def _steps(value: Any, paths: TextIds, depth: int = 0) -> list[Step]:
                 Step(
                     first(one, "step_name", "step_id"),
                     first(one, "executor_name", "executor_type"),
-                    paths.text(error if failed and error else text, "text" if failed and error else kind),
+                    text_ids.text(error if failed and error else text, "text" if failed and error else kind),
                     failed,
                 )
             )
-            steps += _steps(one.get("steps"), paths, depth + 1) if depth < _DEEPEST_MEMBER else []
+            steps += _steps(one.get("steps"), text_ids, depth + 1) if depth < _DEEPEST_MEMBER else []
     return steps

@@ -85,8 +85,8 @@ def list_runs(
     shown = _shown(here, len(runs), onwards)
     after = runs[-1].place(newer=to_newer, shown=shown, sent=sent_so_far).write() if runs and following else None
     before = runs[0].place(newer=not to_newer).write() if runs and preceding else None
-    older, newest = (before, after) if to_newer else (after, before)
-    return RunPage(runs, order, older, newest, thread["runs"], shown, sent)
+    older_and_newer = (before, after) if to_newer else (after, before)
+    return RunPage(runs, order, *older_and_newer, thread["runs"], shown, sent)
 
 
 def find_place(session_id: str, run_id: str, order: str = NEWEST) -> Place | None:

@@ -24,7 +24,6 @@ _LIMITS: Final = {
     "stored_limit": sql.Literal(STORED_LIMIT),
     "stored_budget": sql.Literal(STORED_BUDGET),
 }
-_PAGE_KEY: Final = ("created_at", "run_index", "run_id is null", "coalesce(run_id, '')", "coalesce(position, -1)")
 _TABLE_VALUES: Final = "%(at)s, %(index)s, %(id)s"
 _MERGED_VALUES: Final = "%(at)s, %(index)s, %(no_id)s, coalesce(%(id)s, ''), %(position)s"
 
@@ -96,7 +95,7 @@ def in_table(thread: Row) -> bool:
 
 
 def _weigh(source: sql.Composable, values: dict[str, Any], newer: bool) -> list[Row]:
-    order = _order(_PAGE_KEY, newer)
+    order = _order(statements.MERGED_KEY, newer)
     return fetch(sql.SQL(statements.WEIGHED).format(source=source, order=order, **_LIMITS), values)
 
 

@@ -9,7 +9,7 @@ from django.db.models import BigIntegerField, BooleanField, Func, Q, QuerySet, T
 from django.db.models.functions import Lower
 from psycopg import sql
 
-from studio import token
+from studio import keyset, token
 from studio.agents.provision import lacks_tables
 from studio.models import Agent
 
@@ -73,11 +73,9 @@ def page(agents: QuerySet[Agent], *, q: str = "", cursor: str = "", limit: int =
     name, agent_id, newer = token.unpack_or_none(cursor, _CURSOR, (str,), (str,), (bool,)) or ("", "", False)
     if agent_id:
         agents = agents.filter(_beyond((name, agent_id), "<" if newer else ">"))
-    rows: list[Agent] = list(agents.order_by(*(("-low", "-pk") if newer else ("low", "pk")))[: limit + 1])
-    more = len(rows) > limit
     # a newer page is read backwards, from its cursor upwards
-    rows = rows[:limit][::-1] if newer else rows[:limit]
-    has_newer, has_older = (more, True) if newer else (bool(agent_id), more)
+    read = list(agents.order_by(*(("-low", "-pk") if newer else ("low", "pk")))[: limit + 1])
+    rows, has_older, has_newer = keyset.cut(read, limit, newer=newer, first=not agent_id)
     return Page(
         rows,
         token.pack(_CURSOR, rows[-1].low, rows[-1].pk, False) if rows and has_older else None,

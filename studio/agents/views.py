@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import BadRequest
 from django.forms.models import model_to_dict
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -16,9 +15,19 @@ from studio.agents.provision import Refused
 from studio.agents.sidebar import SIDEBAR, Neighbour
 from studio.compress import compressed
 from studio.people import confirm, guard
-from studio.web import AppRequest, get_only, get_or_post, is_fragment, post_only, see_other, vary_on_htmx, with_query
+from studio.web import (
+    SEARCH,
+    AppRequest,
+    get_only,
+    get_or_post,
+    is_fragment,
+    post_only,
+    search_words,
+    see_other,
+    vary_on_htmx,
+    with_query,
+)
 
-SEARCH = 120  # characters
 SIDE = "side-agents"
 
 
@@ -38,9 +47,7 @@ def agent(request: AppRequest, agent_id: str) -> HttpResponse:
 @vary_on_htmx
 def agents(request: AppRequest) -> HttpResponse:
     """Show a page of the list; the sidebar's search asks here too, and gets names only."""
-    q = request.GET.get("q", "").strip()[:SEARCH]
-    if "\x00" in q:
-        raise BadRequest("NUL in the search")
+    q = search_words(request, SEARCH)
     seen = guard.visible_agents(request.user)
     page = listing.page(seen, q=q, cursor=request.GET.get("cursor", ""))
     ctx: dict[str, Any] = {

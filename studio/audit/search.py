@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
 from django.db import connection
@@ -124,15 +124,6 @@ def actors_of(agent_id: str) -> list[Person]:
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE_OF, {"agent": agent_id})
         return [Person(*row) for row in cursor.fetchall()]
-
-
-def day(text: str) -> date | None:
-    """Read a day like `2026-11-23`; None for any other text."""
-    try:
-        # strptime also takes 2026-1-2, which a date field cannot show
-        return datetime.strptime(text, "%Y-%m-%d").date() if len(text) == 10 else None
-    except ValueError:
-        return None
 
 
 def _read(query: str, wanted: Filters, below: int | None, limit: int) -> list[tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from studio.audit.search import Filters
 from studio.compress import compressed
 from studio.ids import is_agent_id
 from studio.people import guard
-from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx, whole_number, with_query
+from studio.web import AppRequest, day, get_only, is_fragment, vary_on_htmx, whole_number, with_query
 
 _WHO: Final = re.compile(r"[a-z]{1,16}:[\w.@-]{0,64}", re.ASCII)
 _CURSOR: Final = "audit"
@@ -102,8 +102,8 @@ def _wanted(query: QueryDict, agent_id: str = "") -> Filters:
         kind if kind in events.kinds() else "",
         who if _WHO.fullmatch(who) else "",
         agent if is_agent_id(agent) else "",
-        search.day(query.get("since", "")),
-        search.day(query.get("until", "")),
+        day(query.get("since", "")),
+        day(query.get("until", "")),
     )
 
 

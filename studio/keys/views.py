@@ -1,8 +1,8 @@
 """Pages about API keys: the list, making and revoking one. A key is shown once, in the answer that made it."""
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import cache_control
 
 from studio.agents.connection import addresses
@@ -41,9 +41,7 @@ def key_new(request: AppRequest) -> HttpResponse:
 def key_revoke(request: AppRequest, prefix: str) -> HttpResponse:
     """Ask, and with POST end the key at once."""
     guard.require(request, "admin")
-    key = ApiKey.objects.filter(prefix=prefix).first()
-    if key is None:
-        raise Http404("no such key")
+    key = get_object_or_404(ApiKey, prefix=prefix)
     if request.method != "POST":
         return render(request, "studio/key_revoke.html", {"key": key})
     if service.revoke(guard.actor_of(request), key):

@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from studio.audit.record import Actor, record
+from studio.formats import counted
 from studio.models import Agent, Grant, SignInLink, User
 from studio.people.links import INVITED_FOR, link_for
 
@@ -99,7 +100,7 @@ def factor_names(user: User) -> list[str]:
     types = list(Authenticator.objects.filter(user=user).values_list("type", flat=True))
     passkeys = types.count(Authenticator.Type.WEBAUTHN)
     names = ["authenticator app"] if Authenticator.Type.TOTP in types else []
-    return names + ([f"{passkeys} passkey{'' if passkeys == 1 else 's'}"] if passkeys else [])
+    return names + ([counted(passkeys, "passkey")] if passkeys else [])
 
 
 def remove_factors(actor: Actor, user: User) -> bool:

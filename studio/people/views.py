@@ -7,8 +7,8 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Prefetch, Q
-from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import cache_control
 
 from studio import token
@@ -20,11 +20,13 @@ from studio.people.access import ROLES
 from studio.people.forms import ROLE_WORDS, InviteForm, RoleForm
 from studio.people.service import Refused
 from studio.web import (
+    SEARCH,
     AppRequest,
     get_only,
     get_or_post,
     is_fragment,
     post_only,
+    search_words,
     see_other,
     vary_on_htmx,
     whole_number,
@@ -32,7 +34,6 @@ from studio.web import (
 )
 
 PAGE: Final = 50
-SEARCH: Final = 120  # characters
 _CURSOR: Final = "people"
 
 
@@ -40,7 +41,7 @@ _CURSOR: Final = "people"
 @vary_on_htmx
 def people_list(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
-    q = request.GET.get("q", "").replace("\x00", "").strip()[:SEARCH]
+    q = search_words(request, SEARCH)
     (after,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (str,)) or [""]
     grants = Prefetch("grants", Grant.objects.select_related("agent").order_by("role", "agent__name"), to_attr="roles")
     found = User.objects.filter(email__gt=after).order_by("email").prefetch_related(grants)
@@ -76,13 +77,13 @@ def invite(request: AppRequest) -> HttpResponse:
 @get_only
 def person(request: AppRequest, user_id: int) -> HttpResponse:
     guard.require(request, "admin")
-    return _show(request, _person(user_id), RoleForm())
+    return _show(request, get_object_or_404(User, pk=user_id), RoleForm())
 
 
 @post_only
 def role_add(request: AppRequest, user_id: int) -> HttpResponse:
     guard.require(request, "admin")
-    who, form = _person(user_id), RoleForm(request.POST)
+    who, form = get_object_or_404(User, pk=user_id), RoleForm(request.POST)
     if not form.is_valid():
         return _show(request, who, form, status=422)
     confirm.require(request)
@@ -128,7 +129,7 @@ def _change(
 ) -> HttpResponse:
     """Change a person, confirmed first; then their page, with `otherwise` if there was nothing to change."""
     guard.require(request, "admin")
-    who = _person(user_id)
+    who = get_object_or_404(User, pk=user_id)
     confirm.require(request)
     try:
         changed = change(guard.actor_of(request), who)
@@ -145,7 +146,7 @@ def _change(
 def link(request: AppRequest, user_id: int) -> HttpResponse:
     """Make a one-time link, for somebody who forgot their password."""
     guard.require(request, "admin")
-    who = _person(user_id)
+    who = get_object_or_404(User, pk=user_id)
     confirm.require(request)
     try:
         return _link(request, who, people.new_link(guard.actor_of(request), who))
@@ -158,13 +159,6 @@ def _link(request: AppRequest, who: User, path: str, *, is_invitation: bool = Fa
     mailed = mail.send_link(who, path, is_invitation=is_invitation)
     ctx = {"who": who, "link": settings.PUBLIC_URL + path, "is_invitation": is_invitation, "mailed": mailed}
     return render(request, "studio/people_link.html", ctx, status=201)
-
-
-def _person(user_id: int) -> User:
-    who = User.objects.filter(pk=user_id).first()
-    if who is None:
-        raise Http404("no such person")
-    return who
 
 
 def _show(request: AppRequest, who: User, form: RoleForm, status: int = 200) -> HttpResponse:

@@ -129,6 +129,10 @@ class TestNumbers:
     def test_counts_are_written_in_full(self) -> None:
         assert formats.count(1_234_567) == "1,234,567"
 
+    @pytest.mark.parametrize(("number", "words"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs"), (1234, "1,234 runs")])
+    def test_counts_have_their_noun(self, number: int, words: str) -> None:
+        assert formats.counted(number, "run") == words
+
     @pytest.mark.parametrize("value", [None, "", "x", float("nan"), float("inf"), [], {}, 10**400, True])
     @pytest.mark.parametrize("name", ["compact", "size", "duration", "count"])
     def test_garbage_is_a_dash(self, name: str, value: Any) -> None:
