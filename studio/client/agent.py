@@ -205,7 +205,7 @@ def _agno_db(agent: Agent, connection: ConnectionString, async_db: bool) -> Any:
         from agno.db.postgres import AsyncPostgresDb, PostgresDb  # type: ignore[import-not-found]
     except ImportError as error:
         raise ImportError(
-            "This needs Agno and its database drivers: pip install agno sqlalchemy 'psycopg[binary]'"
+            "This needs Agno and its database drivers: pip install agno 'sqlalchemy[asyncio]' 'psycopg[binary]'"
         ) from error
     driver = "postgresql+psycopg_async" if async_db else "postgresql+psycopg"
     # only the first, which is the scheme

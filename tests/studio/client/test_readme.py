@@ -9,6 +9,7 @@ import httpx
 import pytest
 from psycopg import connect
 
+from memory.demo import load
 from tests.conformance import environments
 from tests.server import ROOT, StudioServer
 
@@ -17,8 +18,8 @@ SEED = """
 import time
 from tests.world import message, run, write_thread
 from studio.models import Agent
-agent = Agent.objects.get(pk="agt-support")
-write_thread(agent, "order 7/2", [run("r-1", "Where is it?", "On its way.")])
+agent = Agent.objects.get(pk="agt-supp2ortbot3")
+write_thread(agent, "sess_65zy85192r", [run("r-1", "Where is it?", "On its way.")])
 write_thread(agent, "old", [run("r-2")], at={long_ago})
 write_thread(agent, "old-of-bob", [run("r-3", user_id="alice@example.com")], user_id="bob", at={long_ago})
 write_thread(agent, "new", [run("r-4")])
@@ -39,7 +40,7 @@ def snippets(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def printed(studio_server: StudioServer, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Run all snippets in the order of the page, as one program, and return what each printed."""
-    studio_server.create_agent("agt-support", name="Support Bot")
+    studio_server.create_agent("agt-supp2ortbot3", name="Support Bot")
     studio_server.manage("shell", "--no-imports", "--command", SEED.format(long_ago=LONG_AGO))
     make_key, variables = snippets("sh")
     python = {**studio_server.env, "PATH": os.environ["PATH"]}
@@ -69,7 +70,7 @@ def test_the_sessions_are_listed_with_their_messages(printed: list[str]) -> None
         "new alice@example.com 2",
         "old alice@example.com 2",
         "old-of-bob bob 2",
-        "order 7/2 alice@example.com 2",
+        "sess_65zy85192r alice@example.com 2",
     ]
 
 
@@ -90,6 +91,17 @@ def test_what_is_old_and_the_users_own_is_gone_and_agno_sees_the_rest(printed: l
 def test_the_connection_string_opens_the_database(printed: list[str]) -> None:
     with connect(printed[5].splitlines()[1]) as connection:
         assert connection.execute("select count(*) from agno_sessions").fetchone() == (2,)
+
+
+def test_its_ids_are_in_the_demo() -> None:
+    """Whoever tries the snippets on a new studio finds what they name."""
+    agent_ids, thread_ids, users = (
+        set(re.findall(rf'{name}_id="([^"]+)"', section())) for name in ("agent", "session", "user")
+    )
+    (agent,) = [one for one in load.AGENTS if one["id"] in agent_ids]
+    sessions = [thread["session"] for thread in load.threads(agent, LONG_AGO)]
+    assert len(agent_ids) == len(thread_ids) == len(users) == 1
+    assert {one["user_id"] for one in sessions if one["session_id"] in thread_ids} == users
 
 
 def test_every_snippet_was_run(printed: list[str]) -> None:
