@@ -1,8 +1,10 @@
 """Forms about agents, and the choice of agents that other forms share."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
+from django.forms.boundfield import BoundField, BoundWidget
 
 from studio.agents.icon import is_icon
 from studio.agents.provision import EDITABLE
@@ -74,3 +76,8 @@ class ReachForm(forms.Form):
     def chosen_agents(self) -> list[Agent] | None:
         """Return the chosen agents, None for all of them."""
         return list(self.cleaned_data["agents"]) if self.cleaned_data["reach"] == "some" else None
+
+
+def with_words(field: BoundField, words: Mapping[str, str]) -> list[tuple[BoundWidget, str]]:
+    """Pair each box of a choice with the words for its value."""
+    return [(box, words[box.data["value"]]) for box in field.subwidgets]

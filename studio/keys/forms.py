@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from django import forms
+from django.forms.boundfield import BoundWidget
 
-from studio.agents.forms import ReachForm
+from studio.agents.forms import ReachForm, with_words
 from studio.keys.service import KEY_SCOPES
 from studio.people.access import SCOPES
 
@@ -37,6 +38,6 @@ class KeyForm(ReachForm):
             "days": int(chosen["days"]) if chosen["days"] else None,
         }
 
-    def scope_choices(self) -> list[tuple[Any, str]]:
+    def scope_choices(self) -> list[tuple[BoundWidget, str]]:
         """Return each scope's checkbox with the words for what the scope allows."""
-        return [(box, SCOPES[scope]) for box, scope in zip(self["scopes"].subwidgets, KEY_SCOPES, strict=True)]
+        return with_words(self["scopes"], SCOPES)

@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from django import forms
+from django.forms.boundfield import BoundWidget
 
-from studio.agents.forms import ReachForm
+from studio.agents.forms import ReachForm, with_words
 from studio.models import Agent, Grant
 
 ROLE_WORDS: Final = {
@@ -38,9 +39,9 @@ class InviteForm(ReachForm):
             "agents": self.chosen_agents(),
         }
 
-    def role_choices(self) -> list[tuple[Any, str]]:
+    def role_choices(self) -> list[tuple[BoundWidget, str]]:
         """Return each role's radio button with the words for what the role may do."""
-        return [(box, ROLE_WORDS[role]) for box, role in zip(self["role"].subwidgets, Grant.Role.values, strict=True)]
+        return with_words(self["role"], ROLE_WORDS)
 
 
 class RoleForm(forms.Form):

@@ -24,8 +24,13 @@ def addresses(demo_studio: StudioServer) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def demo_cookies(demo_studio: StudioServer) -> list[dict[str, str]]:
-    jar = demo_studio.client().cookies.jar
-    return [{"name": c.name, "value": c.value or "", "domain": "127.0.0.1", "path": "/"} for c in jar]
+    return admin_cookies(demo_studio)
+
+
+@pytest.fixture(scope="module")
+def cookies(studio_server: StudioServer) -> list[dict[str, str]]:
+    """The admin's, signed in once for all tests of a file."""
+    return admin_cookies(studio_server)
 
 
 @pytest.fixture
@@ -70,6 +75,12 @@ class Visit:
         page = self.tab(js=js)
         page.goto(path)
         return page
+
+
+def admin_cookies(studio: StudioServer) -> list[dict[str, str]]:
+    """Sign in, and return the cookies as a browser takes them."""
+    jar = studio.client().cookies.jar
+    return [{"name": c.name, "value": c.value or "", "domain": "127.0.0.1", "path": "/"} for c in jar]
 
 
 def settled(page: Page) -> None:

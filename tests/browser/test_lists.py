@@ -19,12 +19,6 @@ KEEP_COPIED = "navigator.clipboard.writeText = async (text) => { window.copied =
 
 
 @pytest.fixture(scope="module")
-def cookies(studio_server: StudioServer) -> list[dict[str, str]]:
-    jar = studio_server.client().cookies.jar
-    return [{"name": c.name, "value": c.value or "", "domain": "127.0.0.1", "path": "/"} for c in jar]
-
-
-@pytest.fixture(scope="module")
 def agent_schema(studio_server: StudioServer) -> str:
     return studio_server.create_agent(f"agt-list-{secrets.token_hex(4)}").schema
 

@@ -26,13 +26,6 @@ def schema_and_path(studio_server: StudioServer) -> tuple[str, str]:
     return agent.id, f"/agents/{agent.id}/memory/"
 
 
-@pytest.fixture(scope="module")
-def cookies(studio_server: StudioServer) -> list[dict[str, str]]:
-    """The admin's, signed in once for all tests here."""
-    jar = studio_server.client().cookies.jar
-    return [{"name": c.name, "value": c.value or "", "domain": "127.0.0.1", "path": "/"} for c in jar]
-
-
 @pytest.fixture
 def tab(
     browser_context: BrowserContext,

@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from studio.models import Agent, AuditEvent, Grant, SignInLink, User
-from tests.reading import links, text
+from tests.reading import html, links, text
 from tests.world import HTMX, is_in, person, signed_in
 
 
@@ -115,6 +115,11 @@ class TestInviting:
     def test_a_wrong_form_is_shown_again(self, page: Client, wrong: dict[str, Any]) -> None:
         assert page.post("/people/invite/", {**self.FORM, **wrong}).status_code == 422
         assert not User.objects.filter(email="new@example.com").exists()
+
+    def test_a_wrong_choice_between_all_agents_and_some_is_said_beside_it(self, page: Client) -> None:
+        answer = page.post("/people/invite/", {**self.FORM, "reach": "nowhere"})
+        assert "Select a valid choice. nowhere is not one of the available choices." in text(answer)
+        assert 'aria-invalid="true" aria-describedby="id_reach_error"' in html(answer)
 
     @override_settings(EMAIL_URL="memory://", EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend")
     def test_the_link_goes_by_mail_too_where_mail_is_set_up(self, page: Client) -> None:
