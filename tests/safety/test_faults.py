@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -231,13 +232,10 @@ def test_a_full_disk_refuses_changes_whole() -> None:
             thing.fill("ag_frail", 40)
             version = thing.api("GET", "agents/frail/memory").json()["version"]
             ballast = small / "ballast"
-            with ballast.open("wb") as file:
-                try:
-                    while True:
-                        file.write(b"x" * 65_536)
-                        file.flush()
-                except OSError:
-                    pass
+            # without a buffer, whose rest could not be written when it is closed
+            with ballast.open("wb", buffering=0) as file, suppress(OSError):
+                while True:
+                    file.write(b"x" * 65_536)
             # an agent's schema is half a megabyte of new files; a saved setting a row in one that is there
             made = Counter(_make_agent(thing, n) for n in range(40))
             saved = Counter(_save(thing, version + n) for n in range(30))
