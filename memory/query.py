@@ -68,6 +68,6 @@ def like(text: str) -> str:
 
 
 def user_key(user_id: str) -> UUID:
-    """Return a user's key in the index, as the SQL function memory_user_key does."""
+    """Return a user's key in the index, as the SQL function memory_key does."""
     # a hash, because an id may be too long for an index row
     return UUID(bytes=sha256(user_id.encode()).digest()[:16])

@@ -94,6 +94,11 @@ class StudioServer:
             cursor = connection.execute(query, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    def fold(self, schema: str) -> None:
+        """Bring the thread index of a schema up to date, as a reader does."""
+        while self.sql("select memory_fold(1000, false)", schema=schema) != [(0,)]:
+            pass
+
     def close(self) -> None:
         for client in self._clients:
             client.close()

@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.signals import template_rendered
 from django_tenants.utils import schema_context
 
+from memory.index import feed
 from memory.index.threads import Filter, list_threads
 from studio.agents import provision
 from studio.audit.record import Actor
@@ -224,7 +225,7 @@ def write_thread(
     at: int = NOW,
     **session: Any,
 ) -> None:
-    """Write a thread as an agent does; `layout` is column (agno 2.5), table (3.1) or both."""
+    """Write a thread as an agent does, and fold it; `layout` is column (agno 2.5), table (3.1) or both."""
     runs = [run(f"{session_id}-1")] if runs is None else runs
     row = {
         "session_id": session_id,
@@ -242,7 +243,8 @@ def write_thread(
         )
         if layout in ("table", "both"):
             for index, item in enumerate(runs):
-                write_run(agent, session_id, item, index)
+                _insert_run(session_id, item, index)
+        feed.fold_all()
 
 
 def session_ids(agent: Agent) -> set[str]:
@@ -252,7 +254,14 @@ def session_ids(agent: Agent) -> set[str]:
 
 
 def write_run(agent: Agent, session_id: str, item: dict[str, Any], index: int = 0) -> None:
-    with schema_context(agent.schema_name), connection.cursor() as cursor:
+    """Write a run into the table as an agent does, and fold it."""
+    with schema_context(agent.schema_name):
+        _insert_run(session_id, item, index)
+        feed.fold_all()
+
+
+def _insert_run(session_id: str, item: dict[str, Any], index: int) -> None:
+    with connection.cursor() as cursor:
         cursor.execute(
             "insert into agno_runs (run_id, session_id, run_type, user_id, parent_run_id, status, run_index, run_data,"
             " created_at) values (%s, %s, 'agent', %s, %s, %s, %s, %s, %s)",

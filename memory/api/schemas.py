@@ -51,8 +51,11 @@ class Page(Schema, Generic[T]):
 
 
 class CountedPage(Page[T], Generic[T]):
+    """`behind` is how many seconds old the list is, 0 if it is exact now."""
+
     total: int
     total_is_exact: bool
+    behind: float
 
 
 class User(Schema):

@@ -228,4 +228,5 @@ def _counted(page: paging.Page, rows: list[Row]) -> dict[str, Any]:
         "previous": page.newer,
         "total": page.count,
         "total_is_exact": page.count_is_exact,
+        "behind": round(page.lag.behind, 1),
     }

@@ -12,9 +12,12 @@ from memory.query import count_some, count_table, like, user_key
 _SEARCH = """(lower(concat_ws(e'\\n', t.name, {texts} t.session_id, t.user_id)) like lower(%(q)s)
     or (t.users > 1 or t.user_id is null) and exists (
         select 1 from memory_participant s where s.session_id = t.session_id and lower(s.user_id) like lower(%(q)s)))"""
-# memory_user has the number of a user's threads.
+# memory_user has the number of a user's threads. It still has those of a deletion that waits in the feed, which the
+# rows of the page have not.
 _COUNT_USER = """
-    coalesce((select u.threads from memory_user u where u.user_key = %(user_key)s), 0)::bigint as matching,
+    case when exists (select from memory_feed f where f.whole) then (select count(*) from memory_participant p
+        join memory_thread t using (session_id) where p.user_key = %(user_key)s)
+    else coalesce((select u.threads from memory_user u where u.user_key = %(user_key)s), 0) end as matching,
     null::integer as cap, null::bigint as estimate"""
 
 

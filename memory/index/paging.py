@@ -1,10 +1,11 @@
 """Keyset pages of a list: cursors, conditions, orders and counts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg import sql
 
+from memory.index.feed import Lag
 from memory.query import Row
 from studio import keyset, token
 
@@ -38,7 +39,8 @@ class Page:
 
     `count` is the number of all rows that match. If it is not exact, it is a lower bound with
     `count_is_floor`, and an estimate without. `start` is the number of the first row. On a page of one
-    user's threads that has rows, `user` is that user's row, as get_user returns it.
+    user's threads that has rows, `user` is that user's row, as get_user returns it. `lag` is that of the
+    index.
     """
 
     rows: list[Row]
@@ -49,6 +51,7 @@ class Page:
     count_is_floor: bool = False
     start: int = 1
     user: Row | None = None
+    lag: Lag = field(default_factory=Lag)
 
 
 def beyond(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:

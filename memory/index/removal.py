@@ -5,6 +5,7 @@ from typing import Final
 
 from psycopg import sql
 
+from memory.index import feed
 from memory.query import Row, fetch
 
 # A new run takes `for key share` on its thread. `for update` conflicts with it, so that nothing is added to a
@@ -26,28 +27,21 @@ _MEASURE: Final = sql.SQL("""
     from counted""")
 
 # One statement, because the triggers of both tables run at its end: by then the threads of the runs are gone,
-# so that none is counted again, and the foreign key has no rows left to delete. The index rows are deleted
-# here, although the trigger would do it, because `returning` says what the threads held.
+# so that none is noted in the feed, and the foreign key has no rows left to delete. Of the index only the rows of
+# the lists go here, and the rest when the feed is folded.
 _REMOVE: Final = sql.SQL("""
     with runs as (
         delete from agno_runs where session_id = any (%(ids)s) returning 1
     ), sessions as (
         delete from agno_sessions where session_id = any (%(ids)s) returning 1
-    ), people as (
-        delete from memory_participant where session_id = any (%(ids)s) returning user_key
     ), indexed as (
         delete from memory_thread where session_id = any (%(ids)s) returning runs, messages, text_bytes
     )
     select (select count(*) from sessions) as threads, coalesce(sum(i.runs), 0)::bigint as runs,
         coalesce(sum(i.messages), 0)::bigint as messages, coalesce(sum(i.text_bytes), 0)::bigint as text_bytes,
-        (select count(distinct user_key) from people) as people, (select count(*) from runs) as run_rows
+        (select count(distinct p.user_key) from memory_participant p where p.session_id = any (%(ids)s)) as people,
+        (select count(*) from runs) as run_rows
     from indexed i""")
-
-# A trigger that could not delete index rows has noted its threads in memory_dirty.
-_LEFT: Final = sql.SQL("select 1 from memory_dirty limit 1")
-_FORGET: Final = sql.SQL("""
-    with mended as (delete from memory_dirty where session_id = any (%(ids)s))
-    select memory_forget(%(ids)s)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +61,7 @@ class Size:
 
 def measure(session_ids: list[str]) -> Size:
     """Count what these threads hold; ids of no thread add nothing."""
+    feed.catch_up(session_ids)
     return _size(fetch(_MEASURE, {"ids": session_ids})[0])
 
 
@@ -78,10 +73,8 @@ def lock(session_ids: list[str]) -> list[str]:
 def remove(session_ids: list[str]) -> Size:
     """Delete locked threads from both tables and the index, and return what they held."""
     # a trigger leaves a tombstone for each, so that a run in flight does not bring it back
-    size = _size(fetch(_REMOVE, {"ids": session_ids})[0])
-    if fetch(_LEFT, {}):
-        fetch(_FORGET, {"ids": session_ids})
-    return size
+    feed.catch_up(session_ids)
+    return _size(fetch(_REMOVE, {"ids": session_ids})[0])
 
 
 def _size(row: Row) -> Size:

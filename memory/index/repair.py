@@ -1,4 +1,4 @@
-"""Comparing the thread index of the current schema with Agno's tables, and mending it."""
+"""Counting threads of the current schema whole, and comparing the index with such a count."""
 
 import json
 from collections.abc import Iterator
@@ -7,8 +7,25 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
-# the threads of a batch are locked until it commits, for some 20 ms
+from memory.index import feed
+
+# threads of a transaction, some 50 ms
 BATCH: Final = 50
+
+_NEXT: Final = """
+    select array_agg(session_id order by session_id) from (
+        select session_id from memory_backlog
+        where (error = '' or %(again)s) and (%(after)s::text is null or session_id > %(after)s)
+        order by session_id limit %(limit)s) b"""
+_RECOUNT: Final = """
+    select memory_recount(array(select row(id, null, true, now())::memory_feed from unnest(%(ids)s::text[]) id))"""
+_FAILED: Final = "select count(*) from memory_backlog where session_id = any (%(ids)s) and error <> ''"
+_ALL: Final = """
+    insert into memory_backlog (session_id)
+    select session_id from agno_sessions union select session_id from memory_thread
+    union select session_id from memory_participant union select session_id from memory_run
+    on conflict (session_id) do update set error = '', at = now()"""
+_MISSED: Final = "select setval('memory_missed', 1, false) from memory_missed where is_called"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,80 +46,61 @@ class Difference:
     counted: dict[str, Any] | None
 
 
-def dirty_count() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("select count(*) from memory_dirty")
-        return int(cursor.fetchone()[0])
+def backlog() -> int:
+    """Return the number of threads that wait to be counted whole, failed ones included."""
+    return int(_row("select count(*) from memory_backlog")[0])
 
 
-def mend(batch: int = BATCH) -> Iterator[Mended]:
-    """Count dirty threads again, a batch in each transaction, and yield the result of each batch."""
-    # only those that are dirty now: one that fails is marked again, and would come round for ever
-    with connection.cursor() as cursor:
-        cursor.execute("select coalesce(max(no), 0) from memory_dirty")
-        up_to = cursor.fetchone()[0]
-    while up_to:
-        with transaction.atomic(), connection.cursor() as cursor:
-            # no wait for the disk: what a crash undoes is still marked dirty, and mended again
-            cursor.execute("set local synchronous_commit = off")
-            cursor.execute("select mended, failed from memory_mend(%s, %s)", [batch, up_to])
-            done = Mended(*cursor.fetchone())
-        if done.mended + done.failed == 0:
-            return
-        yield done
+def mend(batch: int = BATCH, *, again: bool = True) -> Iterator[Mended]:
+    """Count the threads of the backlog, a batch in each transaction, and yield the result of each.
+
+    With `again`, those that failed before are tried too.
+    """
+    after = None
+    while ids := _row(_NEXT, {"after": after, "limit": batch, "again": again})[0]:
+        with transaction.atomic():
+            _row("select set_config('synchronous_commit', 'off', true)")
+            _row(_RECOUNT, {"ids": ids})
+            failed = int(_row(_FAILED, {"ids": ids})[0])
+        yield Mended(len(ids) - failed, failed)
+        after = ids[-1]
 
 
 def mark_all() -> int:
-    """Mark every thread dirty, and every index row without a thread; return their number."""
+    """Put every thread into the backlog, and every index row without a thread; return their number."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            insert into memory_dirty (session_id)
-            select coalesce(s.session_id, t.session_id)
-            from agno_sessions s full join memory_thread t on t.session_id = s.session_id
-            where not exists (select 1 from memory_dirty d where d.session_id = coalesce(s.session_id, t.session_id))
-            """
-        )
+        cursor.execute(_ALL)
         return int(cursor.rowcount)
+
+
+def mark_missed() -> None:
+    """Put every thread into the backlog if a write could not be noted in the feed."""
+    with transaction.atomic():
+        if _row(_MISSED):
+            mark_all()
 
 
 def thread_ids(after: str | None, limit: int) -> list[str]:
     """Return the next ids of threads and of index rows, in order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            (select session_id::text as id from agno_sessions
-             where %(after)s::text is null or session_id > %(after)s order by session_id limit %(limit)s)
-            union
-            (select session_id from memory_thread
-             where %(after)s::text is null or session_id > %(after)s order by session_id limit %(limit)s)
-            order by id limit %(limit)s
-            """,
-            {"after": after, "limit": limit},
-        )
-        return [row[0] for row in cursor.fetchall()]
+    one = """
+        (select distinct session_id::text as id from {}
+         where %(after)s::text is null or session_id > %(after)s order by id limit %(limit)s)"""
+    tables = ("agno_sessions", "memory_thread", "memory_participant", "memory_run")
+    query = " union ".join(one.format(table) for table in tables) + " order by id limit %(limit)s"
+    return _column(query, {"after": after, "limit": limit})
 
 
 def user_keys(after: Any, limit: int) -> list[Any]:
     """Return the next user keys of memory_participant and memory_user, in order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            (select distinct user_key as key from memory_participant
-             where %(after)s::uuid is null or user_key > %(after)s order by user_key limit %(limit)s)
-            union
-            (select user_key from memory_user
-             where %(after)s::uuid is null or user_key > %(after)s order by user_key limit %(limit)s)
-            order by key limit %(limit)s
-            """,
-            {"after": after, "limit": limit},
-        )
-        return [row[0] for row in cursor.fetchall()]
+    one = """
+        (select distinct user_key as key from {}
+         where %(after)s::uuid is null or user_key > %(after)s order by key limit %(limit)s)"""
+    query = " union ".join(one.format(table) for table in ("memory_participant", "memory_user"))
+    return _column(query + " order by key limit %(limit)s", {"after": after, "limit": limit})
 
 
 def recount_users(keys: list[Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("select memory_users_recount(%s)", [keys])
+    _row("select memory_recount_users(%(keys)s)", {"keys": keys})
 
 
 def differences(ids: list[str]) -> list[Difference]:
@@ -112,17 +110,23 @@ def differences(ids: list[str]) -> list[Difference]:
         union all
         select 'memory_participant', session_id || ' ' || user_key, to_jsonb(p)::text
         from memory_participant p where session_id = any(%(ids)s)
+        union all
+        select 'memory_run', session_id || ' ' || key, to_jsonb(r)::text
+        from memory_run r where session_id = any(%(ids)s)
         """
-    return _compare(query, {"ids": ids}, "select memory_recount(%(ids)s)")
+    return _compare(query, {"ids": ids}, _RECOUNT)
 
 
 def user_differences(keys: list[Any]) -> list[Difference]:
     query = "select 'memory_user', user_id, to_jsonb(u)::text from memory_user u where user_key = any(%(keys)s)"
-    return _compare(query, {"keys": keys}, "select memory_users_recount(%(keys)s)")
+    return _compare(query, {"keys": keys}, "select memory_recount_users(%(keys)s)")
 
 
 def _compare(query: str, params: dict[str, Any], recount: str) -> list[Difference]:
     with transaction.atomic(), connection.cursor() as cursor:
+        # what waits is no difference, and nobody else folds until the end
+        feed.catch_up(params.get("ids", []))
+        cursor.execute("select memory_fold(0, false)")
         cursor.execute(query, params)
         kept = {(table, id): row for table, id, row in cursor.fetchall()}
         cursor.execute(recount, params)
@@ -131,11 +135,23 @@ def _compare(query: str, params: dict[str, Any], recount: str) -> list[Differenc
         # the recount was made by the functions that write the index, so it is undone
         transaction.set_rollback(True)
     return [
-        Difference(*key, _row(kept.get(key)), _row(counted.get(key)))
+        Difference(*key, _values(kept.get(key)), _values(counted.get(key)))
         for key in sorted(kept.keys() | counted.keys())
         if kept.get(key) != counted.get(key)
     ]
 
 
-def _row(text: str | None) -> dict[str, Any] | None:
+def _values(text: str | None) -> dict[str, Any] | None:
     return None if text is None else json.loads(text)
+
+
+def _row(query: str, params: dict[str, Any] | None = None) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        return cursor.fetchone()
+
+
+def _column(query: str, params: dict[str, Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        return [row[0] for row in cursor.fetchall()]

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import connection
+from psycopg import sql
+
+from memory.index import feed
 
 LATEST: Final = 200
 # a rough average, good enough to choose a number of runs
@@ -13,14 +15,14 @@ BYTES_PER_TOKEN: Final = 4
 _SQL: Final = """
 with latest as materialized (
     select runs, tool_calls, tokens, text_bytes, has_summary, last_at
-    from memory_thread order by last_at desc, session_id desc limit %s
+    from memory_thread order by last_at desc, session_id desc limit %(latest)s
 )
-select count(*), count(*) filter (where has_summary), max(last_at),
-    coalesce(percentile_disc(0.5) within group (order by runs), 0),
+select count(*) as threads, count(*) filter (where has_summary) as with_summary, max(last_at) as last_at,
+    coalesce(percentile_disc(0.5) within group (order by runs), 0) as runs,
     coalesce(percentile_cont(0.5) within group (
-        order by least(nullif(tokens, 0), text_bytes / %s)::float / runs), 0),
-    coalesce(percentile_cont(0.5) within group (order by tool_calls::float / runs), 0),
-    coalesce(array_agg(runs order by runs), '{}')
+        order by least(nullif(tokens, 0), text_bytes / %(bytes)s)::float / runs), 0) as run_tokens,
+    coalesce(percentile_cont(0.5) within group (order by tool_calls::float / runs), 0) as run_tool_calls,
+    coalesce(array_agg(runs order by runs), '{{}}') as all_runs, {waits}
 from latest where runs > 0
 """
 
@@ -65,7 +67,7 @@ class Window:
 
 
 def latest_threads() -> ThreadStats:
-    """Measure the latest threads by last activity in the current schema, in one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SQL, [LATEST, BYTES_PER_TOKEN])
-        return ThreadStats(*cursor.fetchone())
+    """Measure the latest threads by last activity in the current schema."""
+    statement = sql.SQL(_SQL).format(waits=sql.SQL(feed.WAITS))
+    rows, _ = feed.read_fresh(statement, {"latest": LATEST, "bytes": BYTES_PER_TOKEN})
+    return ThreadStats(**rows[0])

@@ -8,7 +8,7 @@ from typing import Final
 
 from psycopg import sql
 
-from memory.index import filters
+from memory.index import feed, filters
 from memory.index.filters import Filter
 from memory.index.paging import Cursor, Page, beyond, make_page, read_order
 from memory.query import LIMIT, Row, fetch, long_statements
@@ -32,7 +32,7 @@ _LIST = """
     with page as materialized (
         select {columns} from {source} where {condition} and {after} order by {order} limit %(limit)s
     )
-    select page.*, total.*, {of_user} as of_user from page
+    select page.*, total.*, {of_user} as of_user, {waits} from page
     left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
 
 # The user's row comes with their threads, which saves their page a statement.
@@ -40,9 +40,10 @@ _OF_USER = "(select to_jsonb(u) - 'user_key' from memory_user u where u.user_key
 
 _IDS = "select t.session_id from {source} where {condition} limit %(limit)s"
 
-# An index row may remain for a while after its thread is gone, hence the `exists`.
+# An index row may remain for a moment after its thread is gone, hence the `exists`.
 _THREAD = """
-    select {columns}, t.column_runs, t.table_runs, t.column_sorted, t.has_summary, t.text_bytes, true as indexed
+    select {columns}, t.column_runs, t.table_runs, t.column_sorted, t.has_summary, t.text_bytes, true as indexed,
+        {waits}
     from memory_thread t where t.session_id = %(session_id)s
         and exists (select 1 from agno_sessions s where s.session_id = t.session_id)"""
 
@@ -57,8 +58,7 @@ _UNINDEXED = """
         coalesce(jsonb_typeof(s.summary) = 'object', false) as has_summary, 0 as text_bytes, false as indexed
     from agno_sessions s
     cross join lateral (select memory_line(s.session_data ->> 'session_name') as name) n
-    cross join lateral (select case jsonb_typeof(s.runs) when 'array' then jsonb_array_length(s.runs) else 0 end
-                        as column_runs) c
+    cross join lateral (select jsonb_array_length(memory_list(memory_column(s.session_id))) as column_runs) c
     cross join lateral (select count(*)::integer as table_runs from agno_runs x where x.session_id = s.session_id) r
     where s.session_id = %(session_id)s"""
 
@@ -85,20 +85,23 @@ def list_threads(
         order=read_order(here, value, key),
         counted=sql.Literal(here is not None),
         of_user=sql.SQL(_OF_USER if where.by_user else "null"),
+        waits=sql.SQL(feed.WAITS),
     )
     place = {"value": here.value, "key": here.key} if here else {}
     with long_statements() if filter.q else nullcontext():
-        rows = fetch(statement, {"limit": limit + 1, **where.values, **place})
+        rows, lag = feed.read_fresh(statement, {"limit": limit + 1, **where.values, **place})
     if here and here.newer and len(rows) < limit:
         # less than a page is newer: the first page shows all of it
         return list_threads(filter, sort, "", limit, content)
     of_user = [row.pop("of_user") for row in rows]
     page = make_page(rows, here, limit, f"threads:{sort}", lambda row: (row[SORTS[sort]], row["session_id"]))
-    return replace(page, user=json.loads(of_user[0])) if of_user and of_user[0] else page
+    user = json.loads(of_user[0]) if of_user and of_user[0] else None
+    return replace(page, user=user, lag=lag)
 
 
 def matching_ids(filter: Filter, limit: int, content: bool = True) -> list[str]:
-    """Return the ids of up to `limit` threads that match, in no order."""
+    """Return the ids of up to `limit` threads that match, in no order; raises feed.Behind."""
+    feed.fold_all()
     where = filters.where(filter, content)
     statement = sql.SQL(_IDS).format(source=where.source, condition=where.condition)
     with long_statements():
@@ -112,7 +115,8 @@ def get_thread(session_id: str, content: bool = True) -> Row | None:
     `indexed`, which is false if the index has no row yet and only Agno's row could be read.
     """
     values = {"session_id": session_id}
-    rows = fetch(sql.SQL(_THREAD).format(columns=_columns(content, 20)), values)
+    statement = sql.SQL(_THREAD).format(columns=_columns(content, 20), waits=sql.SQL(feed.WAITS))
+    rows, _ = feed.read_fresh(statement, values)
     rows = rows or fetch(sql.SQL(_UNINDEXED), values)
     return rows[0] if rows else None
 

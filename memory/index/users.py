@@ -1,12 +1,14 @@
-"""Users of the current schema, read from memory_user, which triggers keep up to date."""
+"""Users of the current schema, read from memory_user."""
 
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 from psycopg import sql
 
+from memory.index import feed
 from memory.index.paging import Cursor, Page, beyond, make_page, read_order
-from memory.query import LIMIT, Row, count_some, count_table, fetch, like, user_key
+from memory.query import LIMIT, Row, count_some, count_table, like, user_key
 
 __all__ = ["DEFAULT_SORT", "SORTS", "get_user", "list_users", "user_key"]
 
@@ -18,9 +20,9 @@ _LIST = """
     with page as materialized (
         select {columns}, u.user_key from memory_user u where {condition} and {after} order by {order} limit %(limit)s
     )
-    select page.*, total.* from page
+    select page.*, total.*, {waits} from page
     left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
-_USER = "select {columns} from memory_user u where u.user_key = %(user_key)s"
+_USER = "select {columns}, {waits} from memory_user u where u.user_key = %(user_key)s"
 # The first term is the expression of the index, which holds 200 characters; the second compares the rest.
 _PREFIX = """lower(left(u.user_id, 200)) like lower(%(prefix)s)
     and lower(u.user_id) like lower(%(q)s)"""
@@ -43,19 +45,22 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
         after=beyond(here, value, key),
         order=read_order(here, value, key),
         counted=sql.Literal(here is not None),
+        waits=sql.SQL(feed.WAITS),
     )
     values: dict[str, Any] = {"limit": limit + 1, "prefix": like(q[:200]) + "%", "q": like(q) + "%"}
     if here:
         values |= {"value": here.value, "key": UUID(here.key)}
-    rows = fetch(statement, values)
+    rows, lag = feed.read_fresh(statement, values)
     if here and here.newer and len(rows) < limit:
         return list_users(q, sort, "", limit)
-    return make_page(rows, here, limit, f"users:{sort}", lambda row: (row[SORTS[sort]], row["user_key"].hex))
+    page = make_page(rows, here, limit, f"users:{sort}", lambda row: (row[SORTS[sort]], row["user_key"].hex))
+    return replace(page, lag=lag)
 
 
 def get_user(user_id: str) -> Row | None:
     """Read one user's row, None for a user without threads."""
-    rows = fetch(sql.SQL(_USER).format(columns=sql.SQL(_COLUMNS)), {"user_key": user_key(user_id)})
+    statement = sql.SQL(_USER).format(columns=sql.SQL(_COLUMNS), waits=sql.SQL(feed.WAITS))
+    rows, _ = feed.read_fresh(statement, {"user_key": user_key(user_id)})
     return rows[0] if rows else None
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from django.db import migrations
 
-from memory.schema.run import run
+from memory.schema.run import FILES, run
 
 
 class Migration(migrations.Migration):
@@ -16,9 +16,5 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies: ClassVar = []
     operations: ClassVar = [
-        migrations.RunPython(run("agno.sql", online=True), migrations.RunPython.noop),
-        migrations.RunPython(run("tables.sql"), migrations.RunPython.noop),
-        migrations.RunPython(run("functions.sql"), migrations.RunPython.noop),
-        migrations.RunPython(run("triggers.sql"), migrations.RunPython.noop),
-        migrations.RunPython(run("backlog.sql"), migrations.RunPython.noop),
+        migrations.RunPython(run(name, online=name == "agno.sql"), migrations.RunPython.noop) for name in FILES
     ]

@@ -1,10 +1,13 @@
 """The answer of a page with a list, and the words for its rows and their number."""
 
+import math
+
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from memory.index.feed import Lag
 from memory.index.paging import Page
-from studio.formats import counted
+from studio.formats import counted, duration
 from studio.web import AppRequest, is_fragment
 
 
@@ -17,6 +20,15 @@ def list_response(request: AppRequest, name: str, ctx: dict[str, object]) -> Htt
     if fragment and request.get_full_path() != ctx["address"]:
         response["HX-Push-Url"] = str(ctx["address"])
     return response
+
+
+def lag_words(lag: Lag) -> str:
+    """Say how far a list is behind: "As of 2 s ago." and what is still being counted; "" if it is exact."""
+    words = f"As of {math.ceil(lag.behind)} s ago." if lag.behind else ""
+    if lag.left:
+        left = "" if lag.seconds_left is None else f", about {duration(lag.seconds_left)} left"
+        words += f" Counting {counted(lag.left, 'thread')} anew{left}; their figures may change."
+    return words.strip()
 
 
 def which_rows(page: Page, noun: str) -> str:

@@ -10,7 +10,7 @@ from psycopg.errors import QueryCanceled
 
 from memory.index import threads
 from memory.index.paging import Page
-from memory.pages.list_page import matching, which_rows
+from memory.pages.list_page import lag_words, matching, which_rows
 from memory.pages.list_rows import thread_rows
 from memory.pages.thread_query import LONGEST, PERIODS, ThreadQuery
 from memory.pages.words import STATUSES
@@ -120,9 +120,10 @@ def _choices(asked: _Asked) -> dict[str, Any]:
 def _phrase(asked: _Asked, page: Page | None) -> dict[str, Any]:
     """Return the rows, their number in words, and the addresses of the neighbouring pages."""
     if page is None:
-        return {"rows": [], "counted": "", "matching": "", "older": "", "newer": ""}
+        return {"rows": [], "lag": "", "counted": "", "matching": "", "older": "", "newer": ""}
     return {
         "rows": thread_rows(page.rows),
+        "lag": lag_words(page.lag),
         "counted": which_rows(page, "thread"),
         "matching": matching(page),
         "older": asked.address(page.older),

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from memory.index import users as index
 from memory.index.paging import Page
-from memory.pages.list_page import list_response, which_rows
+from memory.pages.list_page import lag_words, list_response, which_rows
 from memory.pages.list_rows import user_rows
 from studio.compress import compressed
 from studio.people import guard
@@ -55,6 +55,7 @@ def users(request: AppRequest, agent_id: str) -> HttpResponse:
         "is_first": not asked.cursor,
         "address": asked.address(asked.cursor),
         "rows": user_rows(page.rows),
+        "lag": lag_words(page.lag),
         "counted": which_rows(page, "user"),
         "sorts": [(name, words, asked.address("", name)) for name, words in _SORTED.items()],
         "older": asked.address(page.older),

@@ -11,8 +11,13 @@ from psycopg import errors, sql
 
 # A statement that waits for a lock blocks all writers that come after it. So it gives up after this time, and
 # is tried again.
-LOCK_MS: Final = 500
-TRIES: Final = 60
+LOCK_MS: Final = 50
+WAIT: Final = 0.2
+TRIES: Final = 300
+# the files that make a schema, in this order
+FILES: Final = ("agno.sql", "tables.sql", "facts.sql", "fold.sql", "feed.sql", "tombstones.sql", "backlog.sql")
+# a statement ends with a semicolon, but not with one in the body of a function
+_STATEMENT: Final = re.compile(r"(?:\$\$.*?\$\$|[^;])+;", re.DOTALL)
 _PLAIN_INDEX: Final = re.compile(r"^create index (?=if not exists)", re.MULTILINE)
 
 
@@ -20,7 +25,7 @@ def statements(name: str, schema: str) -> list[str]:
     """Read a file of this folder as single statements, with the quoted schema in place of `{schema}`."""
     # single, because Citus takes one statement at a time
     text = (Path(__file__).parent / name).read_text()
-    return text.replace("{schema}", sql.Identifier(schema).as_string(None)).split("\n-- next\n")
+    return _STATEMENT.findall(text.replace("{schema}", sql.Identifier(schema).as_string(None)))
 
 
 def run(name: str, *, online: bool = False, again: bool = False) -> Callable[[Any, Any], None]:
@@ -57,7 +62,7 @@ def _patiently(cursor: Any, statement: str) -> None:
         except OperationalError as error:
             if not isinstance(error.__cause__, errors.LockNotAvailable) or not left:
                 raise
-            time.sleep(LOCK_MS / 1000)
+            time.sleep(WAIT)
         else:
             return
 

@@ -21,37 +21,55 @@ create table if not exists {schema}.memory_thread (
     tokens bigint not null generated always as (
         coalesce(session_input_tokens, run_input_tokens) + coalesce(session_output_tokens, run_output_tokens)) stored,
     users integer not null default 0,
-    -- the number of rows in agno_runs and of elements in agno_sessions.runs, and whether the elements are in the
-    -- transcript's order
+    -- the rows of agno_runs, the elements of agno_sessions.runs, and whether these are in the transcript's order
     table_runs integer not null default 0,
     column_runs integer not null default 0,
     column_sorted boolean not null default true,
-    first_run_at bigint,
-    first_run_index bigint,
-    first_run_id text,
-    last_run_at bigint,
-    last_run_index bigint,
-    last_run_id text,
+    -- keys of memory_run, of the runs that the two texts are from
+    first_run uuid,
+    last_run uuid,
     last_status text,
     created_at bigint not null,
     updated_at bigint,
     last_at bigint not null generated always as (coalesce(updated_at, created_at)) stored
-)
--- next
-create index if not exists memory_thread_last on {schema}.memory_thread (last_at desc, session_id desc)
--- next
-create index if not exists memory_thread_created on {schema}.memory_thread (created_at desc, session_id desc)
--- next
-create index if not exists memory_thread_runs on {schema}.memory_thread (runs desc, session_id desc)
--- next
-create index if not exists memory_thread_tokens on {schema}.memory_thread (tokens desc, session_id desc)
--- next
-create index if not exists memory_thread_status on {schema}.memory_thread (last_status, last_at desc, session_id desc)
--- next
-create index if not exists memory_thread_errors on {schema}.memory_thread (last_at desc, session_id desc) where errors > 0
--- next
-create index if not exists memory_thread_shared on {schema}.memory_thread (last_at desc, session_id desc) where users > 1
--- next
+);
+alter table {schema}.memory_thread add column if not exists first_run uuid, add column if not exists last_run uuid;
+create index if not exists memory_thread_last on {schema}.memory_thread (last_at desc, session_id desc);
+create index if not exists memory_thread_created on {schema}.memory_thread (created_at desc, session_id desc);
+create index if not exists memory_thread_runs on {schema}.memory_thread (runs desc, session_id desc);
+create index if not exists memory_thread_tokens on {schema}.memory_thread (tokens desc, session_id desc);
+create index if not exists memory_thread_status on {schema}.memory_thread (last_status, last_at desc, session_id desc);
+create index if not exists memory_thread_errors on {schema}.memory_thread (last_at desc, session_id desc) where errors > 0;
+create index if not exists memory_thread_shared on {schema}.memory_thread (last_at desc, session_id desc) where users > 1;
+-- The facts of one run, from which its thread is summed. `key` is a hash of the id of a row of agno_runs, or the
+-- position of an element of agno_sessions.runs. `at` and `user_id` are null where those of the
+-- thread count. An element with the fingerprint that it had is not counted again.
+create table if not exists {schema}.memory_run (
+    session_id text not null, key uuid not null, position integer, run_id text not null, run_index bigint not null,
+    at bigint, user_id text, status text, is_root boolean not null,
+    messages integer not null, tool_calls integer not null, tool_errors integer not null, text_bytes bigint not null,
+    input_tokens bigint not null, output_tokens bigint not null, fingerprint bigint,
+    primary key (session_id, key)
+);
+-- What agents wrote and nobody has counted yet: only ever added to, without an index, so that an agent waits for
+-- nobody. `whole` asks to count all runs of the thread, else only the named one, and the elements that changed.
+-- Its end is never cut off, because that would lock out agents. The identity is for Citus, which moves tables.
+create table if not exists {schema}.memory_feed (
+    session_id text not null,
+    run_id text,
+    whole boolean not null default false,
+    at timestamptz not null default now()
+) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+alter table {schema}.memory_feed replica identity full;
+-- Moves if an agent's write could not be noted in the feed. Then every thread is counted again.
+create sequence if not exists {schema}.memory_missed;
+-- Threads that are counted when there is time, all their runs: those that were there before the index was, and those
+-- that could not be counted, with the error.
+create table if not exists {schema}.memory_backlog (
+    session_id text primary key,
+    error text not null default '',
+    at timestamptz not null default now()
+);
 -- The users of a thread: its owner, and everybody with a run in it. user_key is a hash of the id, because an id
 -- may be longer than a btree row. last_at repeats the thread's, so that one index pages through a user's threads.
 create table if not exists {schema}.memory_participant (
@@ -64,10 +82,8 @@ create table if not exists {schema}.memory_participant (
     seen_at bigint not null,
     last_at bigint not null,
     primary key (session_id, user_key)
-)
--- next
-create index if not exists memory_participant_user on {schema}.memory_participant (user_key, last_at desc, session_id desc)
--- next
+);
+create index if not exists memory_participant_user on {schema}.memory_participant (user_key, last_at desc, session_id desc);
 -- Sums over memory_participant, so that a list of users counts nothing.
 create table if not exists {schema}.memory_user (
     user_key uuid primary key,
@@ -76,34 +92,19 @@ create table if not exists {schema}.memory_user (
     runs bigint not null,
     first_at bigint not null,
     seen_at bigint not null
-)
--- next
-create index if not exists memory_user_seen on {schema}.memory_user (seen_at desc, user_key desc)
--- next
-create index if not exists memory_user_threads on {schema}.memory_user (threads desc, user_key desc)
--- next
-create index if not exists memory_user_runs on {schema}.memory_user (runs desc, user_key desc)
--- next
+);
+create index if not exists memory_user_seen on {schema}.memory_user (seen_at desc, user_key desc);
+create index if not exists memory_user_threads on {schema}.memory_user (threads desc, user_key desc);
+create index if not exists memory_user_runs on {schema}.memory_user (runs desc, user_key desc);
 -- 200 characters, because a whole id may be longer than a btree row
-create index if not exists memory_user_prefix on {schema}.memory_user (lower(left(user_id, 200)) text_pattern_ops)
--- next
--- Threads whose index row a trigger could not write; they are counted again later.
-create table if not exists {schema}.memory_dirty (
-    no bigint generated always as identity primary key,
-    session_id text not null,
-    at timestamptz not null default clock_timestamp(),
-    error text not null default ''
-)
--- next
+create index if not exists memory_user_prefix on {schema}.memory_user (lower(left(user_id, 200)) text_pattern_ops);
 -- Threads that were deleted for good: a keyed hash of the id, which names nobody, and the second of the deletion.
 create table if not exists {schema}.memory_tombstone (
     thread_hash bytea primary key,
     deleted_at bigint not null
-)
--- next
+);
 create table if not exists {schema}.memory_tombstone_key (
     one boolean primary key default true check (one),
     key bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
-)
--- next
-insert into {schema}.memory_tombstone_key default values on conflict do nothing
+);
+insert into {schema}.memory_tombstone_key default values on conflict do nothing;

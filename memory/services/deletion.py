@@ -7,7 +7,7 @@ from django.db import OperationalError, connection, transaction
 from django_tenants.utils import schema_context
 from psycopg import errors
 
-from memory.index import removal, threads
+from memory.index import feed, removal, threads
 from memory.index.removal import Size
 from memory.index.threads import Filter
 from studio.audit.record import Actor, record
@@ -36,7 +36,7 @@ class Deleted:
 
 
 def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
-    """Return the ids of the agent's threads that match, at most MOST + 1."""
+    """Return the ids of the agent's threads that match, at most MOST + 1; raises feed.Behind."""
     with schema_context(agent.schema_name):
         return threads.matching_ids(filter, MOST + 1, content)
 
@@ -55,11 +55,15 @@ def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: s
     if len(session_ids) > MOST:
         raise TooMany
     try:
-        with schema_context(agent.schema_name), transaction.atomic():
-            with connection.cursor() as cursor:
-                # 10,000 threads take longer than a page may wait
-                cursor.execute("set local statement_timeout = '60s'")
-            return _delete(actor, agent, session_ids, reason)
+        with schema_context(agent.schema_name):
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    # 10,000 threads take longer than a page may wait
+                    cursor.execute("set local statement_timeout = '60s'")
+                deleted = _delete(actor, agent, session_ids, reason)
+            # the rest of the index; of many threads the upkeep does it
+            feed.fold_some()
+            return deleted
     except OperationalError as error:
         if isinstance(error.__cause__, errors.LockNotAvailable | errors.DeadlockDetected):
             raise Busy from error

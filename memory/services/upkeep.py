@@ -1,26 +1,89 @@
-"""Background work: mending the thread index of every agent."""
+"""Background work: bringing the thread index of every agent up to date."""
 
 import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Final
 
-from django.db import Error
+from django.db import Error, ProgrammingError, connection
 from django_tenants.utils import schema_context
+from psycopg import sql
 
-from memory.index import repair
+from memory.index import feed, repair
+from memory.query import long_statements
 from studio.models import Agent
+
+# how long one agent keeps the others waiting, in seconds
+TURN: Final = 0.3
+# agents that one statement asks
+_TOGETHER: Final = 100
+_WAITING: Final = """
+    select {name} as schema where exists (select from {schema}.memory_feed)
+        or exists (select from {schema}.memory_backlog b where b.error = '')"""
 
 log = logging.getLogger("studio")
 
 
-def mend_indexes() -> int:
-    """Count the dirty threads of each agent again, and return their number.
+def fold_feeds() -> None:
+    """Count what was written since the last round, and go on with the backlogs, an agent's turn each."""
+    for schema in _waiting():
+        _in_schema(schema, _turn)
 
-    An agent that fails is logged and tried again in the next round.
-    """
-    mended = 0
-    for agent_id, schema in Agent.objects.values_list("pk", "schema_name"):
+
+def tidy_up() -> None:
+    """Try failed threads again, count all of an agent whose feed missed a write, and empty the feeds' pages."""
+    for schema in _schemas():
+        _in_schema(schema, _tidy)
+
+
+def _turn() -> None:
+    end = time.monotonic() + TURN
+    for _ in feed.fold(TURN):
+        pass
+    with suppress(StopIteration):
+        batches = repair.mend(again=False)
+        while time.monotonic() < end:
+            next(batches)
+
+
+def _tidy() -> None:
+    repair.mark_missed()
+    for _ in repair.mend():
+        pass
+    with connection.cursor() as cursor:
+        # sooner than autovacuum, because every reader looks through these pages
+        cursor.execute("vacuum memory_feed")
+
+
+def _in_schema(schema: str, work: Callable[[], None]) -> None:
+    """Do the work in one agent's schema. An error is logged, and the next round tries again."""
+    try:
+        with schema_context(schema), long_statements():
+            work()
+    except Error as error:
+        log.warning("thread index of %s not counted: %s", schema, str(error).splitlines()[0])
+
+
+def _schemas() -> list[str]:
+    return list(Agent.objects.values_list("schema_name", flat=True))
+
+
+def _waiting() -> Iterator[str]:
+    """Return the schemas in which something waits."""
+    every = _schemas()
+    for schemas in (every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER)):
         try:
-            with schema_context(schema):
-                mended += sum(done.mended for done in repair.mend())
-        except Error as error:
-            log.warning("thread index of %s not mended: %s", agent_id, str(error).splitlines()[0])
-    return mended
+            yield from _waiting_of(schemas)
+        except ProgrammingError:
+            # one of them has no tables yet, or no schema any more
+            for one in schemas:
+                with suppress(ProgrammingError):
+                    yield from _waiting_of([one])
+
+
+def _waiting_of(schemas: list[str]) -> list[str]:
+    parts = [sql.SQL(_WAITING).format(name=sql.Literal(one), schema=sql.Identifier(one)) for one in schemas]
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(" union all ").join(parts))
+        return [row[0] for row in cursor.fetchall()]

@@ -15,7 +15,7 @@ COLUMN: Final = """
         %(first)s + e.n - 1 as run_index, %(first)s + e.n - 1 as position, e.run as data
     from agno_sessions s
     cross join lateral jsonb_array_elements(
-        jsonb_path_query_array(s.runs, %(slice)s::jsonpath)) with ordinality as e (run, n)
+        jsonb_path_query_array(memory_column(s.session_id), %(slice)s::jsonpath)) with ordinality as e (run, n)
     where s.session_id = %(session_id)s"""
 
 # One page of runs of the table. The order must be that of the index memory_agno_runs_order.
@@ -35,7 +35,8 @@ MERGED: Final = """
             e.run ->> 'user_id' as user_id, e.run ->> 'status' as status,
             coalesce(memory_int(e.run -> 'created_at'), s.created_at) as created_at,
             e.n - 1 as run_index, e.n - 1 as position, e.run as data
-        from agno_sessions s cross join lateral jsonb_array_elements(memory_list(s.runs)) with ordinality as e (run, n)
+        from agno_sessions s
+        cross join lateral jsonb_array_elements(memory_list(memory_column(s.session_id))) with ordinality as e (run, n)
         where s.session_id = %(session_id)s and not exists (
             select 1 from agno_runs x where x.run_id = e.run ->> 'run_id' and x.session_id = %(session_id)s)
         union all
@@ -76,7 +77,8 @@ WEIGHED: Final = """
     select j.run_id, j.parent_run_id, j.user_id, j.status, j.created_at, j.run_index, j.position,
         coalesce(j.bytes, f.bytes, j.raw, j.weight) as bytes, coalesce(j.too_large, false) as too_large,
         case when j.bytes <= {text_limit} and j.bytes_so_far <= {text_budget} then j.text end as text, f.facts,
-        exists (select 1 from memory_dirty d where d.session_id = %(session_id)s) as dirty
+        exists (select from memory_feed w where w.session_id = %(session_id)s)
+            or exists (select from memory_backlog b where b.session_id = %(session_id)s) as dirty
     from judged j left join lateral (
         select case when j.raw is null then pg_column_size(j.data || '{{}}'::jsonb) end as bytes, jsonb_build_object(
             'agent_name', left(d.agent_name, 200), 'agent_id', left(d.agent_id, 200), 'team_id', left(d.team_id, 200),
@@ -108,7 +110,8 @@ SENT_MERGED: Final = """
     with element as materialized (
         select e.n, e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent, e.run ->> 'status' as status,
             e.run ?| array['agent_id', 'team_id'] as owned
-        from agno_sessions s cross join lateral jsonb_array_elements(memory_list(s.runs)) with ordinality as e (run, n)
+        from agno_sessions s
+        cross join lateral jsonb_array_elements(memory_list(memory_column(s.session_id))) with ordinality as e (run, n)
         where s.session_id = %(session_id)s
     ), run as (
         select e.n as place, case when r.run_id is null then e.n - 1 end as position, e.run_id,
@@ -134,7 +137,8 @@ PLACE: Final = """
         from agno_runs r where r.run_id = %(run_id)s and r.session_id = %(session_id)s
         union all
         (select coalesce(memory_int(e.run -> 'created_at'), s.created_at), e.n - 1, e.run ->> 'run_id', e.n - 1
-        from agno_sessions s cross join lateral jsonb_array_elements(memory_list(s.runs)) with ordinality as e (run, n)
+        from agno_sessions s
+        cross join lateral jsonb_array_elements(memory_list(memory_column(s.session_id))) with ordinality as e (run, n)
         where s.session_id = %(session_id)s and e.run ->> 'run_id' = %(run_id)s
             and not exists (select 1 from agno_runs x where x.run_id = %(run_id)s and x.session_id = %(session_id)s)
         limit 1)
@@ -146,7 +150,7 @@ ONE_RUN: Final = """
     where r.run_id = %(run_id)s and r.session_id = %(session_id)s and %(position)s::bigint is null
     union all
     (select e.run from agno_sessions s
-    cross join lateral jsonb_array_elements(memory_list(s.runs)) with ordinality as e (run, n)
+    cross join lateral jsonb_array_elements(memory_list(memory_column(s.session_id))) with ordinality as e (run, n)
     where s.session_id = %(session_id)s and case when %(position)s::bigint is null
         then e.run ->> 'run_id' = %(run_id)s else e.n - 1 = %(position)s end
     limit 1)

@@ -1,4 +1,4 @@
-"""Work that is done every minute, in a thread of the process that watches the web server."""
+"""Work that is done again and again, in threads of the process that watches the web server."""
 
 import logging
 from collections.abc import Callable
@@ -8,22 +8,20 @@ from django.db import connection
 
 from studio.serve.migrate import one_line
 
-EVERY_SECONDS = 60
-
 log = logging.getLogger(__name__)
 
 
-def start(stopping: Event, work: Callable[[], object]) -> None:
-    """Start a thread that does the work every minute until `stopping` is set; an error is logged in one line."""
-    Thread(target=_rounds, args=[stopping, work], name="upkeep", daemon=True).start()
+def start(stopping: Event, work: Callable[[], object], every: float) -> None:
+    """Start a thread that does the work every so many seconds until `stopping` is set; errors are logged."""
+    Thread(target=_rounds, args=[stopping, work, every], name=f"upkeep {work.__name__}", daemon=True).start()
 
 
-def _rounds(stopping: Event, work: Callable[[], object]) -> None:
-    while not stopping.wait(EVERY_SECONDS):
+def _rounds(stopping: Event, work: Callable[[], object], every: float) -> None:
+    while not stopping.wait(every):
         try:
             work()
         except Exception as error:  # the next round may succeed
             log.warning("Upkeep failed: %s", one_line(error))
-        finally:
             # no request closes this thread's connection, and one that broke would fail in every round
             connection.close()
+    connection.close()

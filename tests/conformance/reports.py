@@ -21,6 +21,7 @@ COLUMNS = (
 
 def indexed(server: StudioServer, schema: str, session_id: str) -> dict[str, Any] | None:
     """Return a thread's row of the index, None if there is none."""
+    server.fold(schema)
     query = f"select {', '.join(COLUMNS)} from memory_thread where session_id = %s"
     rows = server.sql(query, session_id, schema=schema)
     return dict(zip(COLUMNS, rows[0], strict=True)) if rows else None

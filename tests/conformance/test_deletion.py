@@ -102,6 +102,7 @@ def test_a_later_conversation_under_the_same_id_is_a_new_thread(
 
 def test_nothing_is_left_of_the_others(studio_server: StudioServer, agent: ServedAgent, deleted: Deleted) -> None:
     gone = [f"{deleted.library.environment} {name}" for name in (ONE, "other")]
-    for table in ("agno_sessions", "agno_runs", "memory_thread", "memory_participant", "memory_dirty"):
+    studio_server.fold(agent.schema)
+    for table in ("agno_sessions", "agno_runs", "memory_thread", "memory_participant", "memory_run"):
         left = studio_server.sql(f"select 1 from {table} where session_id = any(%s)", gone, schema=agent.schema)
         assert (table, left) == (table, [])

@@ -107,7 +107,7 @@ def test_the_index_counts_what_the_library_reports(
     for session_id, report in written.reports.items():
         expected = counted(report) if report else None
         assert (session_id, indexed(studio_server, agent.schema, session_id)) == (session_id, expected)
-    assert studio_server.sql("select session_id, error from memory_dirty", schema=agent.schema) == []
+    assert studio_server.sql("select session_id, error from memory_backlog", schema=agent.schema) == []
 
 
 def test_a_thread_is_titled_by_what_was_said_first(
@@ -115,6 +115,7 @@ def test_a_thread_is_titled_by_what_was_said_first(
 ) -> None:
     said = {"long": TURNS[0], "named": "Call me Ishmael", "team": DELEGATE, "flow": "Flow"}
     for name, text in said.items():
+        studio_server.fold(agent.schema)
         query = "select first_text from memory_thread where session_id = %s"
         assert (name, studio_server.sql(query, written.id(name), schema=agent.schema)) == (name, [(text,)])
 
@@ -122,7 +123,8 @@ def test_a_thread_is_titled_by_what_was_said_first(
 def test_a_thread_that_the_library_deletes_leaves_nothing(
     studio_server: StudioServer, agent: ServedAgent, written: Written
 ) -> None:
-    for table in ("agno_sessions", "agno_runs", "memory_thread", "memory_participant"):
+    studio_server.fold(agent.schema)
+    for table in ("agno_sessions", "agno_runs", "memory_thread", "memory_participant", "memory_run"):
         left = studio_server.sql(
             f"select 1 from {table} where session_id = %s", written.id("gone"), schema=agent.schema
         )

@@ -48,6 +48,9 @@ class Studio:
     def sql(self, query: str, *parameters: Any, schema: str = "public") -> list[tuple[Any, ...]]:
         return self.server.sql(query, *parameters, schema=schema)
 
+    def fold(self, schema: str) -> None:
+        self.server.fold(schema)
+
 
 def role_of(agent: ServedAgent) -> str:
     return urlsplit(agent.dsn).username or ""

@@ -43,7 +43,8 @@ def race(version: str, agent: ServedAgent, *, deletes: bool) -> subprocess.Popen
 
 
 def left(studio: StudioServer, agent: ServedAgent) -> tuple[int, ...]:
-    tables = ("agno_sessions", "agno_runs", "memory_thread", "memory_participant", "memory_user", "memory_dirty")
+    tables = ("agno_sessions", "agno_runs", "memory_thread", "memory_participant", "memory_user", "memory_run")
+    studio.fold(agent.schema)
     counts = ", ".join(f"(select count(*) from {table})" for table in tables)
     return studio.sql(f"select {counts}", schema=agent.schema)[0]
 

@@ -12,12 +12,15 @@ import environ
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from memory.services.upkeep import mend_indexes
+from memory.services.upkeep import fold_feeds, tidy_up
 from studio import postgres
 from studio.postgres import StartFailure
 from studio.serve import first_start, listen, migrate, upkeep, web_server
 
 WATCH_SECONDS = 2
+# agents' writes are in the lists after this time, or when somebody looks
+FOLD_SECONDS = 0.5
+TIDY_SECONDS = 60
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -49,7 +52,8 @@ class Command(BaseCommand):
             self.prepare(data_dir)
             stopping = Event()
             stack.callback(stopping.set)
-            upkeep.start(stopping, mend_indexes)
+            upkeep.start(stopping, fold_feeds, every=FOLD_SECONDS)
+            upkeep.start(stopping, tidy_up, every=TIDY_SECONDS)
             url = listen.base_url(listener)
             server = web_server.start(listener)
             stack.callback(web_server.stop, server)

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_tenants.utils import schema_context
 from tqdm import tqdm
 
-from memory.index import repair
+from memory.index import feed, repair
 from studio.models import Agent
 
 # a thread that an agent has locked fails, and is tried again in the next round
@@ -14,7 +14,7 @@ ROUNDS = 3
 
 class Command(BaseCommand):
     help = (
-        "Compare the thread index with the threads (check), count marked threads again (mend), or count all of them "
+        "Compare the thread index with the threads (check), count what waits (mend), or count all threads "
         "again (rebuild). Safe while agents write; a rebuild that was stopped goes on with mend."
     )
 
@@ -36,7 +36,8 @@ class Command(BaseCommand):
 
     def _mend(self, agent: Agent, batch: int) -> int:
         mended = failed = 0
-        with tqdm(total=repair.dirty_count(), desc=f"{agent.pk} mend", unit=" threads", disable=None) as bar:
+        self._fold(agent)
+        with tqdm(total=repair.backlog(), desc=f"{agent.pk} mend", unit=" threads", disable=None) as bar:
             for _ in range(ROUNDS):
                 failed = 0
                 for done in repair.mend(batch):
@@ -47,6 +48,11 @@ class Command(BaseCommand):
         self.stdout.write(f"{agent.pk}: {mended} threads counted again" + (f", {failed} failed" if failed else ""))
         return failed
 
+    def _fold(self, agent: Agent) -> None:
+        with tqdm(total=feed.waiting(), desc=f"{agent.pk} feed", unit=" writes", disable=None) as bar:
+            for done in feed.fold():
+                bar.update(done)
+
     def _rebuild(self, agent: Agent, batch: int) -> int:
         repair.mark_all()
         failed = self._mend(agent, batch)
@@ -55,6 +61,7 @@ class Command(BaseCommand):
         return failed
 
     def _check(self, agent: Agent, batch: int) -> int:
+        self._fold(agent)
         threads = (repair.differences(ids) for ids in self._pages(repair.thread_ids, batch, f"{agent.pk} threads"))
         users = (repair.user_differences(keys) for keys in self._pages(repair.user_keys, batch, f"{agent.pk} users"))
         bad = self._report(threads) + self._report(users)

@@ -10,7 +10,7 @@ from django.db import connection
 from django_tenants.utils import schema_context
 
 from memory.demo import load
-from memory.index import repair
+from memory.index import feed, repair
 from studio.agents import memory_settings
 from studio.models import Agent, AuditEvent, MemorySettingsVersion
 from tests.memory.demo.made import NOW, SALES, SUPPORT, WEBHOOK, all_runs
@@ -46,9 +46,10 @@ def test_the_command_makes_four_agents_whose_index_is_exact(written: str) -> Non
         agent = Agent.objects.get(pk=one["id"])
         made = load.threads(one, NOW)
         with schema_context(agent.schema_name), connection.cursor() as cursor:
+            feed.fold_all(60)
             cursor.execute("select count(*), coalesce(sum(runs), 0) from memory_thread")
             assert cursor.fetchone() == (len(made), sum(len(all_runs(thread)) for thread in made))
-            cursor.execute("select count(*) from memory_dirty where error <> ''")
+            cursor.execute("select count(*) from memory_backlog")
             assert cursor.fetchone() == (0,)
             ids = repair.thread_ids(None, 1000)
             assert repair.differences(ids) == []
@@ -93,6 +94,7 @@ def test_a_reset_makes_the_four_again_and_leaves_others_alone(written: str, ada:
     said = demo(reset=True)
     assert said.count("Removed ") == said.count("Added ") == 4
     with schema_context(Agent.objects.get(pk=SUPPORT["id"]).schema_name), connection.cursor() as cursor:
+        feed.fold_all(60)
         cursor.execute("select runs from memory_thread where session_id = 'ops-desk'")
         assert cursor.fetchone() == (400,)
     with schema_context(ada.schema_name), connection.cursor() as cursor:

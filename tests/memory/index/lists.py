@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from psycopg import sql
 
+from memory.index import feed
 from memory.index.threads import Filter, list_threads
 
 Write = Callable[..., None]
@@ -17,17 +18,17 @@ def ids(filter: Filter = EVERYTHING, **more: Any) -> list[str]:
     return [row["session_id"] for row in list_threads(filter, **more).rows]
 
 
-def plans_of(monkeypatch: pytest.MonkeyPatch, module: Any, ask: Callable[[], object]) -> list[str]:
-    """The plans of the statements that a module would fetch rows by; it gets no rows."""
+def plans_of(monkeypatch: pytest.MonkeyPatch, ask: Callable[[], object]) -> list[str]:
+    """The plans of the statements that a list would read its rows by; it gets none."""
     plans: list[str] = []
 
-    def explain(statement: sql.Composable, values: dict[str, Any]) -> list[Any]:
+    def explain(statement: sql.Composable, values: dict[str, Any]) -> tuple[list[Any], feed.Lag]:
         with connection.cursor() as cursor:
             cursor.execute(sql.SQL("explain (costs off) ") + statement, values)
             plans.append("\n".join(row[0] for row in cursor.fetchall()))
-        return []
+        return [], feed.Lag()
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "fetch", explain)
+        patch.setattr(feed, "read_fresh", explain)
         ask()
     return plans

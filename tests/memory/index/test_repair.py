@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django_tenants.utils import schema_context
 
-from memory.index import repair
+from memory.index import feed, repair
 from memory.schema import run as schema_run
 from studio.models import Agent
 from tests.memory.index import oracle
@@ -31,18 +31,19 @@ def _in_adas_schema(ada: Agent) -> Iterator[None]:
 def test_a_run_that_moves_from_the_column_to_the_table_counts_once(ada: Agent) -> None:
     write_thread(ada, "t", [run("a"), run("b")], layout="column")
     write_run(ada, "t", run("b"), 1)
+    oracle.assert_exact()
     assert sql("select runs, column_runs, table_runs from memory_thread") == [(2, 2, 1)]
-    oracle.assert_exact()
     sql("delete from agno_runs where run_id = 'b'")
-    assert sql("select runs, column_runs, table_runs from memory_thread") == [(2, 2, 0)]
     oracle.assert_exact()
+    assert sql("select runs, column_runs, table_runs from memory_thread") == [(2, 2, 0)]
 
 
 def test_a_thread_that_agno_3_goes_on_with_counts_both_places(ada: Agent) -> None:
     write_thread(ada, "t", [run("a"), run("b")], layout="column")
     write_run(ada, "t", run("c", user_id="bob", at=NOW + 5), 2)
-    assert sql("select runs, messages, users, last_run_id from memory_thread") == [(3, 6, 2, "c")]
     oracle.assert_exact()
+    assert sql("select runs, messages, users from memory_thread") == [(3, 6, 2)]
+    assert sql("select r.run_id from memory_run r join memory_thread t on t.last_run = r.key") == [("c",)]
 
 
 FAULTS = {
@@ -62,16 +63,21 @@ def test_a_fault_in_the_index_never_loses_an_agents_write(ada: Agent, fault: str
     sql("update agno_sessions set updated_at = %s where session_id = 'four'", NOW + 9)
     assert sql("select updated_at from agno_sessions") == [(NOW + 9,)]
     assert sql("select count(*) from agno_runs") == [(2 if layout == "table" else 0,)]
-    assert ("four",) in sql("select distinct session_id from memory_dirty")
+    list(feed.fold())
+    assert sql("select session_id, error <> '' from memory_backlog") == [("four", True)]
+    assert feed.waiting() == 0
 
 
 def test_mending_makes_it_exact_after_a_fault(ada: Agent) -> None:
     sql("alter table memory_thread rename to memory_thread_away")
     write_thread(ada, "one", layout="table")
     write_thread(ada, "two", [run("x"), run("y", user_id="bob")])
+    list(feed.fold())
+    assert sum(done.failed for done in repair.mend()) == 2
     sql("alter table memory_thread_away rename to memory_thread")
+    assert sum(done.mended for done in repair.mend(again=False)) == 0
     assert sum(done.mended for done in repair.mend()) == 2
-    assert repair.dirty_count() == 0
+    assert repair.backlog() == 0
     oracle.assert_exact()
 
 
@@ -79,21 +85,27 @@ def test_bad_json_in_a_run_is_counted_as_far_as_it_can_be_read(ada: Agent) -> No
     poison = [1, None, "text", [], {"run_id": 5, "messages": {"role": "user"}, "metrics": [], "created_at": "never"}]
     write_thread(ada, "t", poison)
     sql("update agno_sessions set session_data = %s where session_id = 't'", json.dumps({"session_name": ["x"]}))
+    feed.fold_all()
     assert sql("select runs, messages, last_at from memory_thread") == [(5, 0, NOW)]
-    assert repair.dirty_count() == 0
+    assert repair.backlog() == 0
 
 
-def test_a_thread_that_cannot_be_mended_waits_at_the_end_with_its_error(ada: Agent) -> None:
-    write_thread(ada, "bad", [run("a")])
+def test_a_thread_that_cannot_be_counted_waits_with_its_error_and_hinders_no_other(ada: Agent) -> None:
     sql("alter table memory_thread add constraint fault check (session_id <> 'bad') not valid")
-    sql("insert into memory_dirty (session_id) values ('bad'), ('gone')")
+    write_thread(ada, "bad", [run("a")])
+    write_thread(ada, "good", [run("b")])
+    feed.fold_all()
+    assert sql("select session_id, runs from memory_thread") == [("good", 1)]
+    assert sql("select session_id, error like '%%fault%%' from memory_backlog") == [("bad", True)]
+    sql("insert into memory_backlog (session_id) values ('gone')")
     done = list(repair.mend())
     assert (sum(d.mended for d in done), sum(d.failed for d in done)) == (1, 1)
-    assert sql("select session_id, error like '%fault%' from memory_dirty") == [("bad", True)]
+    assert sql("select session_id from memory_backlog") == [("bad",)]
 
 
 def test_check_finds_what_differs_and_changes_nothing(ada: Agent) -> None:
     write_thread(ada, "t", [run("a")])
+    feed.fold_all()
     sql("update memory_thread set runs = 7 where session_id = 't'")
     sql("update memory_user set threads = 9")
     (found,) = repair.differences(repair.thread_ids(None, 10))
@@ -105,6 +117,7 @@ def test_check_finds_what_differs_and_changes_nothing(ada: Agent) -> None:
 
 def test_rebuilding_counts_all_and_drops_what_is_left_over(ada: Agent) -> None:
     write_thread(ada, "t", [run("a")])
+    feed.fold_all()
     sql("insert into memory_thread (session_id, created_at) values ('left over', 1)")
     sql("update memory_thread set messages = 0")
     assert repair.mark_all() == 2
@@ -115,7 +128,9 @@ def test_rebuilding_counts_all_and_drops_what_is_left_over(ada: Agent) -> None:
 
 def test_truncating_by_the_owner_empties_the_index(ada: Agent) -> None:
     write_thread(ada, "t", layout="table")
+    feed.fold_all()
     sql("truncate agno_sessions cascade")
+    oracle.assert_exact()
     assert sql("select (select count(*) from memory_thread), (select count(*) from memory_user)") == [(0, 0)]
 
 
@@ -124,8 +139,9 @@ def test_a_user_id_of_any_length_is_indexed(ada: Agent) -> None:
 
     long = secrets.token_hex(4096)
     write_thread(ada, "t", user_id=long)
+    oracle.assert_exact()
     assert sql("select user_id from memory_user") == [(long,)]
-    assert repair.dirty_count() == 0
+    assert repair.backlog() == 0
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +150,7 @@ def committed_schema(django_db_setup: None) -> Iterator[str]:
     name = f"ag_side_by_side_{time.monotonic_ns()}"
     with psycopg.connect(**_where(), autocommit=True) as own:
         own.execute(f"create schema {name}")
-        for file in ("agno.sql", "tables.sql", "functions.sql", "triggers.sql"):
+        for file in schema_run.FILES:
             for statement in schema_run.statements(file, name):
                 own.execute(statement)
         yield name
@@ -154,13 +170,13 @@ def _where() -> dict[str, object]:
 
 def test_a_schema_made_with_earlier_functions_gets_the_present_ones(committed_schema: str) -> None:
     """In the transaction that makes a new agent there is nothing to do again."""
-    replace = schema_run.run("functions.sql", again=True)
+    replace = schema_run.run("facts.sql", again=True)
     with psycopg.connect(**_where(), autocommit=True) as own:
-        own.execute(f"drop function {committed_schema}.memory_put")
+        own.execute(f"drop function {committed_schema}.memory_list")
         for in_creation in (True, False):
             place = SimpleNamespace(schema_name=committed_schema, in_atomic_block=in_creation, cursor=own.cursor)
             replace(None, SimpleNamespace(connection=place))
-            found = own.execute("select to_regproc(%s) is null", [f"{committed_schema}.memory_put"]).fetchone()
+            found = own.execute("select to_regproc(%s) is null", [f"{committed_schema}.memory_list"]).fetchone()
             assert found == (in_creation,)
 
 
@@ -215,12 +231,11 @@ def test_writers_side_by_side_lose_nothing(committed_schema: str) -> None:
     with schema_context(committed_schema):
         in_table = {run_id for (run_id,) in sql("select run_id from agno_runs")}
         assert in_table == {run_id for _, run_id, to_table in written if to_table}
-        dirty = repair.dirty_count()
-        list(repair.mend())
+        waiting = feed.waiting()
         took = sorted(seconds for seconds, *_ in written)
         print(
             f"{len(written)} writes, median {1e3 * took[len(took) // 2]:.1f} ms, slowest {1e3 * took[-1]:.0f} ms,"
-            f" {dirty} times left to mending"
+            f" {waiting} of them not folded yet"
         )
-        assert repair.dirty_count() == 0
         oracle.assert_exact()
+        assert repair.backlog() == 0

@@ -174,7 +174,7 @@ class Index(RuleBasedStateMachine):
     def the_index_is_exact(self) -> None:
         oracle.assert_exact()
         with connection.cursor() as cursor:
-            cursor.execute("select session_id, error from memory_dirty")
+            cursor.execute("select session_id, error from memory_backlog")
             assert cursor.fetchall() == []
 
 

@@ -44,7 +44,7 @@ def many(here: None, analyze: Callable[..., None]) -> None:
         cursor.execute(
             """
             insert into memory_participant (session_id, user_key, user_id, is_owner, runs, first_at, seen_at, last_at)
-            select session_id, memory_user_key(user_id), user_id, true, runs, created_at, last_at, last_at
+            select session_id, memory_key(user_id), user_id, true, runs, created_at, last_at, last_at
             from memory_thread"""
         )
     analyze("memory_thread", "memory_participant", "memory_user")
@@ -52,7 +52,7 @@ def many(here: None, analyze: Callable[..., None]) -> None:
 
 def plan_of_page(monkeypatch: pytest.MonkeyPatch, *args: Any, **more: Any) -> list[str]:
     """The plan of the page's own part, without what is asked once per row or once per page."""
-    lines = "\n".join(plans_of(monkeypatch, threads, lambda: list_threads(*args, **more))).splitlines()
+    lines = "\n".join(plans_of(monkeypatch, lambda: list_threads(*args, **more))).splitlines()
     start = next(n for n, line in enumerate(lines) if line.strip() == "CTE page")
     inside = []
     for line in lines[start + 1 :]:

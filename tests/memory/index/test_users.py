@@ -118,7 +118,7 @@ def test_it_lists_one_agents_users_only(ada: Agent, bruno: Agent, here: None) ->
 def test_the_key_is_the_databases(here: None) -> None:
     with connection.cursor() as cursor:
         for text in ("", "alice", "שלום 👩‍🚀", "x" * 4096):
-            cursor.execute("select memory_user_key(%s)", [text])
+            cursor.execute("select memory_key(%s)", [text])
             assert cursor.fetchone() == (user_key(text),)
 
 
@@ -159,13 +159,13 @@ def test_every_list_has_its_index(
         cursor.execute(
             """
             insert into memory_user (user_key, user_id, threads, runs, first_at, seen_at)
-            select memory_user_key('user' || n), 'user' || n, n %% 31, n %% 57, %s, %s + n
+            select memory_key('user' || n), 'user' || n, n %% 31, n %% 57, %s, %s + n
             from generate_series(1, 4000) n""",
             [NOW, NOW],
         )
     analyze("memory_user")
     older = list_users(q, sort, limit=10).older or ""
-    plans = [plan for at in ("", older) for plan in plans_of(monkeypatch, users, lambda at=at: list_users(q, sort, at))]
+    plans = [plan for at in ("", older) for plan in plans_of(monkeypatch, lambda at=at: list_users(q, sort, at))]
     for plan in plans:
         page = plan.split("CTE page")[1].split("InitPlan")[0]
         assert index in page

@@ -1,0 +1,126 @@
+"""The feed of what agents wrote, and folding it into the thread index of the current schema."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import OperationalError, connection
+from psycopg import errors, sql
+
+from memory.query import Row, fetch
+
+# rows of the feed at once, for some 30 ms
+BATCH: Final = 200
+# two columns of a reader's statement: whether anything waits, and whether threads are counted for the first time
+WAITS: Final = """
+    (select exists (select from memory_feed)) as waits,
+    (select exists (select from memory_backlog b where b.error = '')) as counting"""
+_WAITS: Final = sql.SQL("select " + WAITS)
+# the index is complete up to the row that waits longest
+_BEHIND: Final = sql.SQL("select extract(epoch from clock_timestamp() - min(at))::float as behind from memory_feed")
+_LEFT: Final = sql.SQL("""
+    select count(*) as left, extract(epoch from clock_timestamp() - min(b.at))::float as seconds,
+        (select count(*) from agno_sessions) as total
+    from memory_backlog b where b.error = ''""")
+_CATCH_UP: Final = sql.SQL("""
+    with taken as (delete from memory_feed f where f.session_id = any (%(ids)s) returning f)
+    select memory_recount(array_agg(f)) from taken having count(*) > 0""")
+
+
+class Behind(OperationalError):
+    """The index could not be brought up to date in time. It can be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far an index is from exact.
+
+    `behind` is the age in seconds of the oldest write that is not in it. `left` of its threads wait to be counted
+    whole, as after an upgrade, for about `seconds_left`; None if that is unknown.
+    """
+
+    behind: float = 0
+    left: int = 0
+    seconds_left: float | None = None
+
+
+def read_fresh(statement: sql.Composable, values: dict[str, Any]) -> tuple[list[Row], Lag]:
+    """Run a statement that has the columns WAITS, after what waits is folded; return its rows without these.
+
+    More than a reader may wait for is not folded, and the lag says so.
+    """
+    rows = fetch(statement, values)
+    state = _state(rows)
+    if state["waits"]:
+        fold_some()
+        rows = fetch(statement, values)
+        state = _state(rows)
+    for row in rows:
+        del row["waits"], row["counting"]
+    behind = seconds_behind() if state["waits"] else 0
+    return rows, _count_left(behind) if state["counting"] else Lag(behind)
+
+
+def seconds_behind() -> float:
+    """Return the age of the oldest write that waits, 0 if none does."""
+    return float(fetch(_BEHIND, {})[0]["behind"] or 0)
+
+
+def _count_left(behind: float) -> Lag:
+    row = fetch(_LEFT, {})[0]
+    done = row["total"] - row["left"]
+    return Lag(behind, row["left"], row["left"] * row["seconds"] / done if done > 0 and row["left"] else None)
+
+
+def waiting() -> int:
+    """Return the number of writes that wait."""
+    return int(fetch(sql.SQL("select count(*) as writes from memory_feed"), {})[0]["writes"])
+
+
+def fold_some() -> None:
+    """Fold what a reader may wait for, some 50 ms; nothing if another process is folding for longer."""
+    try:
+        _fold(bounded=True)
+    except OperationalError as error:
+        if not _is_busy(error):
+            raise
+
+
+def fold(seconds: float | None = None) -> Iterator[int]:
+    """Fold until nothing waits or the time is over, and yield the number of rows of each batch."""
+    end = None if seconds is None else time.monotonic() + seconds
+    while (end is None or time.monotonic() < end) and (done := _fold(bounded=False)):
+        yield done
+
+
+def fold_all(seconds: float = 10) -> None:
+    """Fold until nothing waits; raise Behind if that takes longer, or another process folds for longer."""
+    try:
+        sum(fold(seconds))
+    except OperationalError as error:
+        if not _is_busy(error):
+            raise
+        raise Behind from error
+    if _state([])["waits"]:
+        raise Behind
+
+
+def catch_up(session_ids: list[str]) -> None:
+    """Count what waits of these threads, in the transaction of the caller."""
+    fetch(_CATCH_UP, {"ids": session_ids})
+
+
+def _fold(*, bounded: bool) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("select memory_fold(%s, %s)", [BATCH, bounded])
+        return int(cursor.fetchone()[0])
+
+
+def _state(rows: list[Row]) -> Row:
+    # only a list without rows asks by itself
+    return dict((rows or fetch(_WAITS, {}))[0])
+
+
+def _is_busy(error: OperationalError) -> bool:
+    return isinstance(error.__cause__, errors.LockNotAvailable | errors.QueryCanceled | errors.DeadlockDetected)
