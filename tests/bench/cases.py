@@ -11,6 +11,7 @@ from tests.bench.targets import Target, above, below
 
 PAGE: Final = 50
 RUNS: Final = 20
+MILLION: Final = 1_000_000
 
 _THREADS: Final = """
     select t.session_id, t.name, t.first_text, t.last_text, t.user_id, t.users, t.runs, t.messages, t.tool_calls,
@@ -53,6 +54,7 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
     heavy = shape.heavy_user
     since = NOW - 30 * 86_400
     both = ("2.5.14", "3.1.10")
+    at_length = shape.threads >= MILLION and shape.length >= 1
 
     def sessions(query: str) -> dict[str, str]:
         return dict.fromkeys(both, f"/sessions?type=agent&limit={PAGE}{query}")
@@ -68,7 +70,7 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             "threads/",
             (f"{_THREADS} {_BY_ACTIVITY}", {}),
             sessions("&page=1"),
-            (above("peer", 50), below("raw", 15)),
+            (below("A list", "raw", 12), *([above("AgentOS beside a list", "peer", 40)] if at_length else [])),
         ),
         Case(
             "giant",
@@ -78,7 +80,7 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             (f"{_THREADS} where {after} {_BY_ACTIVITY}", dict(zip(("at", "id"), place("column", PAGE), strict=True))),
             sessions("&page=2"),
             # another page that is not the first, and has no giant on it
-            (below("middle", 1),),
+            (below("Long threads in a list", "middle", 1),),
         ),
         Case(
             "user",
@@ -87,7 +89,6 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             f"users/{heavy}/",
             (_USER, {"user": heavy}),
             sessions(f"&page=1&user_id={heavy}"),
-            (above("peer", 80),),
         ),
         Case(
             "middle",
@@ -96,7 +97,7 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             f"threads/?cursor={middle}",
             (f"{_THREADS} where {after} {_BY_ACTIVITY}", {"at": at, "id": session_id}),
             sessions(f"&page={half // PAGE + 1}"),
-            (below("newest", 1),),
+            (below("Depth and size", "newest", 1.1),),
         ),
         Case(
             "filter",
@@ -111,7 +112,7 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             "column",
             "users/",
             (_USERS.format("seen_at"), {}),
-            targets=(below("raw", 15),),
+            targets=(below("Users", "raw", 10),),
         ),
         Case(
             "users-most",
@@ -119,7 +120,7 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             "column",
             "users/?sort=threads",
             (_USERS.format("threads"), {}),
-            targets=(below("raw", 15),),
+            targets=(below("Users", "raw", 10),),
         ),
         Case(
             "giant-table",
@@ -128,7 +129,7 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             f"threads/{giant}/",
             (_TABLE_RUNS, {"id": giant, "runs": RUNS}),
             {"3.1.10": f"/sessions/{giant}/runs?type=agent"},
-            (above("peer", 100),),
+            (above("A long thread, in the table", "peer", 60),),
         ),
         Case(
             "giant-column",
@@ -137,14 +138,14 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             f"threads/{giant}/",
             (_COLUMN_RUNS, {"id": giant, "slice": last}),
             {"2.5.14": f"/sessions/{giant}/runs?type=agent"},
-            (above("peer", 7),),
+            (below("A long thread, in the column", "raw", 1.25),),
         ),
         Case(
             "first-paint",
             f"First byte of the thread of {shape.giant_runs:,} runs",
             "column",
             f"threads/{giant}/",
-            targets=(below("small-first", 1),),
+            targets=(below("First byte", "small-first", 1),),
             first_byte=True,
         ),
         Case("small-first", "First byte of a thread of 6 runs", "column", f"threads/{small}/", first_byte=True),

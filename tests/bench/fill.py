@@ -163,17 +163,22 @@ def _spread(work: Callable[..., int], tasks: list[tuple[Any, ...]], size: int, l
 def _copy(dsn: str, schemas: dict[str, Layout], shape: Shape, first: int, last: int) -> int:
     threads = list(shape.threads_made(first, last))
     for schema, layout in schemas.items():
-        with _connection(dsn, schema) as connection, connection.transaction(), connection.cursor() as cursor:
-            columns = _SESSIONS + (", runs" if layout != "table" else "")
-            with cursor.copy(f"copy agno_sessions ({columns}) from stdin") as copy:
-                for thread in threads:
-                    copy.write_row(_session(thread, layout))
-            if layout != "column":
-                with cursor.copy(f"copy agno_runs ({_RUNS}) from stdin") as copy:
-                    for thread in threads:
-                        for row in _runs(thread):
-                            copy.write_row(row)
+        add(dsn, schema, layout, threads)
     return len(threads)
+
+
+def add(dsn: str, schema: str, layout: Layout, threads: list[Thread]) -> None:
+    """Copy threads into Agno's tables; what our triggers do then is up to them."""
+    with _connection(dsn, schema) as connection, connection.transaction(), connection.cursor() as cursor:
+        columns = _SESSIONS + (", runs" if layout != "table" else "")
+        with cursor.copy(f"copy agno_sessions ({columns}) from stdin") as copy:
+            for thread in threads:
+                copy.write_row(_session(thread, layout))
+        if layout != "column":
+            with cursor.copy(f"copy agno_runs ({_RUNS}) from stdin") as copy:
+                for thread in threads:
+                    for row in _runs(thread):
+                        copy.write_row(row)
 
 
 def _session(thread: Thread, layout: Layout) -> tuple[Any, ...]:
