@@ -17,6 +17,7 @@ from tests.bench import (
     deletes,
     disk,
     earlier,
+    fold,
     load,
     lz4,
     many,
@@ -51,7 +52,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     _check_disk(asked)
     shape, started = Shape(asked.threads, asked.length), time.monotonic()
-    with database(asked.data) as (home, dsn), serving(dsn, home / "studio", **load.WEB) as server:
+    programs = os.environ.get("POSTGRES_BIN", "")
+    with database(asked.data, programs) as (home, dsn), serving(dsn, home / "studio", **load.WEB) as server:
         prepare(server, shape, asked.layouts)
         prepared = time.monotonic() - started
         with on_stage(server, home, shape, asked.layouts) as stage:
@@ -96,7 +98,8 @@ def _check_disk(asked: argparse.Namespace) -> None:
 
 def _measure(asked: argparse.Namespace, stage: Stage) -> tuple[list[Verdict], list[Section], str]:
     """Measure everything, one after the other; deletions last of what needs the threads."""
-    pages = [case for case in cases(stage.shape, stage.place) if case.layout in asked.layouts]
+    every = cases(stage.shape, stage.place, asked.layouts)
+    pages = [case for case in every if case.layout in asked.layouts]
     results = compare(stage, pages, asked.rounds)
     for key, number in trips.count(stage, stage.home, pages).items():
         next(result for result in results if result.key == key).trips = number
@@ -107,6 +110,7 @@ def _measure(asked: argparse.Namespace, stage: Stage) -> tuple[list[Verdict], li
         lambda: costs.measure(stage, pages),
         lambda: where.measure(stage, pages, asked.rounds),
         lambda: writes.measure(stage),
+        lambda: fold.measure(stage),
         lambda: load.measure(stage, _mixed(stage, pages), asked.requests),
         lambda: browsing.measure(stage),
         *([lambda: earlier.measure(stage, asked.against)] if asked.against else []),

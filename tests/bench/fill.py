@@ -52,7 +52,7 @@ def copy_newest(dsn: str, source: str, target: str, ids: list[str]) -> None:
     with _connection(dsn, target) as connection:
         with _without_triggers(connection):
             for table in (*_TABLES, "memory_thread", "memory_participant"):
-                _copy_rows(connection, source, target, table, ids)
+                copy_rows(connection, source, target, table, ids)
         settle(connection)
 
 
@@ -64,7 +64,7 @@ def copy_schema(dsn: str, source: str, target: str, *, runs: Layout) -> None:
             # emptied in the same transaction, so that nothing need be logged
             connection.execute(SQL("truncate {} cascade").format(Identifier(target, _TABLES[0])))
             for table in tables:
-                _copy_rows(connection, source, target, table)
+                copy_rows(connection, source, target, table)
         for table in tables:
             connection.execute(SQL("vacuum analyze {}").format(Identifier(target, table)))
 
@@ -75,11 +75,11 @@ def _copy_index(connection: psycopg.Connection[Any], source: str, target: str, l
         "column_runs": "runs" if layout == "column" else "0",
         "table_runs": "runs" if layout == "table" else "0",
     }
-    _copy_rows(connection, source, target, "memory_thread", changed=runs)
-    _copy_rows(connection, source, target, "memory_participant")
+    copy_rows(connection, source, target, "memory_thread", changed=runs)
+    copy_rows(connection, source, target, "memory_participant")
 
 
-def _copy_rows(
+def copy_rows(
     connection: psycopg.Connection[Any],
     source: str,
     target: str,

@@ -17,7 +17,7 @@ WARM_UP: Final = 2
 SECONDS: Final = 120
 # Of ways that take long, fewer rounds are enough.
 LEAST_ROUNDS: Final = 7
-ENOUGH_SECONDS: Final = 8
+ENOUGH_SECONDS: Final = 6
 
 Way = Callable[[], float | None]
 

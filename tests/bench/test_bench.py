@@ -11,13 +11,14 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 
-from tests.bench import browsing, chart, costs, cpu, disk, earlier, lz4, measure, report, writes
+from tests.bench import browsing, chart, costs, cpu, disk, earlier, fold, lz4, measure, report, writes
 from tests.bench.cases import cases
 from tests.bench.compare import judge
-from tests.bench.fill import copy_newest, fill
+from tests.bench.fill import add, copy_newest, fill
 from tests.bench.measure import Taken, in_turns
 from tests.bench.report import PageResult, Section
 from tests.bench.shape import CHUNK, Layout, Shape
+from tests.bench.stage import Stage
 from tests.bench.targets import Verdict, above, below
 from tests.bench.wire import Answers
 from tests.server import StudioServer
@@ -94,6 +95,13 @@ def test_it_fills_up_what_was_deleted_and_leaves_the_triggers_on(studio_server: 
     fill(studio_server.dsn, {agent.schema: "table"}, SHAPE, first=150)
     assert studio_server.sql("select count(*) from memory_thread", schema=agent.schema) == [(THREADS,)]
     assert "the index is exact" in studio_server.manage("thread_index", "check", "--agent", agent.id)
+
+
+@pytest.mark.parametrize("layout", ["column", "table"])
+def test_one_layout_alone_has_the_lists_and_its_own_giant(layout: Layout) -> None:
+    pages = {page.key for page in cases(SHAPE, lambda layout, row: (1, "thread"), (layout,)) if page.layout == layout}
+    assert {"newest", "users", "small", f"giant-{layout}"} <= pages
+    assert len([key for key in pages if key.startswith("giant-")]) == 1
 
 
 def test_each_page_has_a_name_and_each_ratio_something_to_be_divided_by() -> None:
@@ -232,6 +240,25 @@ def test_a_tax_is_bounded_in_microseconds_and_from_six_runs_on_in_percent() -> N
         [writes.Tax("2.5.14", "upsert_session", 1, 400, 50), writes.Tax("2.5.14", "upsert_session", 6, 1000, 55)]
     )
     assert [(report.figure(one), one.mark) for one in verdicts] == [("50 µs", "✓"), ("55 µs", "✓"), ("5.5 %", "✗")]
+
+
+@pytest.mark.parametrize("layout", ["column", "table"])
+def test_one_more_run_is_written_as_agno_leaves_it(studio_server: StudioServer, layout: Layout) -> None:
+    agent, giant = studio_server.create_agent(f"bench-turn-{layout}"), SHAPE.session_id(SHAPE.giants[0])
+    add(studio_server.dsn, agent.schema, layout, [next(SHAPE.threads_made(SHAPE.giants[0]))])
+    studio_server.sql(fold._TURN[layout], giant, schema=agent.schema)
+    count = "coalesce(jsonb_array_length(runs), 0) + (select count(*) from agno_runs)::int"
+    assert studio_server.sql(f"select {count} from agno_sessions", schema=agent.schema) == [(SHAPE.giant_runs + 1,)]
+
+
+def test_the_index_follows_a_write_while_nobody_reads(
+    studio_server: StudioServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold, "WRITES", 3)
+    stage = Stage(studio_server, tmp_path, SHAPE, measure.Browser(studio_server.url), {})
+    behind = fold._behind(stage)
+    assert len(behind) == 3
+    assert all(0 < one < 1_000 * fold.PATIENCE_SECONDS for one in behind)
 
 
 def test_an_earlier_commit_is_served_when_it_says_so() -> None:
