@@ -32,7 +32,7 @@ class Peer:
         self._run(do="tables", dsn=dsn, schema=schema)
 
     def writes(self, **task: Any) -> list[dict[str, Any]]:
-        """Let it write, and return what it says of each kind of write: {write, runs, cpu, wall}, µs by target."""
+        """Let it write, and return what it says of each kind of write: {write, runs, cpu}, µs by target."""
         found: list[dict[str, Any]] = json.loads(self._run(do="writes", **task).splitlines()[-1])
         return found
 

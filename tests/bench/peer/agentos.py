@@ -19,9 +19,10 @@ from agno.agent import Agent
 from agno.db.postgres import PostgresDb
 from agno.run.agent import RunOutput
 from agno.session.agent import AgentSession
-from sqlalchemy import text
+from sqlalchemy import event
 
-REST_SECONDS = 0.003
+REST_SECONDS = 0.002
+WARM_UP = 5
 
 
 def database(dsn: str, schema: str) -> PostgresDb:
@@ -42,29 +43,24 @@ def serve(dsn: str, schema: str, port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
-def writes(
-    targets: dict[str, list[str]], thread: dict[str, Any], runs: str, blocks: dict[str, tuple[int, int]]
-) -> None:
-    """Print µs of one turn's write, by kind, size of the thread and target: blocks of writes, taken in turns."""
+def writes(targets: dict[str, list[str]], thread: dict[str, Any], runs: str, rounds: dict[str, int]) -> None:
+    """Print µs of one turn's writes, by kind, size of the thread and target, which take turns."""
     stored = json.loads(Path(runs).read_text())
     databases = {name: database(*where) for name, where in targets.items()}
     prefix = thread.pop("session_id")
     found = []
-    for size, (times, block) in ((int(size), blocks) for size, blocks in blocks.items()):
+    for size, times in ((int(size), times) for size, times in rounds.items()):
         session = AgentSession.from_dict({**thread, "session_id": f"{prefix}-{size}", "runs": stored[:size]})
         for db in databases.values():
             prepare(db, session)
         for write, do in kinds(session, stored[size - 1]).items():
-            taken = {name: [] for name in databases}, {name: [] for name in databases}
-            for number in range(times + 1):
+            taken: dict[str, list[float]] = {name: [] for name in databases}
+            for number in range(WARM_UP + times):
                 # the first in a pair meets colder caches, so they take turns in that, too
                 for name, db in list(databases.items())[:: 1 if number % 2 else -1]:
-                    cpu, wall = timed(db, do, [f"{prefix}-{size}-{write}-{number}-{one}" for one in range(block)])
-                    # the first round warms up
-                    if number:
-                        taken[0][name].append(cpu)
-                        taken[1][name].append(wall)
-            found.append({"write": write, "runs": size, "cpu": taken[0], "wall": taken[1]})
+                    taken[name].append(timed(db, do, f"{prefix}-{size}-{write}-{number}"))
+            told = {name: one[WARM_UP:] for name, one in taken.items()}
+            found.append({"write": write, "runs": size, "cpu": told})
     print(json.dumps(found))
 
 
@@ -98,18 +94,26 @@ def prepare(db: PostgresDb, session: AgentSession) -> None:
         db.upsert_run(run, session.session_id, user_id=run.user_id, run_index=index)
 
 
-def timed(db: PostgresDb, do: Callable[[PostgresDb, str], object], ids: list[str]) -> tuple[float, float]:
-    """Write once for each id; µs of one write, of the backend's CPU and by the clock."""
-    with db.db_engine.connect() as connection:
-        backend = connection.execute(text("select pg_backend_pid()")).scalar()
-    time.sleep(REST_SECONDS)
-    cpu, start = spent(backend), time.perf_counter()
-    for one in ids:
-        do(db, one)
-    wall = time.perf_counter() - start
+def timed(db: PostgresDb, do: Callable[[PostgresDb, str], object], run_id: str) -> float:
+    """Write once; µs of the backend's CPU from the statement that writes on, its commit included."""
+    began: list[int] = []
+    backend = 0
+
+    def before(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        nonlocal backend
+        # what the library asks before, e.g. whether its tables are there, is no part of the write
+        if statement.lstrip().upper().startswith(("INSERT", "UPDATE")):
+            backend = cursor.connection.info.backend_pid
+            began.append(spent(backend))
+
+    event.listen(db.db_engine, "before_cursor_execute", before)
+    try:
+        do(db, run_id)
+    finally:
+        event.remove(db.db_engine, "before_cursor_execute", before)
     # what it does after its answer is part of the write
     time.sleep(REST_SECONDS)
-    return (spent(backend) - cpu) / len(ids) / 1e3, wall / len(ids) * 1e6
+    return (spent(backend) - began[0]) / 1e3
 
 
 def spent(pid: int) -> int:
