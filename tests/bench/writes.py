@@ -104,10 +104,11 @@ def section(found: list[Tax]) -> Section:
     rows = [[one.what, f"{one.without:,.0f}", f"{one.extra:+,.0f}", f"{one.percent:+.1f}"] for one in found]
     how = "µs of CPU of the backend that serves the library" if Path("/proc").exists() else "µs"
     before = (
-        f"One turn's write by the real library, in {how}, its commit included: `upsert_session` of 2.5.14,"
-        " which rewrites all runs, and `upsert_run` and `upsert_session` of 3.1.10. In turns on two agents, one with the"
-        f" triggers off; the median of {max(ROUNDS['column'].values())} pairs, of fewer where a write is long. Writes of"
-        f" more than {LONG // 1000} ms differ by more than 60 µs each time: of those the percentage has a target."
+        f"One turn's write by the real library, in {how}, its commit included: `upsert_session` of 2.5.14, which"
+        " rewrites all runs, and `upsert_run` and `upsert_session` of 3.1.10. In turns on two agents, one with the"
+        f" triggers off; the median of {max(ROUNDS['column'].values())} pairs, of fewer where a write is long."
+        f" Writes of more than {LONG // 1000} ms differ by more than 60 µs each time: of those the percentage has a"
+        " target."
     )
     return Section("The tax on an agent's write", head, rows, before)
 
