@@ -1,4 +1,4 @@
-"""The Postgres of a test run: one bundled server in a directory of its own, for all workers.
+"""The Postgres of a test run: one server in a directory of its own, for all workers; POSTGRES_BIN may choose it.
 
 It runs beside a guard process that ends it when the run does, however the run ends.
 """
@@ -58,7 +58,7 @@ def guard() -> None:
     data_dir = Path(tempfile.mkdtemp(prefix="studio-tests-"))
     data_dir.chmod(0o711)
     try:
-        postgres.start(data_dir, FAST)
+        postgres.start(data_dir, FAST, os.environ.get("POSTGRES_BIN", ""))
         _allow_test_databases(data_dir)
         # Over TCP, as most databases that DATABASE_URL names.
         studio = {**postgres.dsn_parts(data_dir), "host": "127.0.0.1", "port": postgres.tcp_port(data_dir)}

@@ -1,5 +1,6 @@
-"""Starting and stopping the bundled Postgres."""
+"""Starting and stopping the Postgres that the studio runs itself."""
 
+import locale
 import os
 import shutil
 import signal
@@ -13,7 +14,8 @@ from subprocess import DEVNULL, Popen
 import psycopg
 
 from studio.postgres import rights
-from studio.postgres.binaries import bin_dir
+from studio.postgres.binaries import ENVIRONMENT, SETTING, Programs
+from studio.postgres.choice import AUTO, bin_dir, choose, is_bundled
 from studio.postgres.dsn import (
     SOCKET_PORT,
     SUPERUSER,
@@ -29,9 +31,6 @@ from studio.postgres.home import Account, account, identity, locate, own_dir, so
 from studio.postgres.kept_files import StartFailure, locked, make_dir, replace
 
 SOCKET = f".s.PGSQL.{SOCKET_PORT}"
-
-# Nothing else of the environment: PG* variables and the language of this machine must not change the server.
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -71,10 +70,16 @@ START_SECONDS = 300
 STOP_SECONDS = 60
 
 
-def start(data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
+# The locale provider "builtin" came with Postgres 17; before, letters are those of a locale of the system.
+BUILTIN_SINCE = 17
+UNICODE_LOCALES = ("C.UTF-8", "en_US.UTF-8")
+
+
+def start(data_dir: Path, settings: Mapping[str, str] | None = None, wanted: str = "") -> None:
     """Start the server unless it runs, and wait until it is ready.
 
-    The first call makes the database. The server goes on when this process ends.
+    The first call makes the database. The server goes on when this process ends. `wanted` is a directory with
+    the programs of a Postgres, "auto" for one that is found on this machine, or empty for the bundled one.
     """
     home = locate(data_dir)
     make_dir(home)
@@ -82,12 +87,13 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
         user = account(home)
         own_dir(socket_dir(home), user)
         if not (home / "data").exists():
-            _initialise(home, user)
+            _initialise(home, user, choose(home, user, wanted))
         _attach(home)
         deadline = time.monotonic() + START_SECONDS
         while reason := _not_ready(data_dir):
             if not answers(data_dir):
-                _launch(data_dir, home, user, {**SETTINGS, **(settings or {})})
+                programs = choose(home, user, wanted)
+                _launch(data_dir, home, user, programs, {**SETTINGS, **_compression(programs), **(settings or {})})
             # Postgres says "the database system is starting up", "… not yet accepting connections" or
             # "… shutting down": these pass.
             elif "the database system is" not in reason or time.monotonic() > deadline:
@@ -111,6 +117,19 @@ def stop(data_dir: Path) -> None:
         raise StartFailure(f"The database did not stop within {STOP_SECONDS} s: see {home / 'log'}.")
 
 
+def describe(data_dir: Path, wanted: str) -> str:
+    """Say which server runs, or nothing if it is the bundled one and no other was wanted."""
+    home = locate(data_dir)
+    with rights.open_as(superuser_parts(data_dir), "postgres") as connection:
+        major, minor = divmod(connection.info.server_version, 10_000)
+        (compression,) = connection.execute("show default_toast_compression").fetchone() or ("",)
+    if not is_bundled(home):
+        return f"The database is Postgres {major}.{minor} of {bin_dir(home, None)}, compressed by {compression}."
+    if wanted == AUTO:
+        return f"The database is the bundled Postgres {major}.{minor}: no other with lz4 was found at the first start."
+    return f"The database is the bundled Postgres {major}.{minor}." if wanted else ""
+
+
 def answers(data_dir: Path) -> bool:
     """Tell whether a server listens on the clients' socket."""
     # a process id in a file proves nothing after a crash: it may belong to another program by then
@@ -123,14 +142,13 @@ def answers(data_dir: Path) -> bool:
     return True
 
 
-def _initialise(home: Path, user: Account | None) -> None:
+def _initialise(home: Path, user: Account | None, programs: Programs) -> None:
     unfinished = home / "data.new"
     shutil.rmtree(unfinished, ignore_errors=True)
     own_dir(unfinished, user)
     own_dir(home / "log", user)
-    command: list[str | Path] = [bin_dir(home, user) / "initdb", "-D", unfinished, "-U", SUPERUSER, "-E", "UTF8"]
-    command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    command += ["--auth=scram-sha-256", "--no-instructions"]
+    command: list[str | Path] = [programs.directory / "initdb", "-D", unfinished, "-U", SUPERUSER, "-E", "UTF8"]
+    command += ["--locale=C", *_letters(programs), "--auth=scram-sha-256", "--no-instructions"]
     # in a file, because other users can read the arguments of a process
     with tempfile.NamedTemporaryFile("w", dir=home) as secret:
         secret.write(password(home, "superuser"))
@@ -144,6 +162,29 @@ def _initialise(home: Path, user: Account | None) -> None:
     unfinished.rename(home / "data")
 
 
+def _letters(programs: Programs) -> list[str]:
+    """Return options by which texts sort by code point, and lower() knows the letters of Unicode."""
+    if programs.major >= BUILTIN_SINCE:
+        return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    before = locale.setlocale(locale.LC_CTYPE)
+    try:
+        return [f"--lc-ctype={next(filter(_is_known, UNICODE_LOCALES), 'C')}"]
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+
+
+def _is_known(name: str) -> bool:
+    try:
+        locale.setlocale(locale.LC_CTYPE, name)
+    except locale.Error:
+        return False
+    return True
+
+
+def _compression(programs: Programs) -> dict[str, str]:
+    return {SETTING: "lz4"} if programs.lz4 else {}
+
+
 def _attach(home: Path) -> None:
     """Point the clients' socket at a server that is running already, e.g. after the studio was killed."""
     try:
@@ -155,11 +196,11 @@ def _attach(home: Path) -> None:
     keep_port(home, int(port))
 
 
-def _launch(data_dir: Path, home: Path, user: Account | None, settings: Mapping[str, str]) -> None:
+def _launch(data_dir: Path, home: Path, user: Account | None, programs: Programs, settings: Mapping[str, str]) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     replace(home / "hba.conf", HBA, mode=0o644)
     while True:
-        server = _spawn(home, user, {**settings, **_places(data_dir, home)})
+        server = _spawn(home, user, programs, {**settings, **_places(data_dir, home)})
         try:
             while server.poll() is None:
                 if answers(data_dir):
@@ -196,11 +237,11 @@ def _link(home: Path, port: int) -> None:
     link.symlink_to(f".s.PGSQL.{port}")
 
 
-def _spawn(home: Path, user: Account | None, settings: Mapping[str, str]) -> Popen[bytes]:
+def _spawn(home: Path, user: Account | None, programs: Programs, settings: Mapping[str, str]) -> Popen[bytes]:
     options = [f"--{name}={value}" for name, value in settings.items()]
     with (home / "start.log").open("wb") as log:
         return Popen(
-            [bin_dir(home, user) / "postgres", "-D", home / "data", *options],
+            [programs.directory / "postgres", "-D", home / "data", *options],
             stdin=DEVNULL,
             stdout=log,
             stderr=log,

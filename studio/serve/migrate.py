@@ -13,9 +13,9 @@ from psycopg import sql
 from tqdm import tqdm
 
 from studio.agents import provision
+from studio.postgres.binaries import OLDEST
 from studio.postgres.kept_files import StartFailure
 
-OLDEST_VERSION = 15
 # "STUDIO" in ASCII, which no other program in this database is likely to use.
 MIGRATION_LOCK = 0x53545544494F
 SCHEMAS_A_QUERY = 200
@@ -48,8 +48,8 @@ def check() -> None:
             name, user, may_create, may_read, may_write, replica, version, encoding = cursor.fetchone()
     except Error as error:
         raise StartFailure(f"The database does not answer: {one_line(error)} (check DATABASE_URL).") from None
-    if version < OLDEST_VERSION:
-        raise StartFailure(f"This is Postgres {version}: the studio needs {OLDEST_VERSION} or newer.")
+    if version < OLDEST:
+        raise StartFailure(f"This is Postgres {version}: the studio needs {OLDEST} or newer.")
     if encoding != "UTF8":
         raise StartFailure(f"The database {name} stores {encoding}: make one with encoding UTF8 for the studio.")
     if replica:

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from memory.index.paging import Cursor
 from tests.bench.measure import Query
-from tests.bench.shape import NOW, Shape
+from tests.bench.shape import NOW, Layout, Shape
 from tests.bench.targets import Target, above, below
 
 PAGE: Final = 50
 RUNS: Final = 20
+MILLION: Final = 1_000_000
 
 _THREADS: Final = """
     select t.session_id, t.name, t.first_text, t.last_text, t.user_id, t.users, t.runs, t.messages, t.tool_calls,
@@ -45,81 +46,87 @@ class Case:
         return query(*self.raw) if self.raw else None
 
 
-def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Case]:
-    """List the pages for a shape; `place` returns last_at and id of the thread at a row of the list, by layout."""
+def cases(
+    shape: Shape, place: Callable[[str, int], tuple[int, str]], layouts: tuple[Layout, ...] = ("column", "table")
+) -> list[Case]:
+    """List the pages for a shape; `place` returns last_at and id of the thread at a row of the list, by layout.
+
+    Lists do not care where runs are kept: they are those of the first of the layouts, the short thread of the last.
+    """
+    lists, runs = layouts[0], layouts[-1]
     half = shape.threads // 2
     giant, small = shape.session_id(shape.giants[0]), shape.session_id(_six_runs(shape))
-    second, middle = (_cursor(place("column", row), row) for row in (PAGE, half))
+    second, middle = (_cursor(place(lists, row), row) for row in (PAGE, half))
     heavy = shape.heavy_user
     since = NOW - 30 * 86_400
     both = ("2.5.14", "3.1.10")
+    at_length = shape.threads >= MILLION and shape.length >= 1
 
     def sessions(query: str) -> dict[str, str]:
         return dict.fromkeys(both, f"/sessions?type=agent&limit={PAGE}{query}")
 
     last = f"$[{shape.giant_runs - RUNS} to {shape.giant_runs - 1}]"
     after = "(t.last_at, t.session_id) < (%(at)s, %(id)s)"
-    at, session_id = place("column", half)
+    at, session_id = place(lists, half)
     return [
         Case(
             "newest",
             "Threads, newest 50",
-            "column",
+            lists,
             "threads/",
             (f"{_THREADS} {_BY_ACTIVITY}", {}),
             sessions("&page=1"),
-            (above("peer", 50), below("raw", 15)),
+            (below("A list", "raw", 12), *([above("AgentOS beside a list", "peer", 40)] if at_length else [])),
         ),
         Case(
             "giant",
             f"… with a thread of {shape.giant_runs:,} runs on the page",
-            "column",
+            lists,
             f"threads/?cursor={second}",
-            (f"{_THREADS} where {after} {_BY_ACTIVITY}", dict(zip(("at", "id"), place("column", PAGE), strict=True))),
+            (f"{_THREADS} where {after} {_BY_ACTIVITY}", dict(zip(("at", "id"), place(lists, PAGE), strict=True))),
             sessions("&page=2"),
             # another page that is not the first, and has no giant on it
-            (below("middle", 1),),
+            (below("Long threads in a list", "middle", 1),),
         ),
         Case(
             "user",
             f"One user's threads (who has {shape.heavy:,})",
-            "column",
+            lists,
             f"users/{heavy}/",
             (_USER, {"user": heavy}),
             sessions(f"&page=1&user_id={heavy}"),
-            (above("peer", 80),),
         ),
         Case(
             "middle",
             f"The page at row {half:,}",
-            "column",
+            lists,
             f"threads/?cursor={middle}",
             (f"{_THREADS} where {after} {_BY_ACTIVITY}", {"at": at, "id": session_id}),
             sessions(f"&page={half // PAGE + 1}"),
-            (below("newest", 1),),
+            (below("Depth and size", "newest", 1.1),),
         ),
         Case(
             "filter",
             "Failed threads of 30 days",
-            "column",
+            lists,
             f"threads/?status=ERROR&since={since}",
             (f"{_THREADS} where t.last_status = 'ERROR' and t.last_at >= %(since)s {_BY_ACTIVITY}", {"since": since}),
         ),
         Case(
             "users",
             "Users, 50 last seen, with counts",
-            "column",
+            lists,
             "users/",
             (_USERS.format("seen_at"), {}),
-            targets=(below("raw", 15),),
+            targets=(below("Users", "raw", 10),),
         ),
         Case(
             "users-most",
             "Users, 50 with most threads",
-            "column",
+            lists,
             "users/?sort=threads",
             (_USERS.format("threads"), {}),
-            targets=(below("raw", 15),),
+            targets=(below("Users", "raw", 10),),
         ),
         Case(
             "giant-table",
@@ -128,7 +135,7 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             f"threads/{giant}/",
             (_TABLE_RUNS, {"id": giant, "runs": RUNS}),
             {"3.1.10": f"/sessions/{giant}/runs?type=agent"},
-            (above("peer", 100),),
+            (above("A long thread, in the table", "peer", 60),),
         ),
         Case(
             "giant-column",
@@ -137,26 +144,28 @@ def cases(shape: Shape, place: Callable[[str, int], tuple[int, str]]) -> list[Ca
             f"threads/{giant}/",
             (_COLUMN_RUNS, {"id": giant, "slice": last}),
             {"2.5.14": f"/sessions/{giant}/runs?type=agent"},
-            (above("peer", 7),),
+            (below("A long thread, in the column", "raw", 1.25),),
         ),
         Case(
             "first-paint",
             f"First byte of the thread of {shape.giant_runs:,} runs",
-            "column",
+            lists,
             f"threads/{giant}/",
-            targets=(below("small-first", 1),),
+            targets=(below("First byte", "small-first", 1),),
             first_byte=True,
         ),
-        Case("small-first", "First byte of a thread of 6 runs", "column", f"threads/{small}/", first_byte=True),
+        Case("small-first", "First byte of a thread of 6 runs", lists, f"threads/{small}/", first_byte=True),
         Case(
             "small",
             "All of a thread of 6 runs",
-            "table",
+            runs,
             f"threads/{small}/",
-            (_TABLE_RUNS, {"id": small, "runs": RUNS}),
+            (_TABLE_RUNS, {"id": small, "runs": RUNS})
+            if runs == "table"
+            else (_COLUMN_RUNS, {"id": small, "slice": f"$[0 to {RUNS - 1}]"}),
             dict.fromkeys(both, f"/sessions/{small}/runs?type=agent"),
         ),
-        Case("memory", "Memory tab", "column", "memory/"),
+        Case("memory", "Memory tab", lists, "memory/"),
     ]
 
 

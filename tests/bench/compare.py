@@ -1,6 +1,7 @@
-"""Ask every contender for every page, in turns, and judge the ratios."""
+"""Ask every contender for every page, in turns, and judge the ratios, round trips and sizes."""
 
 from collections.abc import Callable
+from typing import Final
 
 from tqdm import tqdm
 
@@ -8,7 +9,10 @@ from tests.bench.cases import Case
 from tests.bench.measure import Browser, Taken, Way, in_turns, query_on
 from tests.bench.report import PageResult
 from tests.bench.stage import Stage
-from tests.bench.targets import Verdict
+from tests.bench.targets import Verdict, below
+
+LISTS: Final = ("newest", "giant", "user", "middle", "filter", "users", "users-most")
+TRANSCRIPTS: Final = ("giant-table", "giant-column", "small")
 
 
 def compare(stage: Stage, cases: list[Case], rounds: int) -> list[PageResult]:
@@ -34,6 +38,24 @@ def judge(results: list[PageResult], cases: list[Case], versions: list[str]) -> 
                     continue
                 value = other / ours if target.kind == "at least" else ours / other
                 found[case.key].verdicts.append(Verdict(_what(case, version, found), value, target))
+
+
+def verdicts(results: list[PageResult], whole: int) -> list[Verdict]:
+    """Every page's ratios, then round trips and bytes; `whole` are the bytes of the list's HTML."""
+    found = {result.key: result for result in results}
+    return [
+        *(verdict for result in results for verdict in result.verdicts),
+        *(
+            Verdict(f"Round trips of a {kind}", max(found[key].trips or 0 for key in keys if key in found), target)
+            for kind, keys, target in (
+                ("list", LISTS, below("Round trips", "", 3, "")),
+                ("transcript", TRANSCRIPTS, below("Round trips", "", 6, "")),
+            )
+            if any(key in found for key in keys)
+        ),
+        Verdict("The newest 50 as HTML", whole / 1000, below("Size of a list", "", 80, " KB")),
+        Verdict("The newest 50 as sent", found["newest"].size / 1000, below("Size of a list", "", 14, " KB")),
+    ]
 
 
 def _compare(stage: Stage, case: Case, rounds: int) -> PageResult:

@@ -52,7 +52,7 @@ def copy_newest(dsn: str, source: str, target: str, ids: list[str]) -> None:
     with _connection(dsn, target) as connection:
         with _without_triggers(connection):
             for table in (*_TABLES, "memory_thread", "memory_participant"):
-                _copy_rows(connection, source, target, table, ids)
+                copy_rows(connection, source, target, table, ids)
         settle(connection)
 
 
@@ -64,7 +64,7 @@ def copy_schema(dsn: str, source: str, target: str, *, runs: Layout) -> None:
             # emptied in the same transaction, so that nothing need be logged
             connection.execute(SQL("truncate {} cascade").format(Identifier(target, _TABLES[0])))
             for table in tables:
-                _copy_rows(connection, source, target, table)
+                copy_rows(connection, source, target, table)
         for table in tables:
             connection.execute(SQL("vacuum analyze {}").format(Identifier(target, table)))
 
@@ -75,11 +75,11 @@ def _copy_index(connection: psycopg.Connection[Any], source: str, target: str, l
         "column_runs": "runs" if layout == "column" else "0",
         "table_runs": "runs" if layout == "table" else "0",
     }
-    _copy_rows(connection, source, target, "memory_thread", changed=runs)
-    _copy_rows(connection, source, target, "memory_participant")
+    copy_rows(connection, source, target, "memory_thread", changed=runs)
+    copy_rows(connection, source, target, "memory_participant")
 
 
-def _copy_rows(
+def copy_rows(
     connection: psycopg.Connection[Any],
     source: str,
     target: str,
@@ -163,17 +163,22 @@ def _spread(work: Callable[..., int], tasks: list[tuple[Any, ...]], size: int, l
 def _copy(dsn: str, schemas: dict[str, Layout], shape: Shape, first: int, last: int) -> int:
     threads = list(shape.threads_made(first, last))
     for schema, layout in schemas.items():
-        with _connection(dsn, schema) as connection, connection.transaction(), connection.cursor() as cursor:
-            columns = _SESSIONS + (", runs" if layout != "table" else "")
-            with cursor.copy(f"copy agno_sessions ({columns}) from stdin") as copy:
-                for thread in threads:
-                    copy.write_row(_session(thread, layout))
-            if layout != "column":
-                with cursor.copy(f"copy agno_runs ({_RUNS}) from stdin") as copy:
-                    for thread in threads:
-                        for row in _runs(thread):
-                            copy.write_row(row)
+        add(dsn, schema, layout, threads)
     return len(threads)
+
+
+def add(dsn: str, schema: str, layout: Layout, threads: list[Thread]) -> None:
+    """Copy threads into Agno's tables; what our triggers do then is up to them."""
+    with _connection(dsn, schema) as connection, connection.transaction(), connection.cursor() as cursor:
+        columns = _SESSIONS + (", runs" if layout != "table" else "")
+        with cursor.copy(f"copy agno_sessions ({columns}) from stdin") as copy:
+            for thread in threads:
+                copy.write_row(_session(thread, layout))
+        if layout != "column":
+            with cursor.copy(f"copy agno_runs ({_RUNS}) from stdin") as copy:
+                for thread in threads:
+                    for row in _runs(thread):
+                        copy.write_row(row)
 
 
 def _session(thread: Thread, layout: Layout) -> tuple[Any, ...]:

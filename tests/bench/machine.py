@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,9 +17,16 @@ def facts(dsn: str) -> dict[str, str]:
         "machine": f"{_processor()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB;"
         f" {platform.system()} {platform.release()}",
         "load average at the end": f"{load} (1, 5, 15 min)",
-        "versions": f"Postgres {versions(dsn)}, Python {platform.python_version()}, Django {version('Django')},"
-        f" gunicorn {version('gunicorn')}, psycopg {version('psycopg')}; agno 2.5.14 and 3.1.10 on uvicorn",
+        "versions": f"Postgres {versions(dsn)}, Python {platform.python_version()} ({_build()}), Django"
+        f" {version('Django')}, gunicorn {version('gunicorn')}, psycopg {version('psycopg')}; agno 2.5.14 and 3.1.10"
+        " on uvicorn",
     }
+
+
+def _build() -> str:
+    """Say how this Python was built: profile-guided optimisation makes it 6 to 8 % quicker."""
+    asked = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return "built with PGO" if "--enable-optimizations" in asked else "built without PGO"
 
 
 def _processor() -> str:

@@ -31,10 +31,10 @@ class Peer:
         """Let the library make its own schema, tables and indexes."""
         self._run(do="tables", dsn=dsn, schema=schema)
 
-    def writes(self, **task: Any) -> dict[int, dict[str, list[float]]]:
-        """Milliseconds of one turn's write, by runs of the thread, by target."""
-        found = json.loads(self._run(do="writes", **task).splitlines()[-1])
-        return {int(size): taken for size, taken in found.items()}
+    def writes(self, **task: Any) -> list[dict[str, Any]]:
+        """Let it write, and return what it says of each kind of write: {write, runs, cpu}, µs by target."""
+        found: list[dict[str, Any]] = json.loads(self._run(do="writes", **task).splitlines()[-1])
+        return found
 
     @contextmanager
     def serving(self, dsn: str, schema: str) -> Iterator[str]:

@@ -21,13 +21,16 @@ SETTINGS: Final = {
 
 
 @contextmanager
-def database(kept: Path | None = None) -> Iterator[tuple[Path, str]]:
-    """Run a bundled server, yield its directory and the studio's DSN; it is deleted unless `kept`."""
+def database(kept: Path | None = None, programs: str = "") -> Iterator[tuple[Path, str]]:
+    """Run a server, yield its directory and the studio's DSN; it is deleted unless `kept`.
+
+    It is the bundled one unless `programs` is the directory of another's.
+    """
     home = kept or Path(tempfile.mkdtemp(prefix="studio-bench-"))
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)
     try:
-        postgres.start(home, SETTINGS)
+        postgres.start(home, SETTINGS, programs)
         with psycopg.connect(postgres.url(postgres.superuser_parts(home)), autocommit=True) as connection:
             connection.execute("grant pg_monitor, pg_checkpoint to studio")
         where = {**postgres.dsn_parts(home), "host": "127.0.0.1", "port": postgres.tcp_port(home)}

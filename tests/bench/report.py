@@ -1,5 +1,6 @@
 """Write what was measured as Markdown: a table of pages, each ratio beside its target, and the rest."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,6 +8,8 @@ from typing import Final
 from tests.bench.targets import Verdict
 
 NONE: Final = "—"
+UNWRITTEN: Final = "Not explained yet."
+_TOPIC: Final = re.compile(r"\*\*(.+?)\.\*\*")
 
 
 @dataclass
@@ -31,6 +34,14 @@ class Section:
     rows: list[list[str]]
     before: str = ""
     after: str = ""
+
+
+@dataclass
+class Part:
+    """What one measurement found: its targets, and what else it has to show."""
+
+    verdicts: list[Verdict]
+    sections: list[Section]
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -70,10 +81,31 @@ def pages(results: list[PageResult], peers: list[str]) -> Section:
 
 
 def verdicts(found: list[Verdict]) -> Section:
-    """All targets, each with what was measured."""
-    head = ["target", "limit", "measured", ""]
-    rows = [[one.what, one.target.words, figure(one), one.mark] for one in found]
-    return Section("Targets", head, rows)
+    """All targets, each with what was measured; those of one topic stand together."""
+    topics = list(dict.fromkeys(one.target.topic for one in found))
+    rows = [
+        [one.target.topic, one.what, one.target.words, figure(one), one.mark]
+        for one in sorted(found, key=lambda one: topics.index(one.target.topic))
+    ]
+    return Section("Targets", ["topic", "target", "limit", "measured", ""], rows)
+
+
+def limits(found: list[Verdict], paragraphs: dict[str, str]) -> Section:
+    """The paragraph of each topic that misses a target; one that is not written yet is named."""
+    topics = dict.fromkeys(one.target.topic for one in found if not one.ok)
+    texts = [paragraphs.get(topic) or f"**{topic}.** {UNWRITTEN}" for topic in topics]
+    return Section("Limits", [], [], "\n\n".join(["What is missed, why, and what was tried.", *texts]))
+
+
+def paragraphs(text: str) -> dict[str, str]:
+    """Read paragraphs by their topic, which stands in bold at the beginning of each."""
+    parts = re.split(r"^(?=\*\*)", text, flags=re.MULTILINE)
+    return {head[1]: part.strip() for part in parts if (head := _TOPIC.match(part))}
+
+
+def unexplained(found: list[Verdict], written: dict[str, str]) -> list[str]:
+    """The topics that miss a target and have no paragraph."""
+    return sorted({one.target.topic for one in found if not one.ok} - written.keys())
 
 
 def figure(one: Verdict) -> str:

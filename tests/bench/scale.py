@@ -8,6 +8,7 @@ from tests.bench.compare import page_of
 from tests.bench.measure import in_turns
 from tests.bench.report import Section, ms
 from tests.bench.stage import Stage, agent_id
+from tests.bench.targets import Verdict, below
 
 KEYS: Final = ("newest", "user", "middle", "filter", "users", "small")
 
@@ -36,6 +37,15 @@ TITLES: Final = {
     "users": "users",
     "small": "thread of 6 runs",
 }
+
+
+def verdicts(lines: dict[str, list[float]], sizes: list[int]) -> list[Verdict]:
+    """Flat from the smallest size to the largest."""
+    if len(sizes) == 1:
+        return []
+    what = f"Cost of {sizes[-1]:,} threads against {sizes[0]:,}"
+    target = below("Depth and size", "smallest", 1.15)
+    return [Verdict(f"{what}: {title}", values[-1] / values[0], target) for title, values in lines.items()]
 
 
 def section(lines: dict[str, list[float]], sizes: list[int]) -> Section:

@@ -11,8 +11,12 @@ NOISE: Final = 0.1
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on a ratio or a figure. `against` names what it is divided by, "" for a figure by itself."""
+    """A bound on a ratio or a figure. `against` names what it is divided by, "" for a figure by itself.
 
+    `topic` is the head of the paragraph in limits.md that says why it is missed, when it is.
+    """
+
+    topic: str
     against: str
     limit: float
     kind: Literal["at least", "at most"]
@@ -40,12 +44,12 @@ class Target:
         return f"{'≥' if self.kind == 'at least' else '≤'} {self.limit:g}{self.unit}"
 
 
-def above(against: str, limit: float, unit: str = "×") -> Target:
-    return Target(against, limit, "at least", unit)
+def above(topic: str, against: str, limit: float, unit: str = "×") -> Target:
+    return Target(topic, against, limit, "at least", unit)
 
 
-def below(against: str, limit: float, unit: str = "×") -> Target:
-    return Target(against, limit, "at most", unit)
+def below(topic: str, against: str, limit: float, unit: str = "×") -> Target:
+    return Target(topic, against, limit, "at most", unit)
 
 
 @dataclass(frozen=True)

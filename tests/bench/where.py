@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.bench.cases import Case
-from tests.bench.report import Section, ms
+from tests.bench.report import Part, Section, ms
 from tests.bench.stage import Stage
 
 KEYS: Final = ("newest", "users", "memory", "giant-table", "small")
@@ -15,7 +15,7 @@ import json, statistics, time
 from io import BytesIO
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
-from django.template.backends.django import Template
+from django.template.backends.jinja2 import Template
 task = json.loads({task!r})
 application, spent = WSGIHandler(), dict(queries=0.0, templates=0.0, number=0)
 connection.ensure_connection()
@@ -68,7 +68,7 @@ class Spent:
     number: int
 
 
-def measure(stage: Stage, cases: list[Case], rounds: int) -> list[Spent]:
+def measure(stage: Stage, cases: list[Case], rounds: int) -> Part:
     """Ask for some pages inside a process that times its queries and templates."""
     chosen = {case.key: case for case in cases if case.key in KEYS}
     task = {
@@ -78,14 +78,15 @@ def measure(stage: Stage, cases: list[Case], rounds: int) -> list[Spent]:
         "rounds": rounds,
     }
     found = json.loads(stage.server.python(_ASK, task=task).splitlines()[-1])
-    return [
+    spent = [
         Spent(chosen[key].title, 1000 * whole, 1000 * queries, 1000 * templates, round(number))
         for key, (whole, queries, templates, number) in found.items()
     ]
+    return Part([], [section(spent)])
 
 
-def section(found: list[Spent], floor: float) -> Section:
-    """`floor` is the time of /health over HTTP: gunicorn, Django's middleware and one query."""
+def section(found: list[Spent]) -> Section:
+    """The parts of each page, in a table."""
     head = ["page", "in the process", "queries", "", "templates", "all else"]
     rows = [
         [
@@ -96,7 +97,6 @@ def section(found: list[Spent], floor: float) -> Section:
     ]
     before = (
         "In ms, without HTTP. All else is Django: middleware, the session, the person and their rights, building the"
-        f" queries of those, and compressing. For comparison, `/health` over HTTP takes {ms(floor)} ms: gunicorn,"
-        " middleware and one query, and no page."
+        " queries of those, and compressing."
     )
     return Section("Where the time goes", head, rows, before)

@@ -69,7 +69,10 @@ class Command(BaseCommand):
         if data_dir.resolve() not in home.parents:
             self.say(f"The database is in {home}, because its user may not enter {data_dir}.")
         try:
-            postgres.start(data_dir)
+            wanted = os.environ.get("POSTGRES_BIN", "")
+            postgres.start(data_dir, wanted=wanted)
+            if said := postgres.describe(data_dir, wanted):
+                self.say(said)
             yield
         finally:
             # a second Ctrl-C must not leave the database running

@@ -118,7 +118,8 @@ class First:
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
     """Return the variables of a start on a free port, without those of the test run."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATABASE_URL", "DJANGO_", "PYTEST", "TEST_"))}
+    without = ("DATABASE_URL", "DJANGO_", "POSTGRES_BIN", "PYTEST", "TEST_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(without)}
     return {**kept, "DATA_DIR": str(data_dir), "PORT": "0", "DEMO": "0", **more}
 
 
