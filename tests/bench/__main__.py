@@ -21,8 +21,8 @@ from tests.server import StudioServer, serving
 
 HERE = Path(__file__).parent
 LIMITS = (HERE / "limits.md").read_text().strip()
-# two workers of four threads, and the process that starts them and mends
-CONNECTIONS = 9
+# two workers of two threads, and the process that starts them and mends
+CONNECTIONS = 5
 LISTS = ("newest", "giant", "user", "middle", "filter", "users", "users-most")
 
 

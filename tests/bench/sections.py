@@ -47,7 +47,7 @@ def load(rate: float, asker: str, before: float, after: float, requests: int) ->
         [f"… after {requests:,}", f"{after:.1f} MB ({100 * (after / before - 1):+.1f} %)"],
     ]
     return Section(
-        "Under load", head, rows, "Two workers of four threads, beside Postgres and the clients on this machine."
+        "Under load", head, rows, "Two workers of two threads, beside Postgres and the clients on this machine."
     )
 
 
