@@ -39,6 +39,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 def headers(get_response: GetResponse) -> GetResponse:
     """Set the security headers on every answer, including those that other middleware makes by itself."""
     always = {
+        "Content-Security-Policy": policies.CONTENT_SECURITY,
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": policies.PERMISSIONS,

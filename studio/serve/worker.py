@@ -59,7 +59,6 @@ class Worker(ThreadWorker):
 def refusal(status: HTTPStatus) -> bytes:
     """Write a whole HTTP answer with the same security headers as any page."""
     # imported here, because gunicorn imports this module before Django is ready
-    from csp.middleware import CSPMiddleware
     from django.conf import settings
     from django.http import HttpRequest, HttpResponse
 
@@ -72,7 +71,6 @@ def refusal(status: HTTPStatus) -> bytes:
     response = HttpResponse(f"{status.phrase}\n", status=status, content_type="text/plain; charset=utf-8")
     response.headers["Content-Length"] = str(len(response.content))
     response.headers["Connection"] = "close"
-    CSPMiddleware(lambda request: response)(request)
     headers(lambda request: response)(request)
     first = f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
     return first + response.serialize_headers() + b"\r\n\r\n" + response.content
