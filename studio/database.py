@@ -22,6 +22,8 @@ def database(url: str, data_dir: Path, *, statement_timeout: str, max_age: int) 
     options = {
         **settings.get("OPTIONS", {}),
         "connect_timeout": 2,
+        # ms; a connection that looks well and is not is noticed by the first statement on it
+        "tcp_user_timeout": 2500,
         "options": f"-c statement_timeout={statement_timeout} -c lock_timeout=2500"
         " -c idle_in_transaction_session_timeout=60000",
         "application_name": "agent-studio",
