@@ -1,5 +1,6 @@
 """Users of the current schema, read from memory_user, which triggers keep up to date."""
 
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,10 +17,10 @@ DEFAULT_SORT: Final = "seen"
 _COLUMNS = "u.user_id, u.threads, u.runs, u.first_at, u.seen_at"
 _LIST = """
     with page as materialized (
-        select {columns}, u.user_key from memory_user u where {condition} and {after} order by {order} limit %(limit)s
+        select {columns}, u.user_key from memory_user u where {condition} and {after} order by {order} limit {limit}
     )
     select page.*, total.* from page
-    left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
+    left join lateral (select {count}) total on {counted} or (select count(*) from page) = {limit}"""
 _USER = "select {columns} from memory_user u where u.user_key = %(user_key)s"
 # The first term is the expression of the index, which holds 200 characters; the second compares the rest.
 _PREFIX = """lower(left(u.user_id, 200)) like lower(%(prefix)s)
@@ -34,20 +35,10 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
     sort = sort if sort in SORTS else DEFAULT_SORT
     limit = min(max(limit, 1), LIMIT)
     here = _read(cursor, sort)
-    condition = sql.SQL(_PREFIX if q else "true")
-    value, key = sql.Identifier("u", SORTS[sort]), sql.Identifier("u", "user_key")
-    statement = sql.SQL(_LIST).format(
-        columns=sql.SQL(_COLUMNS),
-        count=count_some(sql.SQL("memory_user u"), condition) if q else count_table("memory_user"),
-        condition=condition,
-        after=beyond(here, value, key),
-        order=read_order(here, value, key),
-        counted=sql.Literal(here is not None),
-    )
-    values: dict[str, Any] = {"limit": limit + 1, "prefix": like(q[:200]) + "%", "q": like(q) + "%"}
+    values: dict[str, Any] = {"prefix": like(q[:200]) + "%", "q": like(q) + "%"} if q else {}
     if here:
         values |= {"value": here.value, "key": UUID(here.key)}
-    rows = fetch(statement, values)
+    rows = fetch(_statement(bool(q), sort, limit + 1, here and here.newer), values, one_plan=not q)
     if here and here.newer and len(rows) < limit:
         return list_users(q, sort, "", limit)
     return make_page(rows, here, limit, f"users:{sort}", lambda row: (row[SORTS[sort]], row["user_key"].hex))
@@ -57,6 +48,23 @@ def get_user(user_id: str) -> Row | None:
     """Read one user's row, None for a user without threads."""
     rows = fetch(sql.SQL(_USER).format(columns=sql.SQL(_COLUMNS)), {"user_key": user_key(user_id)})
     return rows[0] if rows else None
+
+
+@lru_cache(maxsize=256)
+def _statement(search: bool, sort: str, limit: int, newer: bool | None) -> str:
+    """Write the statement of a page; `newer` is that of its cursor, None without one."""
+    condition = sql.SQL(_PREFIX if search else "true")
+    value, key = sql.Identifier("u", SORTS[sort]), sql.Identifier("u", "user_key")
+    statement = sql.SQL(_LIST).format(
+        columns=sql.SQL(_COLUMNS),
+        count=count_some(sql.SQL("memory_user u"), condition) if search else count_table("memory_user"),
+        condition=condition,
+        after=beyond(newer, value, key),
+        order=read_order(newer, value, key),
+        counted=sql.Literal(newer is not None),
+        limit=sql.Literal(limit),
+    )
+    return statement.as_string(None)
 
 
 def _read(token: str, sort: str) -> Cursor | None:

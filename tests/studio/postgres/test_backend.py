@@ -69,6 +69,15 @@ class TestTheCheck:
         own.close()
         assert not own.is_usable()
 
+    def test_one_with_an_error_serves_no_other_request(self, own: DatabaseWrapper) -> None:
+        """A statement that was prepared for a table of before would fail again and again."""
+        with pytest.raises(DatabaseError):
+            run(own, "select * from nowhere")
+        own.close_if_unusable_or_obsolete()
+        assert own.connection is None
+        assert run(own, "select 1") == "1"
+        assert own.is_usable()
+
     @pytest.mark.parametrize("query", ["begin", "begin; select 1 / 0"])
     def test_a_transaction_that_somebody_left_is_not_gone_on_with(self, own: DatabaseWrapper, query: str) -> None:
         with suppress(DatabaseError):
