@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
 from studio.audit.record import NotWritten
+from studio.postgres.backend.base import is_stale
 
 log = logging.getLogger("studio")
 API = "/api/"
@@ -63,7 +64,7 @@ def too_many(request: HttpRequest) -> HttpResponseBase:
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     error = sys.exc_info()[1]
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, OperationalError | InterfaceError) or (isinstance(error, Exception) and is_stale(error)):
         # Django turns exceptions into answers before middleware sees them, so this is the place for 503
         return unavailable(request, error)
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, DataError) and "NUL" in str(error)):

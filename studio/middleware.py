@@ -8,9 +8,11 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware, get_user
 from django.db import connections
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
+from django.utils.functional import SimpleLazyObject
 
 from studio import policies
 from studio.ids import schema_name
@@ -39,6 +41,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 def headers(get_response: GetResponse) -> GetResponse:
     """Set the security headers on every answer, including those that other middleware makes by itself."""
     always = {
+        "Content-Security-Policy": policies.CONTENT_SECURITY,
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": policies.PERMISSIONS,
@@ -89,6 +92,15 @@ def keep_session(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+class PersonMiddleware(AuthenticationMiddleware):
+    """Sets the person of a request: the one who was read with the session, else whom Django finds."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        session = cast(SessionStore, request.session)
+        request.user = cast(Any, SimpleLazyObject(lambda: session.signed_in() or get_user(request)))
 
 
 class AgentMiddleware:

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from csp.constants import NONE, SELF
-
 # Pages copy ids and use passkeys. Every other feature is off.
 PERMISSIONS: Final = ", ".join(
     [
@@ -23,16 +21,16 @@ PERMISSIONS: Final = ", ".join(
     ]
 )
 
-CONTENT_SECURITY: Final = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF],
+CONTENT_SECURITY: Final = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
         # the QR code of an authenticator app
-        "img-src": [SELF, "data:"],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "base-uri": [NONE],
-        "frame-ancestors": [NONE],
-    }
-}
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)

@@ -15,6 +15,7 @@ from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, override_settings
 
+from studio import policies
 from studio.agents import listing
 from studio.audit.record import Actor
 from studio.keys import service as keys
@@ -27,7 +28,7 @@ from tests.world import signed_in, write_thread
 
 ROOT = Path(__file__).resolve().parents[2]
 ENOUGH = 130
-PROFILE = ("SESSION_COOKIE", "CSRF_", "SECURE_", "CONTENT_SECURITY", "PERMISSIONS_", "ALLOWED_HOSTS", "X_FRAME")
+PROFILE = ("SESSION_COOKIE", "CSRF_", "SECURE_", "PERMISSIONS_", "ALLOWED_HOSTS", "X_FRAME")
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,7 @@ def enough(response: Any) -> None:
     total, given = points(response)
     assert total >= ENOUGH, (total, given, response.status_code)
     headers = response.headers
+    assert headers["Content-Security-Policy"] == policies.CONTENT_SECURITY
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]

@@ -1,6 +1,7 @@
 """The list of threads: rows, pages, and who may see what."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from psycopg.errors import QueryCanceled
 
-from memory import query
 from memory.index import threads
 from studio import ids
 from studio.models import Agent, MemorySettings
@@ -104,9 +104,8 @@ class TestPages:
         second = page.get(links(page.get(THREADS), "cursor=")[0])
         assert not [link for link in links(second, "sort=") if "cursor" in link]
 
-    def test_counts_say_what_they_are(self, page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(query, "COUNT_CAP", 3)
-        monkeypatch.setattr(query, "EXACT_UP_TO", 4)
+    def test_counts_say_what_they_are(self, page: Client, ada: Agent, count_to: Callable[..., None]) -> None:
+        count_to(COUNT_CAP=3, EXACT_UP_TO=4)
         named(ada, "A", "B", "C", "D", "E")
         assert "1–2 of more than 3 threads" in text(page.get(THREADS, {"status": "COMPLETED"}))
         with connection.cursor() as cursor:
