@@ -68,7 +68,6 @@ SHARED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
     "django_htmx",
     "csp",
-    "lucide",
 ]
 TENANT_APPS = ["memory"]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
