@@ -25,6 +25,10 @@ HTMX: Final = {
     "historyCacheSize": 0,
     # the Content-Security-Policy refuses inline styles
     "includeIndicatorStyles": False,
+    # nothing is animated: what comes in is there at once
+    "defaultSettleDelay": 0,
+    # pages.js scrolls to the top of the window
+    "scrollIntoViewOnBoost": False,
     "historyRestoreAsHxRequest": False,
     "refreshOnHistoryMiss": True,
     "responseHandling": [

@@ -86,6 +86,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studio.middleware.client_address",
     "studio.middleware.request_id",
+    "django_htmx.middleware.HtmxMiddleware",
+    "studio.middleware.BoostMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "studio.middleware.keep_session",
     "django.middleware.common.CommonMiddleware",
@@ -95,7 +97,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     "studio.people.confirm.ConfirmMiddleware",
     "studio.middleware.AgentMiddleware",
 ]
