@@ -1,4 +1,4 @@
-"""What a browser may do on the studio's pages, for settings and middleware."""
+"""What a browser may do with the studio's pages, for settings and middleware."""
 
 from typing import Final
 
@@ -34,3 +34,13 @@ CONTENT_SECURITY: Final = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
+
+# Names of the pages that a browser may keep for its Back button: lists and settings. Everything else is never kept:
+# what shows or takes a secret, what people wrote to agents, files, forms that were sent, errors, and all of the API.
+KEPT: Final = frozenset(
+    {"agents", "agent-new", "agent-edit", "agent-remove", "memory", "threads", "users", "user", "activity"}
+    | {"audit", "people", "person", "account"}
+)
+# Pages that may take the place of another's `main`. Others are loaded as a whole, so that no secret comes into a
+# page that is kept, and no file into one at all.
+SWAPPED: Final = KEPT | {"thread", "threads-delete"}

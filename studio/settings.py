@@ -67,7 +67,6 @@ SHARED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "django_htmx",
-    "lucide",
 ]
 TENANT_APPS = ["memory"]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
@@ -85,6 +84,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studio.middleware.client_address",
     "studio.middleware.request_id",
+    "django_htmx.middleware.HtmxMiddleware",
+    "studio.middleware.BoostMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "studio.middleware.keep_session",
     "django.middleware.common.CommonMiddleware",
@@ -94,7 +95,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     "studio.people.confirm.ConfirmMiddleware",
     "studio.middleware.AgentMiddleware",
 ]

@@ -46,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/", audit.audit_page, name="audit"),
     path("audit/export/", audit.audit_export, name="audit-export"),
     path("account/", account.account, name="account"),
+    path("account/still-allowed/<slug:mark>/", account.still_allowed, name="still-allowed"),
     path("account/sign-out-everywhere/", account.sign_out_everywhere, name="sign-out-everywhere"),
     # from here on the names are allauth's, which it looks up itself
     path("account/factors/", factors.index, name="mfa_index"),
@@ -64,7 +65,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/once/<str:token>/", sign_in.once, name="sign-in-once"),
     path("sign-in/expired/", sign_in.expired, name="sign-in-expired"),
     path("sign-in/inactive/", allauth_views.account_inactive, name="account_inactive"),
-    path("sign-out/", allauth_views.logout, name="account_logout"),
+    path("sign-out/", sign_in.sign_out, name="account_logout"),
     path("account/password/", sign_in.password, name="account_change_password"),
     path("account/password/forgotten/", sign_in.forgotten, name="account_reset_password"),
 ]

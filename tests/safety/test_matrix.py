@@ -110,6 +110,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "audit/export/": {"get": Studio("admin")},
     # oneself
     "account/": {"get": Own()},
+    "account/still-allowed/<slug:mark>/": {"get": Open(401)},
     "account/sign-out-everywhere/": {"post": Own()},
     "account/password/": {"get": Own(), "post": Own()},
     "account/factors/": {"get": Own()},
