@@ -12,7 +12,7 @@ from django_htmx.jinja import htmx_script
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-from studio import formats, ids
+from studio import formats, icons, ids
 from studio.agents import memory_settings
 from studio.web import SEARCH
 
@@ -55,6 +55,7 @@ def environment(**options: Any) -> Environment:
     made.globals |= {
         "url": url,
         "static": static,
+        "icons": icons.address,
         "htmx_script": htmx_script,
         "htmx_config": json.dumps(HTMX),
         "now": timezone.now,

@@ -7,6 +7,7 @@ from studio.agents import views as agents
 from studio.api import docs
 from studio.audit import views as audit
 from studio.health import health
+from studio.icons import icons
 from studio.ids import AgentIdConverter, AnyTextConverter
 from studio.keys import views as keys
 from studio.people import account, factors, oidc, sign_in
@@ -21,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<agent:agent_id>/", include("memory.urls")),
     path("", agents.home, name="home"),
     path("health", health, name="health"),
+    path("icons.svg", icons, name="icons"),
     path("agents/", agents.agents, name="agents"),
     path("agents/new/", agents.agent_new, name="agent-new"),
     path("agents/<agent:agent_id>/", agents.agent, name="agent"),

@@ -71,6 +71,7 @@ API: Final = "api/agents/<agent:agent_id>"
 TABLE: Final[dict[str, dict[str, Any]]] = {
     "": {"get": Own()},
     "health": {"get": Open(200)},
+    "icons.svg": {"get": Open(200)},
     # agents
     "agents/": {"get": Own()},
     "agents/new/": {"get": Studio("admin"), "post": Studio("admin")},
