@@ -6,7 +6,8 @@
 create or replace function {schema}.memory_note(ids text[], runs text[], whole boolean) returns void
 language plpgsql set lock_timeout = '50ms' as $$
 begin
-    insert into {schema}.memory_feed (session_id, run_id, whole) select id, run, whole from unnest(ids, runs) w (id, run);
+    insert into {schema}.memory_feed (session_id, run_id, whole)
+    select id, run, whole from unnest(ids, runs) w (id, run);
 exception when others then
     begin
         -- the lock says until its end that what was missed cannot be counted yet

@@ -89,32 +89,37 @@ begin
         select session_id, count(*) filter (where counts) as runs, count(*) - count((run).position) as table_runs,
             count((run).position) as column_runs, bool_and(sorted or (run).position is null) as column_sorted,
             sum((run).messages) filter (where counts) as messages, sum((run).tool_calls) filter (where counts) as calls,
-            sum((run).tool_errors + ((run).status is not distinct from 'ERROR')::integer) filter (where counts) as errors,
+            sum((run).tool_errors) filter (where counts) + count(*) filter (
+                where counts and (run).status = 'ERROR') as errors,
             sum((run).text_bytes) filter (where counts) as bytes,
-            sum((run).input_tokens) filter (where counts) as input, sum((run).output_tokens) filter (where counts) as output,
-            (array_agg(run order by at, (run).run_index, (run).run_id) filter (where counts and (run).is_root))[1] as first,
+            sum((run).input_tokens) filter (where counts) as input,
+            sum((run).output_tokens) filter (where counts) as output,
+            (array_agg(run order by at, (run).run_index, (run).run_id)
+                filter (where counts and (run).is_root))[1] as first,
             (array_agg(run order by at desc, (run).run_index desc, (run).run_id desc)
                 filter (where counts and (run).is_root))[1] as last
         from (select *, at >= lag(at, 1, at) over (partition by session_id order by (run).position) as sorted
               from {schema}.memory_runs_of(ids)) r
         group by session_id
     )
-    insert into {schema}.memory_thread (session_id, session_type, user_id, name, first_text, last_text, has_summary, runs,
-        messages, tool_calls, errors, text_bytes, run_input_tokens, run_output_tokens, session_input_tokens,
+    insert into {schema}.memory_thread (session_id, session_type, user_id, name, first_text, last_text, has_summary,
+        runs, messages, tool_calls, errors, text_bytes, run_input_tokens, run_output_tokens, session_input_tokens,
         session_output_tokens, users, table_runs, column_runs, column_sorted, first_run, last_run, last_status,
         created_at, updated_at)
     select s.session_id, s.session_type, s.user_id, {schema}.memory_line(d.data ->> 'session_name'),
-        case when x.texts ->> 0 = (n.first).key::text then x.texts ->> 1 when o.first_run = (n.first).key then o.first_text
+        case when x.texts ->> 0 = (n.first).key::text then x.texts ->> 1
+            when o.first_run = (n.first).key then o.first_text
             else {schema}.memory_title({schema}.memory_stored(s.session_id, (n.first).key)) end,
-        case when x.texts ->> 2 = (n.last).key::text then x.texts ->> 3 when o.last_run = (n.last).key then o.last_text
+        case when x.texts ->> 2 = (n.last).key::text then x.texts ->> 3
+            when o.last_run = (n.last).key then o.last_text
             else {schema}.memory_preview({schema}.memory_stored(s.session_id, (n.last).key)) end,
         coalesce(jsonb_typeof(s.summary::jsonb) = 'object', false), coalesce(n.runs, 0), coalesce(n.messages, 0),
         coalesce(n.calls, 0), coalesce(n.errors, 0), coalesce(n.bytes, 0), coalesce(n.input, 0), coalesce(n.output, 0),
         {schema}.memory_count(d.data #> '{session_metrics,input_tokens}'),
         {schema}.memory_count(d.data #> '{session_metrics,output_tokens}'),
         (select count(*) from {schema}.memory_participant p where p.session_id = s.session_id),
-        coalesce(n.table_runs, 0), coalesce(n.column_runs, 0), coalesce(n.column_sorted, true), (n.first).key, (n.last).key,
-        (n.last).status, s.created_at, s.updated_at
+        coalesce(n.table_runs, 0), coalesce(n.column_runs, 0), coalesce(n.column_sorted, true), (n.first).key,
+        (n.last).key, (n.last).status, s.created_at, s.updated_at
     from {schema}.agno_sessions s
     cross join lateral (select s.session_data::jsonb #> '{}' as data) d
     cross join lateral (select texts -> s.session_id as texts) x
@@ -182,7 +187,8 @@ declare
 begin
     perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
     with waited as (delete from {schema}.memory_backlog where session_id = any (ids) returning session_id)
-    select array(select session_id from waited union select w.session_id from unnest(writes) w where w.whole) into whole;
+    select array(select session_id from waited
+        union select w.session_id from unnest(writes) w where w.whole) into whole;
     texts := {schema}.memory_fold_runs(writes, ids, whole);
     perform {schema}.memory_fold_users(ids);
     perform {schema}.memory_fold_threads(ids, texts);

@@ -1,36 +1,21 @@
 -- The thread index: one narrow row for each thread, so that a list never reads a transcript.
 create table if not exists {schema}.memory_thread (
-    session_id text primary key,
-    session_type text not null default '',
-    user_id text,
-    name text,
-    first_text text,
-    last_text text,
-    has_summary boolean not null default false,
-    runs integer not null default 0,
-    messages integer not null default 0,
-    tool_calls integer not null default 0,
-    errors integer not null default 0,
-    text_bytes bigint not null default 0,
-    run_input_tokens bigint not null default 0,
-    run_output_tokens bigint not null default 0,
-    session_input_tokens bigint,
-    session_output_tokens bigint,
+    session_id text primary key, session_type text not null default '', user_id text,
+    name text, first_text text, last_text text, has_summary boolean not null default false,
+    runs integer not null default 0, messages integer not null default 0, tool_calls integer not null default 0,
+    errors integer not null default 0, text_bytes bigint not null default 0, users integer not null default 0,
+    run_input_tokens bigint not null default 0, run_output_tokens bigint not null default 0,
+    session_input_tokens bigint, session_output_tokens bigint,
     input_tokens bigint not null generated always as (coalesce(session_input_tokens, run_input_tokens)) stored,
     output_tokens bigint not null generated always as (coalesce(session_output_tokens, run_output_tokens)) stored,
     tokens bigint not null generated always as (
         coalesce(session_input_tokens, run_input_tokens) + coalesce(session_output_tokens, run_output_tokens)) stored,
-    users integer not null default 0,
     -- the rows of agno_runs, the elements of agno_sessions.runs, and whether these are in the transcript's order
-    table_runs integer not null default 0,
-    column_runs integer not null default 0,
+    table_runs integer not null default 0, column_runs integer not null default 0,
     column_sorted boolean not null default true,
     -- keys of memory_run, of the runs that the two texts are from
-    first_run uuid,
-    last_run uuid,
-    last_status text,
-    created_at bigint not null,
-    updated_at bigint,
+    first_run uuid, last_run uuid, last_status text,
+    created_at bigint not null, updated_at bigint,
     last_at bigint not null generated always as (coalesce(updated_at, created_at)) stored
 );
 alter table {schema}.memory_thread add column if not exists first_run uuid, add column if not exists last_run uuid;
@@ -39,11 +24,13 @@ create index if not exists memory_thread_created on {schema}.memory_thread (crea
 create index if not exists memory_thread_runs on {schema}.memory_thread (runs desc, session_id desc);
 create index if not exists memory_thread_tokens on {schema}.memory_thread (tokens desc, session_id desc);
 create index if not exists memory_thread_status on {schema}.memory_thread (last_status, last_at desc, session_id desc);
-create index if not exists memory_thread_errors on {schema}.memory_thread (last_at desc, session_id desc) where errors > 0;
-create index if not exists memory_thread_shared on {schema}.memory_thread (last_at desc, session_id desc) where users > 1;
+create index if not exists memory_thread_errors on {schema}.memory_thread (last_at desc, session_id desc)
+    where errors > 0;
+create index if not exists memory_thread_shared on {schema}.memory_thread (last_at desc, session_id desc)
+    where users > 1;
 -- The facts of one run, from which its thread is summed. `key` is a hash of the id of a row of agno_runs, or the
--- position of an element of agno_sessions.runs. `at` and `user_id` are null where those of the
--- thread count. An element with the fingerprint that it had is not counted again.
+-- position of an element of agno_sessions.runs. `at` and `user_id` are null where those of the thread count. An
+-- element with the fingerprint that it had is not counted again.
 create table if not exists {schema}.memory_run (
     session_id text not null, key uuid not null, position integer, run_id text not null, run_index bigint not null,
     at bigint, user_id text, status text, is_root boolean not null,
@@ -55,10 +42,7 @@ create table if not exists {schema}.memory_run (
 -- nobody. `whole` asks to count all runs of the thread, else only the named one, and the elements that changed.
 -- Its end is never cut off, because that would lock out agents. The identity is for Citus, which moves tables.
 create table if not exists {schema}.memory_feed (
-    session_id text not null,
-    run_id text,
-    whole boolean not null default false,
-    at timestamptz not null default now()
+    session_id text not null, run_id text, whole boolean not null default false, at timestamptz not null default now()
 ) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 alter table {schema}.memory_feed replica identity full;
 -- Moves if an agent's write could not be noted in the feed. Then every thread is counted again.
@@ -66,32 +50,21 @@ create sequence if not exists {schema}.memory_missed;
 -- Threads that are counted when there is time, all their runs: those that were there before the index was, and those
 -- that could not be counted, with the error.
 create table if not exists {schema}.memory_backlog (
-    session_id text primary key,
-    error text not null default '',
-    at timestamptz not null default now()
+    session_id text primary key, error text not null default '', at timestamptz not null default now()
 );
 -- The users of a thread: its owner, and everybody with a run in it. user_key is a hash of the id, because an id
 -- may be longer than a btree row. last_at repeats the thread's, so that one index pages through a user's threads.
 create table if not exists {schema}.memory_participant (
-    session_id text not null,
-    user_key uuid not null,
-    user_id text not null,
-    is_owner boolean not null,
-    runs integer not null,
-    first_at bigint not null,
-    seen_at bigint not null,
-    last_at bigint not null,
+    session_id text not null, user_key uuid not null, user_id text not null, is_owner boolean not null,
+    runs integer not null, first_at bigint not null, seen_at bigint not null, last_at bigint not null,
     primary key (session_id, user_key)
 );
-create index if not exists memory_participant_user on {schema}.memory_participant (user_key, last_at desc, session_id desc);
+create index if not exists memory_participant_user on {schema}.memory_participant
+    (user_key, last_at desc, session_id desc);
 -- Sums over memory_participant, so that a list of users counts nothing.
 create table if not exists {schema}.memory_user (
-    user_key uuid primary key,
-    user_id text not null,
-    threads integer not null,
-    runs bigint not null,
-    first_at bigint not null,
-    seen_at bigint not null
+    user_key uuid primary key, user_id text not null, threads integer not null, runs bigint not null,
+    first_at bigint not null, seen_at bigint not null
 );
 create index if not exists memory_user_seen on {schema}.memory_user (seen_at desc, user_key desc);
 create index if not exists memory_user_threads on {schema}.memory_user (threads desc, user_key desc);
@@ -99,10 +72,7 @@ create index if not exists memory_user_runs on {schema}.memory_user (runs desc, 
 -- 200 characters, because a whole id may be longer than a btree row
 create index if not exists memory_user_prefix on {schema}.memory_user (lower(left(user_id, 200)) text_pattern_ops);
 -- Threads that were deleted for good: a keyed hash of the id, which names nobody, and the second of the deletion.
-create table if not exists {schema}.memory_tombstone (
-    thread_hash bytea primary key,
-    deleted_at bigint not null
-);
+create table if not exists {schema}.memory_tombstone (thread_hash bytea primary key, deleted_at bigint not null);
 create table if not exists {schema}.memory_tombstone_key (
     one boolean primary key default true check (one),
     key bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())

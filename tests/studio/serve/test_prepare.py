@@ -114,7 +114,7 @@ def test_static_files_are_collected_when_one_changed(
     assert called == ["collectstatic"] * 3
 
 
-def test_upkeep_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_upkeep_goes_on_after_an_error(caplog: pytest.LogCaptureFixture) -> None:
     rounds = 0
     stopping = Event()
 
@@ -125,8 +125,7 @@ def test_upkeep_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch, caplog: 
             stopping.set()
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(upkeep, "EVERY_SECONDS", 0.01)
     with caplog.at_level(logging.WARNING):
-        upkeep._rounds(stopping, run)
+        upkeep._rounds(stopping, run, 0.01)
     assert rounds == 3
     assert [record.getMessage() for record in caplog.records] == ["Upkeep failed: two lines"] * 3
