@@ -20,7 +20,8 @@ TURN: Final = 0.3
 _TOGETHER: Final = 100
 _WAITING: Final = """
     select {name} as schema where exists (select from {schema}.memory_feed)
-        or exists (select from {schema}.memory_backlog b where b.error = '')"""
+        or exists (select from {schema}.memory_backlog b where b.error = '')
+        or (select is_called from {schema}.memory_missed)"""
 
 log = logging.getLogger("studio")
 # what went wrong in the last round
@@ -28,19 +29,23 @@ _failures: dict[tuple[str, Callable[[], None]], str] = {}
 
 
 def fold_feeds() -> None:
-    """Count what was written since the last round, and go on with the backlogs, an agent's turn each."""
+    """Count what was written since the last round, and go on with the backlogs, an agent's turn each.
+
+    All threads of an agent go into its backlog if its feed missed a write.
+    """
     for schema in _waiting():
         _in_schema(schema, _turn)
 
 
 def tidy_up() -> None:
-    """Try failed threads again, count all of an agent whose feed missed a write, and empty the feeds' pages."""
+    """Try failed threads again, and empty the feeds' pages."""
     for schema in _schemas():
         _in_schema(schema, _tidy)
 
 
 def _turn() -> None:
     end = time.monotonic() + TURN
+    repair.mark_missed()
     for _ in feed.fold(TURN):
         pass
     with suppress(StopIteration):
@@ -50,7 +55,6 @@ def _turn() -> None:
 
 
 def _tidy() -> None:
-    repair.mark_missed()
     for _ in repair.mend():
         pass
     with connection.cursor() as cursor:

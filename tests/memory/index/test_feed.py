@@ -64,7 +64,7 @@ def test_a_write_that_cannot_be_noted_commits_and_is_counted_later(shared: Agent
     writer.execute("delete from agno_sessions where session_id = 'gone'")
     assert writer.execute("select session_id from agno_sessions order by 1").fetchall() == [("column",), ("table",)]
     writer.execute(mends)
-    upkeep.tidy_up()
+    upkeep.fold_feeds()
     oracle.assert_exact()
     assert counts(writer) | {"memory_user": 2} == dict(zip(INDEX, (2, 3, 3, 2, 0), strict=True))
     assert writer.execute("select is_called from memory_missed").fetchone() == (False,)
@@ -91,7 +91,7 @@ def test_a_locked_feed_holds_up_no_writer_and_nothing_is_lost(shared: Agent, wri
         write(writer, "t", "a")
         assert writer.execute("select count(*) from agno_sessions").fetchone() == (1,)
     assert counts(writer)["memory_thread"] == 0
-    upkeep.tidy_up()
+    upkeep.fold_feeds()
     oracle.assert_exact()
     assert counts(writer)["memory_thread"] == 1
 
@@ -101,8 +101,8 @@ def test_a_missed_write_that_is_still_in_flight_is_not_forgotten(shared: Agent, 
     with other(shared.schema_name) as slow, slow.transaction():
         with held(shared.schema_name, "lock table memory_feed in access exclusive mode"):
             write(slow, "t", "a")
-        upkeep.tidy_up()
-    upkeep.tidy_up()
+        upkeep.fold_feeds()
+    upkeep.fold_feeds()
     oracle.assert_exact()
     assert counts(writer)["memory_thread"] == 1
 
@@ -113,7 +113,7 @@ def test_a_missed_write_that_is_rolled_back_costs_a_count_and_nothing_else(share
     with writer.transaction(force_rollback=True):
         write(writer, "never", "b")
     writer.execute("alter table gone rename to memory_feed")
-    upkeep.tidy_up()
+    upkeep.fold_feeds()
     oracle.assert_exact()
     assert counts(writer)["memory_thread"] == 1
 
