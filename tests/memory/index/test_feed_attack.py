@@ -71,8 +71,8 @@ def crowd(agent: Agent) -> Iterator[Crowd]:
         people.end()
 
 
-def writes(written: list[tuple[float, str]], threads: int = 5) -> Callable[[Other, int], None]:
-    """Work that writes runs in both layouts to few threads of few users, and deletes one now and then."""
+def writes(written: list[tuple[float, str]], threads: int = 5, pause: float = 0.01) -> Callable[[Other, int], None]:
+    """Work that writes runs in both layouts to threads of few users, and deletes one now and then."""
 
     def work(session: Other, turn: int) -> None:
         chance = random.random()
@@ -85,6 +85,7 @@ def writes(written: list[tuple[float, str]], threads: int = 5) -> Callable[[Othe
         else:
             write_run(session, name, run_id, user_id=f"user{turn % 4}")
         written.append((time.monotonic() - began, run_id))
+        time.sleep(pause)
 
     return work
 
@@ -125,7 +126,7 @@ def test_writers_readers_and_folders_side_by_side_lose_nothing(shared: Agent, wr
     begin(writer, 300)
     written: list[tuple[float, str]] = []
     with crowd(shared) as people:
-        people.add(writes(written, 300), WRITERS)
+        people.add(writes(written, 300, 0.05), WRITERS)
         people.add(folds, 2)
         people.add(reads, 2)
         time.sleep(SECONDS)
