@@ -25,7 +25,10 @@ _ALL: Final = """
     select session_id from agno_sessions union select session_id from memory_thread
     union select session_id from memory_participant union select session_id from memory_run
     on conflict (session_id) do update set error = '', at = now()"""
-_MISSED: Final = "select setval('memory_missed', 1, false) from memory_missed where is_called"
+# not while a write that was missed is in flight: it cannot be seen yet, and would be lost
+_MISSED: Final = """
+    select setval('memory_missed', 1, false) from memory_missed
+    where is_called and pg_try_advisory_xact_lock('memory_missed'::regclass::bigint)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def mark_all() -> int:
 
 
 def mark_missed() -> None:
-    """Put every thread into the backlog if a write could not be noted in the feed."""
+    """Put every thread into the backlog if a write could not be noted in the feed; later if one is still in flight."""
     with transaction.atomic():
         if _row(_MISSED):
             mark_all()
