@@ -23,8 +23,6 @@ from tests.safety.faults import Breakable, breakable
 from tests.studio.serve.running import kill, passable, postmaster, until
 from tests.world import sql
 
-pytestmark = pytest.mark.attack
-
 WRITERS = 32
 SECONDS = rounds(3, 60)
 KILLS = rounds(6, 60)
@@ -122,6 +120,7 @@ def assert_all_is_counted() -> None:
     assert sql("select is_called from memory_missed") == [(False,)]
 
 
+@pytest.mark.attack
 def test_writers_readers_and_folders_side_by_side_lose_nothing(shared: Agent, writer: Other) -> None:
     begin(writer, 300)
     written: list[tuple[float, str]] = []
@@ -137,6 +136,7 @@ def test_writers_readers_and_folders_side_by_side_lose_nothing(shared: Agent, wr
     assert_all_is_counted()
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("threads", [1, 40])
 def test_folders_of_the_same_and_of_other_threads_never_fail(shared: Agent, writer: Other, threads: int) -> None:
     begin(writer, threads)
@@ -157,6 +157,7 @@ with psycopg.connect(sys.argv[1], autocommit=True) as session:
 """
 
 
+@pytest.mark.attack
 def test_a_killed_folder_leaves_nothing_uncounted(shared: Agent, writer: Other) -> None:
     """The process goes by SIGKILL, and its session in the middle of a statement."""
     begin(writer)
@@ -186,6 +187,7 @@ def backends(session: Other) -> list[tuple[int, str]]:
     ).fetchall()
 
 
+@pytest.mark.attack
 def test_a_killed_server_counts_what_was_written_before() -> None:
     """The whole studio, whose upkeep folds; the database goes between a write and its fold, or within one."""
     chance = random.Random(4)
@@ -231,6 +233,7 @@ def pages_of(session: Other, statement: str) -> int:
     return int(plan[0]["Plan"]["Shared Hit Blocks"]) + int(plan[0]["Plan"]["Shared Read Blocks"])
 
 
+@pytest.mark.attack
 def test_a_backlog_is_folded_at_the_same_cost_to_its_end(shared: Agent, writer: Other) -> None:
     writer.execute(
         "insert into agno_sessions (session_id, session_type, user_id, runs, created_at)"
@@ -253,6 +256,7 @@ def test_a_backlog_is_folded_at_the_same_cost_to_its_end(shared: Agent, writer: 
     assert repair.differences(repair.thread_ids(None, 50)) == []
 
 
+@pytest.mark.attack
 def test_an_hour_of_load_leaves_a_feed_of_a_few_pages(shared: Agent, writer: Other) -> None:
     """One round stands for a second: some writes and a fold, and the upkeep each minute."""
     begin(writer)
@@ -270,6 +274,7 @@ def test_an_hour_of_load_leaves_a_feed_of_a_few_pages(shared: Agent, writer: Oth
     assert_all_is_counted()
 
 
+@pytest.mark.attack
 def test_a_page_of_the_feed_is_never_cut_off_while_a_writer_is_at_work(shared: Agent, writer: Other) -> None:
     writer.execute(
         "insert into agno_sessions (session_id, session_type, created_at) select 's' || n, 'agent', 1"

@@ -1,24 +1,19 @@
-"""Single cases of the thread index: overlap, faults in a trigger, writers side by side, schemas of Agno's own.
-
-WRITER_SECONDS=60 lets the writers write for a minute instead of 12 turns each.
-"""
+"""Single cases of the thread index: overlap, faults in a fold, and schemas of Agno's own."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import psycopg
 import pytest
-from django.db import connection
 from django_tenants.utils import schema_context
 
 from memory.index import feed, repair
 from memory.schema import run as schema_run
 from studio.models import Agent
 from tests.memory.index import oracle
-from tests.rounds import rounds
+from tests.memory.index.beside import where
 from tests.world import NOW, run, sql, write_run, write_thread
 
 
@@ -148,7 +143,7 @@ def test_a_user_id_of_any_length_is_indexed(ada: Agent) -> None:
 def committed_schema(django_db_setup: None) -> Iterator[str]:
     """A schema that is really there for other connections, made from the migration's own SQL."""
     name = f"ag_side_by_side_{time.monotonic_ns()}"
-    with psycopg.connect(**_where(), autocommit=True) as own:
+    with psycopg.connect(**where(), autocommit=True) as own:
         own.execute(f"create schema {name}")
         for file in schema_run.FILES:
             for statement in schema_run.statements(file, name):
@@ -157,85 +152,13 @@ def committed_schema(django_db_setup: None) -> Iterator[str]:
         own.execute(f"drop schema {name} cascade")
 
 
-def _where() -> dict[str, object]:
-    place = connection.settings_dict
-    return {
-        "dbname": place["NAME"],
-        "user": place["USER"],
-        "password": place["PASSWORD"],
-        "host": place["HOST"],
-        "port": place["PORT"],
-    }
-
-
 def test_a_schema_made_with_earlier_functions_gets_the_present_ones(committed_schema: str) -> None:
     """In the transaction that makes a new agent there is nothing to do again."""
     replace = schema_run.run("facts.sql", again=True)
-    with psycopg.connect(**_where(), autocommit=True) as own:
+    with psycopg.connect(**where(), autocommit=True) as own:
         own.execute(f"drop function {committed_schema}.memory_list")
         for in_creation in (True, False):
             place = SimpleNamespace(schema_name=committed_schema, in_atomic_block=in_creation, cursor=own.cursor)
             replace(None, SimpleNamespace(connection=place))
             found = own.execute("select to_regproc(%s) is null", [f"{committed_schema}.memory_list"]).fetchone()
             assert found == (in_creation,)
-
-
-@pytest.mark.attack
-def test_writers_side_by_side_lose_nothing(committed_schema: str) -> None:
-    """Thirty-two writers on few threads and users: each write commits, and the index is exact once mended."""
-    written: list[tuple[float, str, int]] = []
-    until = time.monotonic() + rounds(0, 30)
-    failures: list[Exception] = []
-
-    def write(number: int) -> None:
-        with psycopg.connect(**_where(), options=f"-c search_path={committed_schema}", autocommit=True) as own:
-            turn = 0
-            while turn < 12 or time.monotonic() < until:
-                turn += 1
-                sid, user = f"s{(number + turn) % 5}", f"user{(number * turn) % 3}"
-                item = run(f"{number}-{turn}", user_id=user)
-                began = time.monotonic()
-                try:
-                    if number % 2:
-                        own.execute(
-                            "insert into agno_runs (run_id, session_id, run_type, user_id, run_index, run_data,"
-                            " created_at) values (%s, %s, 'agent', %s, %s, %s, %s)",
-                            [item["run_id"], sid, user, turn, json.dumps(item), NOW],
-                        )
-                    else:
-                        own.execute(
-                            "insert into agno_sessions (session_id, session_type, runs, created_at)"
-                            " values (%s, 'agent', %s, 1)"
-                            " on conflict (session_id) do update set runs = excluded.runs, updated_at = %s",
-                            [sid, json.dumps([item]), NOW + turn],
-                        )
-                    written.append((time.monotonic() - began, item["run_id"], number % 2))
-                except psycopg.Error as error:
-                    failures.append(error)
-
-    with psycopg.connect(**_where(), options=f"-c search_path={committed_schema}", autocommit=True) as own:
-        for n in range(5):
-            own.execute(
-                "insert into agno_sessions (session_id, session_type, created_at) values (%s, 'agent', 1)", [f"s{n}"]
-            )
-    writers = [threading.Thread(target=write, args=(n,)) for n in range(32)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        while writer.is_alive():
-            writer.join(5)
-            # the test's own transaction would be ended when idle for long
-            sql("select 1")
-    assert failures == []
-    assert len(written) >= 32 * 12
-    with schema_context(committed_schema):
-        in_table = {run_id for (run_id,) in sql("select run_id from agno_runs")}
-        assert in_table == {run_id for _, run_id, to_table in written if to_table}
-        waiting = feed.waiting()
-        took = sorted(seconds for seconds, *_ in written)
-        print(
-            f"{len(written)} writes, median {1e3 * took[len(took) // 2]:.1f} ms, slowest {1e3 * took[-1]:.0f} ms,"
-            f" {waiting} of them not folded yet"
-        )
-        oracle.assert_exact()
-        assert repair.backlog() == 0
