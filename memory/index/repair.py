@@ -25,6 +25,12 @@ _ALL: Final = """
     select session_id from agno_sessions union select session_id from memory_thread
     union select session_id from memory_participant union select session_id from memory_run
     on conflict (session_id) do update set error = '', at = now()"""
+# Agno's clean-up drops the column, which no trigger notices
+_DROPPED: Final = """
+    insert into memory_backlog (session_id)
+    select session_id from memory_thread where column_runs > 0 and not exists (
+        select from pg_attribute where attrelid = 'agno_sessions'::regclass and attname = 'runs' and not attisdropped)
+    on conflict do nothing"""
 _MISSED: Final = "select setval('memory_missed', 1, false) from memory_missed where is_called"
 
 
@@ -74,8 +80,9 @@ def mark_all() -> int:
 
 
 def mark_missed() -> None:
-    """Put every thread into the backlog if a write could not be noted in the feed."""
-    with transaction.atomic():
+    """Put into the backlog what the feed does not know: all, if a write could not be noted, and dropped runs."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_DROPPED)
         if _row(_MISSED):
             mark_all()
 
