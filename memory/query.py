@@ -1,14 +1,17 @@
 """Helpers of all reads in an agent's schema: rows as dicts, counts, and values as the indexes hold them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from psycopg import sql
+from psycopg.rows import dict_row
+
+from studio.postgres.backend.base import planned_with_values
 
 Row = dict[str, Any]
 
@@ -28,12 +31,16 @@ _COUNT_SOME = """
     null::bigint as estimate"""
 
 
-def fetch(statement: sql.Composable, values: dict[str, Any]) -> list[Row]:
-    """Run one statement in the current schema and return its rows by column name."""
-    with connection.cursor() as cursor:
+def fetch(statement: sql.Composable | str, values: dict[str, Any], *, one_plan: bool = True) -> list[Row]:
+    """Run one statement in the current schema and return its rows by column name.
+
+    Without `one_plan` it is planned for its values, because no plan is good for all of them.
+    """
+    with nullcontext() if one_plan else planned_with_values(), connection.cursor() as cursor:
+        # Django's wrapper has psycopg's cursor, which makes such rows by itself
+        cast(Any, cursor).cursor.row_factory = dict_row
         cursor.execute(statement, values)
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return cast(list[Row], cursor.fetchall())
 
 
 @contextmanager

@@ -7,18 +7,18 @@ compressed, the CSRF token is masked anew in each answer, and each answer gets a
 
 import secrets
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any, Final, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
+from isal import isal_zlib
 
 View = Callable[..., HttpResponseBase]
 
-# a page of 110 KB: 13.5 KB in 0.4 ms; level 6 takes twice as long for a tenth less
-LEVEL: Final = 3
+# a page of 116 KB: 14.8 KB in 0.07 ms; zlib's level 3 takes four times as long for a fortieth less
+LEVEL: Final = 2
 SMALLEST: Final = 1_000
 PADDING: Final = 100
 _HEADER: Final = b"\x1f\x8b\x08\x08" + bytes(5) + b"\xff"  # gzip, with a file name to follow, no time
@@ -51,12 +51,12 @@ def compressed(view: View) -> View:
 
 def gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Compress chunks so that the browser can read each one as soon as it has arrived."""
-    packer, check, size = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS), 0, 0
+    packer, check, size = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS), 0, 0
     # the padding is the file name of the gzip header, which browsers ignore
     yield _HEADER + secrets.token_hex(PADDING)[: secrets.randbelow(PADDING)].encode() + b"\0"
     for chunk in chunks:
-        check, size = zlib.crc32(chunk, check), size + len(chunk)
-        yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
+        check, size = isal_zlib.crc32(chunk, check), size + len(chunk)
+        yield packer.compress(chunk) + packer.flush(isal_zlib.Z_SYNC_FLUSH)
     yield packer.flush() + struct.pack("<2L", check, size % 2**32)
 
 

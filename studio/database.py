@@ -22,9 +22,15 @@ def database(url: str, data_dir: Path, *, statement_timeout: str, max_age: int) 
     options = {
         **settings.get("OPTIONS", {}),
         "connect_timeout": 2,
+        # ms; a connection that looks well and is not is noticed by the first statement on it
+        "tcp_user_timeout": 2500,
         "options": f"-c statement_timeout={statement_timeout} -c lock_timeout=2500"
         " -c idle_in_transaction_session_timeout=60000",
         "application_name": "agent-studio",
+        # Pages ask the same few statements again and again. From the third time on Postgres has them parsed and, where
+        # values do not matter to it, planned; that needs the values apart from the statement.
+        "server_side_binding": True,
+        "prepare_threshold": 2,
     }
     return {
         **settings,

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -10,16 +11,21 @@ from django.template.loader import render_to_string
 from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
 from studio.audit.record import NotWritten
+from studio.postgres.backend.base import is_stale
+from studio.web import is_boosted
 
 log = logging.getLogger("studio")
 API = "/api/"
 
 
 def _page(request: HttpRequest, status: int, title: str, text: str, *, framed: bool = False) -> HttpResponse:
-    """Render an error page. A framed one has the sidebar, for somebody who is signed in."""
+    """Render an error page. A framed one has the sidebar, for somebody who is signed in; to a boosted link it stays."""
     if request.path_info.startswith(API):
         return answer(status, text)
-    ctx = {"title": title, "text": text, "status": status, "request_id": getattr(request, "id", "")}
+    ctx: dict[str, Any] = {"title": title, "text": text, "status": status, "request_id": getattr(request, "id", "")}
+    if is_boosted(request):
+        ctx |= {"layout": "base.html", "boosted": True, "still_allowed": ""}
+        return HttpResponse(render_to_string("studio/error.html", ctx), status=status)
     if framed and not request.headers.get("HX-Request"):
         try:
             if request.user.is_authenticated:
@@ -63,7 +69,7 @@ def too_many(request: HttpRequest) -> HttpResponseBase:
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     error = sys.exc_info()[1]
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, OperationalError | InterfaceError) or (isinstance(error, Exception) and is_stale(error)):
         # Django turns exceptions into answers before middleware sees them, so this is the place for 503
         return unavailable(request, error)
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, DataError) and "NUL" in str(error)):

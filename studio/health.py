@@ -1,10 +1,11 @@
 """The address that load balancers and monitors ask whether the studio can serve."""
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import Error, connection
+from django.db import Error
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
+from studio.postgres.backend.base import public_cursor
 from studio.web import get_only
 
 
@@ -14,7 +15,7 @@ from studio.web import get_only
 def health(request: HttpRequest) -> JsonResponse:
     """Answer 200 when the database answers, else 503. Anybody may ask, so the answer says no more than that."""
     try:
-        with connection.cursor() as cursor:
+        with public_cursor() as cursor:
             cursor.execute("select 1")
     except Error:
         return JsonResponse({"status": "unavailable", "database": "down"}, status=503, headers={"Retry-After": "5"})

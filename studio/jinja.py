@@ -1,7 +1,7 @@
 """The Jinja2 environment of all templates: its functions, its filters and htmx's configuration."""
 
 import json
-from functools import lru_cache
+import re
 from typing import Any, Final
 
 from django.templatetags.static import static
@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.html import json_script
 from django_htmx.jinja import htmx_script
 from jinja2 import Environment
-from lucide.jinja import lucide
+from jinja2.ext import Extension
 
-from studio import formats, ids
+from studio import formats, icons, ids
 from studio.agents import memory_settings
 from studio.web import SEARCH
 
@@ -25,6 +25,10 @@ HTMX: Final = {
     "historyCacheSize": 0,
     # the Content-Security-Policy refuses inline styles
     "includeIndicatorStyles": False,
+    # nothing is animated: what comes in is there at once
+    "defaultSettleDelay": 0,
+    # pages.js scrolls to the top of the window
+    "scrollIntoViewOnBoost": False,
     "historyRestoreAsHxRequest": False,
     "refreshOnHistoryMiss": True,
     "responseHandling": [
@@ -37,15 +41,22 @@ HTMX: Final = {
 }
 
 
+class Unindented(Extension):
+    """Leaves out the indentation of templates, a tenth of a list's bytes. Line ends stay, and values as they are."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        # a line's end after a tag is left out: one blank keeps what follows apart, such as an attribute
+        return re.sub(r"([%#]\}\n)?(?<=\n)[ \t]+", lambda found: f"{found[1]} " if found[1] else "", source)
+
+
 def environment(**options: Any) -> Environment:
     """Make the environment of all templates; settings.TEMPLATES names it and its options."""
-    made = Environment(**options)  # noqa: S701  # nosec B701  settings switch autoescape on
+    made = Environment(**options, extensions=[Unindented])  # noqa: S701  # nosec B701  settings switch autoescape on
     made.globals |= {
         "url": url,
         "static": static,
+        "icons": icons.address,
         "htmx_script": htmx_script,
-        # drawing one takes as long as three rows of a list; a page has ten
-        "lucide": lru_cache(maxsize=256)(lucide),
         "htmx_config": json.dumps(HTMX),
         "now": timezone.now,
         # the sidebar, which every page has, searches too

@@ -8,15 +8,18 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware, get_user
 from django.db import connections
-from django.http import HttpRequest, HttpResponseBase
-from django.utils.cache import patch_cache_control
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.functional import SimpleLazyObject
+from django_htmx.http import HttpResponseClientRedirect, reselect, reswap, retarget
 
 from studio import policies
 from studio.ids import schema_name
 from studio.people.sessions import SessionStore
 from studio.postgres.backend.base import DatabaseWrapper
-from studio.web import AppRequest
+from studio.web import AppRequest, is_boosted, name_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -39,6 +42,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 def headers(get_response: GetResponse) -> GetResponse:
     """Set the security headers on every answer, including those that other middleware makes by itself."""
     always = {
+        "Content-Security-Policy": policies.CONTENT_SECURITY,
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": policies.PERMISSIONS,
@@ -54,12 +58,41 @@ def headers(get_response: GetResponse) -> GetResponse:
             response.headers.setdefault(name, value)
         if settings.SECURE_HSTS_SECONDS and request.is_secure():
             response.headers.setdefault("Strict-Transport-Security", hsts)
-        # any other answer may show what only this reader may see
         if not request.path_info.startswith(settings.STATIC_URL):
-            patch_cache_control(response, no_store=True)
+            _say_who_keeps(request, response)
         return response
 
     return middleware
+
+
+def _say_who_keeps(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Let the browser alone keep whole pages of `policies.KEPT`, and ask before it uses one; nothing else is kept."""
+    if name_of(request) in policies.SWAPPED:
+        patch_vary_headers(response, ["HX-Request"])
+    is_whole = request.method in ("GET", "HEAD") and "HX-Request" not in request.headers
+    if is_whole and response.status_code == 200 and name_of(request) in policies.KEPT:
+        patch_cache_control(response, private=True, no_cache=True)
+    else:
+        patch_cache_control(response, no_store=True)
+
+
+class BoostMiddleware:
+    """Answers boosted links: the `main` of some pages takes the place of the one there, all others load as a whole."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        # in headers, because in a list a link inherits what the list says about its own parts
+        if is_boosted(request) and isinstance(response, HttpResponse):
+            retarget(reswap(reselect(response, "unset"), "outerHTML"), "#main")
+        return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        if is_boosted(request) and name_of(request) not in policies.SWAPPED:
+            return HttpResponseClientRedirect(request.get_full_path())
+        return None
 
 
 def client_address(get_response: GetResponse) -> GetResponse:
@@ -89,6 +122,15 @@ def keep_session(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+class PersonMiddleware(AuthenticationMiddleware):
+    """Sets the person of a request: the one who was read with the session, else whom Django finds."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        session = cast(SessionStore, request.session)
+        request.user = cast(Any, SimpleLazyObject(lambda: session.signed_in() or get_user(request)))
 
 
 class AgentMiddleware:

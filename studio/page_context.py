@@ -4,17 +4,22 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from studio.agents.sidebar import Neighbour, neighbours
 from studio.models import Agent, User
 from studio.people.access import SCOPES
+from studio.policies import KEPT
+from studio.web import is_boosted, name_of
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
     """Return the context of every page.
 
     `agent` is the agent of the page, or None; `sidebar` its agents; `here` the name of the page's route.
+    `boosted` is whether the page goes without what is around its `main`; `still_allowed` the address that says later
+    whether a page that the browser has kept may be shown again.
     `may` says what the person may do here: it maps scopes, with `_` for `:`, to bools, as in
     `{% if may.threads_delete %}`.
     """
@@ -26,7 +31,9 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "agent": agent,
         # lazy, because fragments do not show it
         "sidebar": SimpleLazyObject(lambda: _sidebar(request, person)) if person else [],
-        "here": request.resolver_match.url_name if request.resolver_match else "",
+        "here": name_of(request),
+        "boosted": is_boosted(request),
+        "still_allowed": person and name_of(request) in KEPT and reverse("still-allowed", args=[person.mark]),
         "oidc": settings.OIDC_NAME,
         "may": {scope.replace(":", "_"): scope in scopes for scope in SCOPES},
     }

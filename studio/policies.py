@@ -1,8 +1,6 @@
-"""What a browser may do on the studio's pages, for settings and middleware."""
+"""What a browser may do with the studio's pages, for settings and middleware."""
 
 from typing import Final
-
-from csp.constants import NONE, SELF
 
 # Pages copy ids and use passkeys. Every other feature is off.
 PERMISSIONS: Final = ", ".join(
@@ -23,16 +21,26 @@ PERMISSIONS: Final = ", ".join(
     ]
 )
 
-CONTENT_SECURITY: Final = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF],
+CONTENT_SECURITY: Final = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
         # the QR code of an authenticator app
-        "img-src": [SELF, "data:"],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "base-uri": [NONE],
-        "frame-ancestors": [NONE],
-    }
-}
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+# Names of the pages that a browser may keep for its Back button: lists and settings. Everything else is never kept:
+# what shows or takes a secret, what people wrote to agents, files, forms that were sent, errors, and all of the API.
+KEPT: Final = frozenset(
+    {"agents", "agent-new", "agent-edit", "agent-remove", "memory", "threads", "users", "user", "activity"}
+    | {"audit", "people", "person", "account"}
+)
+# Pages that may take the place of another's `main`. Others are loaded as a whole, so that no secret comes into a
+# page that is kept, and no file into one at all.
+SWAPPED: Final = KEPT | {"thread", "threads-delete"}

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from jinja2 import StrictUndefined
 from whitenoise.compress import Compressor
 
-from studio import logs, policies
+from studio import logs
 from studio.database import database
 from studio.postgres.kept_files import make_once
 
@@ -67,8 +67,6 @@ SHARED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "django_htmx",
-    "csp",
-    "lucide",
 ]
 TENANT_APPS = ["memory"]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
@@ -82,21 +80,21 @@ DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 MIDDLEWARE = [
     # Before all others, so that their own answers (redirects, 403, static files) have the headers too.
     "studio.middleware.headers",
-    "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studio.middleware.client_address",
     "studio.middleware.request_id",
+    "django_htmx.middleware.HtmxMiddleware",
+    "studio.middleware.BoostMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "studio.middleware.keep_session",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "studio.middleware.PersonMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     "studio.people.confirm.ConfirmMiddleware",
     "studio.middleware.AgentMiddleware",
 ]
@@ -220,7 +218,6 @@ SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-CONTENT_SECURITY_POLICY = policies.CONTENT_SECURITY
 # Without it no mail is sent. For example smtp+tls://user:password@mail.example.com:587
 EMAIL_URL = env.str("EMAIL_URL", default="")
 if EMAIL_URL:

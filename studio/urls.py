@@ -7,6 +7,7 @@ from studio.agents import views as agents
 from studio.api import docs
 from studio.audit import views as audit
 from studio.health import health
+from studio.icons import icons
 from studio.ids import AgentIdConverter, AnyTextConverter
 from studio.keys import views as keys
 from studio.people import account, factors, oidc, sign_in
@@ -21,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<agent:agent_id>/", include("memory.urls")),
     path("", agents.home, name="home"),
     path("health", health, name="health"),
+    path("icons.svg", icons, name="icons"),
     path("agents/", agents.agents, name="agents"),
     path("agents/new/", agents.agent_new, name="agent-new"),
     path("agents/<agent:agent_id>/", agents.agent, name="agent"),
@@ -46,6 +48,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/", audit.audit_page, name="audit"),
     path("audit/export/", audit.audit_export, name="audit-export"),
     path("account/", account.account, name="account"),
+    path("account/still-allowed/<slug:mark>/", account.still_allowed, name="still-allowed"),
     path("account/sign-out-everywhere/", account.sign_out_everywhere, name="sign-out-everywhere"),
     # from here on the names are allauth's, which it looks up itself
     path("account/factors/", factors.index, name="mfa_index"),
@@ -64,7 +67,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/once/<str:token>/", sign_in.once, name="sign-in-once"),
     path("sign-in/expired/", sign_in.expired, name="sign-in-expired"),
     path("sign-in/inactive/", allauth_views.account_inactive, name="account_inactive"),
-    path("sign-out/", allauth_views.logout, name="account_logout"),
+    path("sign-out/", sign_in.sign_out, name="account_logout"),
     path("account/password/", sign_in.password, name="account_change_password"),
     path("account/password/forgotten/", sign_in.forgotten, name="account_reset_password"),
 ]

@@ -42,8 +42,19 @@ class AppRequest(HttpRequest):
 
 
 def is_fragment(request: AppRequest) -> bool:
-    """Tell whether htmx asks for a part of the page; a boosted link asks for all of it."""
-    return bool(request.htmx) and not request.htmx.boosted
+    """Tell whether htmx asks for a part of the page; a boosted link asks for its `main`."""
+    return bool(request.htmx) and not is_boosted(request)
+
+
+def is_boosted(request: HttpRequest) -> bool:
+    """Tell whether a link asks for a page without what is around its `main`."""
+    return request.headers.get("HX-Boosted") == "true"
+
+
+def name_of(request: HttpRequest) -> str:
+    """Return the name of the route, "" if none was found."""
+    match = request.resolver_match
+    return (match and match.url_name) or ""
 
 
 def see_other(to: str, *args: Any) -> HttpResponseRedirect:

@@ -45,16 +45,18 @@ class Lag:
     seconds_left: float | None = None
 
 
-def read_fresh(statement: sql.Composable, values: dict[str, Any]) -> tuple[list[Row], Lag]:
-    """Run a statement that has the columns WAITS, after what waits is folded; return its rows without these.
+def read_fresh(
+    statement: sql.Composable | str, values: dict[str, Any], *, one_plan: bool = True
+) -> tuple[list[Row], Lag]:
+    """Fetch by a statement that has the columns WAITS, after what waits is folded; return the rows without these.
 
     More than a reader may wait for is not folded, and the lag says so.
     """
-    rows = fetch(statement, values)
+    rows = fetch(statement, values, one_plan=one_plan)
     state = _state(rows)
     if state["waits"]:
         fold_some()
-        rows = fetch(statement, values)
+        rows = fetch(statement, values, one_plan=one_plan)
         state = _state(rows)
     for row in rows:
         del row["waits"], row["counting"]

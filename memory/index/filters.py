@@ -12,6 +12,7 @@ from memory.query import count_some, count_table, like, user_key
 _SEARCH = """(lower(concat_ws(e'\\n', t.name, {texts} t.session_id, t.user_id)) like lower(%(q)s)
     or (t.users > 1 or t.user_id is null) and exists (
         select 1 from memory_participant s where s.session_id = t.session_id and lower(s.user_id) like lower(%(q)s)))"""
+_OF_USER = "p.user_key = %(user_key)s"
 # memory_user has the number of a user's threads. It still has those of a deletion that waits in the feed, which the
 # rows of the page have not.
 _COUNT_USER = """
@@ -40,23 +41,23 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A filter as SQL. With `by_user` the source begins with the table of participants, `p`."""
+    """Conditions as SQL. With `by_user` the source begins with the table of participants, `p`."""
 
     source: sql.Composable
     condition: sql.Composable
-    values: dict[str, Any]
     by_user: bool
     count: sql.Composable
 
 
-def where(filter: Filter, content: bool) -> Where:
-    """Write a filter as SQL; without `content` the search does not look into texts."""
-    by_user = filter.user_id is not None
-    active = "p.last_at" if by_user else "t.last_at"
-    source = sql.SQL("memory_participant p join memory_thread t using (session_id)" if by_user else "memory_thread t")
+def conditions(filter: Filter, content: bool) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return a filter's conditions, in constant words, and their values.
+
+    Without `content` the search does not look into texts.
+    """
+    active = "t.last_at" if filter.user_id is None else "p.last_at"
     search = _SEARCH.format(texts="t.first_text, t.last_text," if content else "")
     terms: list[tuple[bool, str, dict[str, Any]]] = [
-        (by_user, "p.user_key = %(user_key)s", {"user_key": user_key(filter.user_id or "")}),
+        (filter.user_id is not None, _OF_USER, {"user_key": user_key(filter.user_id or "")}),
         (filter.since is not None, f"{active} >= %(since)s", {"since": filter.since}),
         (filter.until is not None, f"{active} < %(until)s", {"until": filter.until}),
         (bool(filter.status), "t.last_status = %(status)s", {"status": filter.status}),
@@ -65,12 +66,18 @@ def where(filter: Filter, content: bool) -> Where:
         (bool(filter.q), search, {"q": f"%{like(filter.q)}%"}),
     ]
     chosen = [(term, values) for wanted, term, values in terms if wanted]
-    condition = sql.SQL(" and ").join(sql.SQL(term) for term, _ in chosen) if chosen else sql.SQL("true")
-    values = {name: value for _, named in chosen for name, value in named.items()}
-    if filter == Filter():
+    return tuple(term for term, _ in chosen), {name: value for _, named in chosen for name, value in named.items()}
+
+
+def where(terms: tuple[str, ...]) -> Where:
+    """Write conditions as SQL."""
+    by_user = _OF_USER in terms
+    source = sql.SQL("memory_participant p join memory_thread t using (session_id)" if by_user else "memory_thread t")
+    condition = sql.SQL(" and ").join(map(sql.SQL, terms)) if terms else sql.SQL("true")
+    if not terms:
         count = count_table("memory_thread")
-    elif filter == Filter(user_id=filter.user_id):
+    elif terms == (_OF_USER,):
         count = sql.SQL(_COUNT_USER)
     else:
         count = count_some(source, condition)
-    return Where(source, condition, values, by_user, count)
+    return Where(source, condition, by_user, count)

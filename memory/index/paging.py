@@ -54,17 +54,20 @@ class Page:
     lag: Lag = field(default_factory=Lag)
 
 
-def beyond(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
-    """Return the condition for rows beyond a cursor, whose values are named %(value)s and %(key)s."""
-    if cursor is None:
+def beyond(newer: bool | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
+    """Return the condition for rows beyond a cursor, whose values are named %(value)s and %(key)s.
+
+    `newer` is that of the cursor, None without one.
+    """
+    if newer is None:
         return sql.SQL("true")
-    return sql.SQL("({}, {}) {} (%(value)s, %(key)s)").format(value, key, sql.SQL(">" if cursor.newer else "<"))
+    return sql.SQL("({}, {}) {} (%(value)s, %(key)s)").format(value, key, sql.SQL(">" if newer else "<"))
 
 
-def read_order(cursor: Cursor | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
+def read_order(newer: bool | None, value: sql.Composable, key: sql.Composable) -> sql.Composable:
     """Return the order in which a page is read."""
     # a newer page is read from its cursor upwards, and turned round by `keyset.cut`
-    return sql.SQL("{}, {}" if cursor and cursor.newer else "{} desc, {} desc").format(value, key)
+    return sql.SQL("{}, {}" if newer else "{} desc, {} desc").format(value, key)
 
 
 def make_page(

@@ -31,7 +31,10 @@ _DROPPED: Final = """
     select session_id from memory_thread where column_runs > 0 and not exists (
         select from pg_attribute where attrelid = 'agno_sessions'::regclass and attname = 'runs' and not attisdropped)
     on conflict do nothing"""
-_MISSED: Final = "select setval('memory_missed', 1, false) from memory_missed where is_called"
+# not while a write that was missed is in flight: it cannot be seen yet, and would be lost
+_MISSED: Final = """
+    select setval('memory_missed', 1, false) from memory_missed
+    where is_called and pg_try_advisory_xact_lock('memory_missed'::regclass::bigint)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,10 @@ def mark_all() -> int:
 
 
 def mark_missed() -> None:
-    """Put into the backlog what the feed does not know: all, if a write could not be noted, and dropped runs."""
+    """Put into the backlog what the feed does not know of: threads of a dropped column, and all after a missed write.
+
+    Later if such a write is still in flight.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_DROPPED)
         if _row(_MISSED):

@@ -30,10 +30,10 @@ _COLUMNS = """
 # The count comes after the page, because a first page that holds all rows needs none.
 _LIST = """
     with page as materialized (
-        select {columns} from {source} where {condition} and {after} order by {order} limit %(limit)s
+        select {columns} from {source} where {condition} and {after} order by {order} limit {limit}
     )
     select page.*, total.*, {of_user} as of_user, {waits} from page
-    left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
+    left join lateral (select {count}) total on {counted} or (select count(*) from page) = {limit}"""
 
 # The user's row comes with their threads, which saves their page a statement.
 _OF_USER = "(select to_jsonb(u) - 'user_key' from memory_user u where u.user_key = %(user_key)s)"
@@ -74,22 +74,12 @@ def list_threads(
     sort = sort if sort in SORTS else DEFAULT_SORT
     limit = min(max(limit, 1), LIMIT)
     here = Cursor.read(cursor, f"threads:{sort}")
-    where = filters.where(filter, content)
-    value, key = _order_by(sort, where.by_user)
-    statement = sql.SQL(_LIST).format(
-        columns=_columns(content, 3),
-        count=where.count,
-        source=where.source,
-        condition=where.condition,
-        after=beyond(here, value, key),
-        order=read_order(here, value, key),
-        counted=sql.Literal(here is not None),
-        of_user=sql.SQL(_OF_USER if where.by_user else "null"),
-        waits=sql.SQL(feed.WAITS),
-    )
+    terms, values = filters.conditions(filter, content)
     place = {"value": here.value, "key": here.key} if here else {}
+    statement = _statement(terms, sort, content, limit + 1, here and here.newer)
     with long_statements() if filter.q else nullcontext():
-        rows, lag = feed.read_fresh(statement, {"limit": limit + 1, **where.values, **place})
+        # which index is best depends on how many threads a user has, and how often a word or a status occurs
+        rows, lag = feed.read_fresh(statement, values | place, one_plan=not terms)
     if here and here.newer and len(rows) < limit:
         # less than a page is newer: the first page shows all of it
         return list_threads(filter, sort, "", limit, content)
@@ -102,10 +92,12 @@ def list_threads(
 def matching_ids(filter: Filter, limit: int, content: bool = True) -> list[str]:
     """Return the ids of up to `limit` threads that match, in no order; raises feed.Behind."""
     feed.fold_all()
-    where = filters.where(filter, content)
+    terms, values = filters.conditions(filter, content)
+    where = filters.where(terms)
     statement = sql.SQL(_IDS).format(source=where.source, condition=where.condition)
     with long_statements():
-        return [row["session_id"] for row in fetch(statement, {"limit": limit, **where.values})]
+        rows = fetch(statement, {"limit": limit, **values}, one_plan=False)
+    return [row["session_id"] for row in rows]
 
 
 def get_thread(session_id: str, content: bool = True) -> Row | None:
@@ -115,9 +107,8 @@ def get_thread(session_id: str, content: bool = True) -> Row | None:
     `indexed`, which is false if the index has no row yet and only Agno's row could be read.
     """
     values = {"session_id": session_id}
-    statement = sql.SQL(_THREAD).format(columns=_columns(content, 20), waits=sql.SQL(feed.WAITS))
-    rows, _ = feed.read_fresh(statement, values)
-    rows = rows or fetch(sql.SQL(_UNINDEXED), values)
+    rows, _ = feed.read_fresh(_thread(content), values)
+    rows = rows or fetch(_UNINDEXED, values)
     return rows[0] if rows else None
 
 
@@ -131,8 +122,33 @@ def _order_by(sort: str, by_user: bool) -> tuple[sql.Composable, sql.Composable]
     return value, sql.SQL("t.session_id")
 
 
-# cached, because composing SQL takes time on every list
+# these are cached, because composing SQL takes time on every page
+@lru_cache(maxsize=256)
+def _statement(terms: tuple[str, ...], sort: str, content: bool, limit: int, newer: bool | None) -> str:
+    """Write the statement of a page; `newer` is that of its cursor, None without one."""
+    where = filters.where(terms)
+    value, key = _order_by(sort, where.by_user)
+    # the limit is a part of it: a plan for any limit would read all rows and sort them
+    statement = sql.SQL(_LIST).format(
+        columns=_columns(content, 3),
+        waits=sql.SQL(feed.WAITS),
+        count=where.count,
+        source=where.source,
+        condition=where.condition,
+        after=beyond(newer, value, key),
+        order=read_order(newer, value, key),
+        counted=sql.Literal(newer is not None),
+        of_user=sql.SQL(_OF_USER if where.by_user else "null"),
+        limit=sql.Literal(limit),
+    )
+    return statement.as_string(None)
+
+
 @lru_cache
+def _thread(content: bool) -> str:
+    return sql.SQL(_THREAD).format(columns=_columns(content, 20), waits=sql.SQL(feed.WAITS)).as_string(None)
+
+
 def _columns(content: bool, people: int) -> sql.Composable:
     return sql.SQL(_COLUMNS).format(
         first_text=sql.SQL("t.first_text" if content else "null"),

@@ -1,6 +1,7 @@
 """Users of the current schema, read from memory_user."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,10 +19,10 @@ DEFAULT_SORT: Final = "seen"
 _COLUMNS = "u.user_id, u.threads, u.runs, u.first_at, u.seen_at"
 _LIST = """
     with page as materialized (
-        select {columns}, u.user_key from memory_user u where {condition} and {after} order by {order} limit %(limit)s
+        select {columns}, u.user_key from memory_user u where {condition} and {after} order by {order} limit {limit}
     )
     select page.*, total.*, {waits} from page
-    left join lateral (select {count}) total on {counted} or (select count(*) from page) = %(limit)s"""
+    left join lateral (select {count}) total on {counted} or (select count(*) from page) = {limit}"""
 _USER = "select {columns}, {waits} from memory_user u where u.user_key = %(user_key)s"
 # The first term is the expression of the index, which holds 200 characters; the second compares the rest.
 _PREFIX = """lower(left(u.user_id, 200)) like lower(%(prefix)s)
@@ -36,21 +37,11 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
     sort = sort if sort in SORTS else DEFAULT_SORT
     limit = min(max(limit, 1), LIMIT)
     here = _read(cursor, sort)
-    condition = sql.SQL(_PREFIX if q else "true")
-    value, key = sql.Identifier("u", SORTS[sort]), sql.Identifier("u", "user_key")
-    statement = sql.SQL(_LIST).format(
-        columns=sql.SQL(_COLUMNS),
-        count=count_some(sql.SQL("memory_user u"), condition) if q else count_table("memory_user"),
-        condition=condition,
-        after=beyond(here, value, key),
-        order=read_order(here, value, key),
-        counted=sql.Literal(here is not None),
-        waits=sql.SQL(feed.WAITS),
-    )
-    values: dict[str, Any] = {"limit": limit + 1, "prefix": like(q[:200]) + "%", "q": like(q) + "%"}
+    values: dict[str, Any] = {"prefix": like(q[:200]) + "%", "q": like(q) + "%"} if q else {}
     if here:
         values |= {"value": here.value, "key": UUID(here.key)}
-    rows, lag = feed.read_fresh(statement, values)
+    statement = _statement(bool(q), sort, limit + 1, here and here.newer)
+    rows, lag = feed.read_fresh(statement, values, one_plan=not q)
     if here and here.newer and len(rows) < limit:
         return list_users(q, sort, "", limit)
     page = make_page(rows, here, limit, f"users:{sort}", lambda row: (row[SORTS[sort]], row["user_key"].hex))
@@ -62,6 +53,24 @@ def get_user(user_id: str) -> Row | None:
     statement = sql.SQL(_USER).format(columns=sql.SQL(_COLUMNS), waits=sql.SQL(feed.WAITS))
     rows, _ = feed.read_fresh(statement, {"user_key": user_key(user_id)})
     return rows[0] if rows else None
+
+
+@lru_cache(maxsize=256)
+def _statement(search: bool, sort: str, limit: int, newer: bool | None) -> str:
+    """Write the statement of a page; `newer` is that of its cursor, None without one."""
+    condition = sql.SQL(_PREFIX if search else "true")
+    value, key = sql.Identifier("u", SORTS[sort]), sql.Identifier("u", "user_key")
+    statement = sql.SQL(_LIST).format(
+        columns=sql.SQL(_COLUMNS),
+        waits=sql.SQL(feed.WAITS),
+        count=count_some(sql.SQL("memory_user u"), condition) if search else count_table("memory_user"),
+        condition=condition,
+        after=beyond(newer, value, key),
+        order=read_order(newer, value, key),
+        counted=sql.Literal(newer is not None),
+        limit=sql.Literal(limit),
+    )
+    return statement.as_string(None)
 
 
 def _read(token: str, sort: str) -> Cursor | None:

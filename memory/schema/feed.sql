@@ -11,6 +11,8 @@ begin
     select id, run, whole from unnest(ids, runs) w (id, run);
 exception when others then
     begin
+        -- the lock says until its end that what was missed cannot be counted yet
+        perform pg_try_advisory_xact_lock_shared('{schema}.memory_missed'::regclass::bigint);
         perform nextval('{schema}.memory_missed');
     exception when others then
         null;

@@ -33,7 +33,9 @@ begin
             r.created_at, r.user_id, r.status, r.parent_run_id is null, null, r.run_data #> '{}'
         from (select session_id, run_id from {schema}.agno_runs where session_id = any (whole)
               union select session_id, run_id from unnest(writes) w where run_id is not null) named
-        join {schema}.agno_runs r on r.run_id = named.run_id and r.session_id = named.session_id
+        -- offset 0 keeps Postgres from looking through all runs of the thread, here and below
+        cross join lateral (select * from {schema}.agno_runs r where r.run_id = named.run_id offset 0) r
+        where r.session_id = named.session_id
     ), dropped as (
         delete from {schema}.memory_run m using (
             select session_id, key from changed
@@ -51,8 +53,8 @@ begin
     ), edge as (
         select session_id, (array_agg(key order by coalesce(at, began), run_index, run_id))[1] as first,
             (array_agg(key order by coalesce(at, began) desc, run_index desc, run_id desc))[1] as last
-        from changed c where is_root and (position is null or not exists (
-            select from {schema}.agno_runs r where r.run_id = c.run_id and r.session_id = c.session_id))
+        from changed c where is_root and (position is null or c.session_id is distinct from (
+            select r.session_id from {schema}.agno_runs r where r.run_id = c.run_id))
         group by session_id
     )
     select jsonb_object_agg(e.session_id, jsonb_build_array(
@@ -221,8 +223,11 @@ begin
         return 0;
     end if;
     with taken as (delete from {schema}.memory_feed f where f.ctid = any (array(
-        select w.ctid from {schema}.memory_feed w where not bounded or {schema}.memory_weight(w) < 1000000 limit most))
-        returning f)
+        select w.ctid from (
+            select *, sum(weight) filter (where weight < 1000000) over (rows unbounded preceding) as weights from (
+                select w.ctid, case when bounded then {schema}.memory_weight(w) else 0 end as weight
+                from {schema}.memory_feed w limit most) w) w
+        where w.weight < 1000000 and w.weights < 2000000)) returning f)
     select array_agg(f) into writes from taken;
     if exists (select from unnest(writes) w where w.whole) then
         with taken as (delete from {schema}.memory_feed f where f.whole returning f)

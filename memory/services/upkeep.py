@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
 
-from django.db import Error, ProgrammingError, connection
+from django.db import Error, connection
 from django_tenants.utils import schema_context
 from psycopg import sql
 
@@ -23,6 +23,8 @@ _WAITING: Final = """
         or exists (select from {schema}.memory_backlog b where b.error = '')"""
 
 log = logging.getLogger("studio")
+# what went wrong in the last round
+_failures: dict[tuple[str, Callable[[], None]], str] = {}
 
 
 def fold_feeds() -> None:
@@ -57,12 +59,16 @@ def _tidy() -> None:
 
 
 def _in_schema(schema: str, work: Callable[[], None]) -> None:
-    """Do the work in one agent's schema. An error is logged, and the next round tries again."""
+    """Do the work in one agent's schema. An error is logged once, and the next round tries again."""
     try:
         with schema_context(schema), long_statements():
             work()
+        _failures.pop((schema, work), None)
     except Error as error:
-        log.warning("thread index of %s not counted: %s", schema, str(error).splitlines()[0])
+        said = str(error).splitlines()[0]
+        if _failures.get((schema, work)) != said:
+            log.warning("thread index of %s not counted: %s", schema, said)
+        _failures[schema, work] = said
 
 
 def _schemas() -> list[str]:
@@ -75,10 +81,10 @@ def _waiting() -> Iterator[str]:
     for schemas in (every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER)):
         try:
             yield from _waiting_of(schemas)
-        except ProgrammingError:
-            # one of them has no tables yet, or no schema any more
+        except Error:
+            # one of them has no tables yet, or no schema any more, or is locked
             for one in schemas:
-                with suppress(ProgrammingError):
+                with suppress(Error):
                     yield from _waiting_of([one])
 
 

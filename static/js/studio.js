@@ -374,8 +374,9 @@ function follow(input) {
 }
 on("input", "input[id]", follow);
 ready.push((root) => all("[data-of]", root).forEach((words) => follow(document.getElementById(words.dataset.of))));
+const unsaved = () => all("form[data-unsaved]:not([data-sent])").some((form) => changed(form).length);
 addEventListener("beforeunload", (e) => {
-  if (all("form[data-unsaved]:not([data-sent])").some((form) => changed(form).length)) e.preventDefault();
+  if (unsaved()) e.preventDefault();
 });
 ready.push((root) => all("form[data-unsaved]", root).forEach(showChanges));
 

@@ -2,26 +2,30 @@
 
 from typing import Any, Final, NamedTuple
 
-from django.db import connection
 from psycopg import sql
 
+from studio import rows
 from studio.formats import initials
 from studio.models import Agent, Framework, MemorySettings
+from studio.postgres.backend.base import public_cursor
 
 SIDEBAR: Final = 40
 
 _NEIGHBOURS: Final = """
     select a.id, a.name, a.icon, a.framework, m.session_storage
-    from studio_agent a left join studio_memorysettings m on m.agent_id = a.id
-    where a.id <> %(current)s and (%(seen)s::text[] is null or a.id = any (%(seen)s))
+    from public.studio_agent a left join public.studio_memorysettings m on m.agent_id = a.id
+    where a.id <> %(current)s and (%(seen)s::text[] is null or a.id = any (%(seen)s::text[]))
     order by lower(a.name), a.id limit %(limit)s"""
 # one statement, because a round trip to Postgres costs more than its work for both
-_AGENT: Final = sql.SQL("""
-    select a.*, m.*, (select json_agg(json_build_array(n.id, n.name, n.icon, n.framework, n.session_storage))
-                      from ({neighbours}) n) as neighbours
-    from studio_agent a left join studio_memorysettings m on m.agent_id = a.id
-    where a.id = %(current)s and (%(seen)s::text[] is null or a.id = any (%(seen)s))
-""").format(neighbours=sql.SQL(_NEIGHBOURS))
+_AGENT: Final = (
+    sql.SQL("""
+    select {agent}, {memory}, (
+        select json_agg(json_build_array(n.id, n.name, n.icon, n.framework, n.session_storage)) from ({neighbours}) n)
+    from public.studio_agent a left join public.studio_memorysettings m on m.agent_id = a.id
+    where a.id = %(current)s and (%(seen)s::text[] is null or a.id = any (%(seen)s::text[]))""")
+    .format(agent=rows.columns(Agent, "a"), memory=rows.columns(MemorySettings, "m"), neighbours=sql.SQL(_NEIGHBOURS))
+    .as_string(None)
+)
 
 
 class Neighbour(NamedTuple):
@@ -52,7 +56,7 @@ class Neighbour(NamedTuple):
 
 def neighbours(seen: list[str] | None) -> list[Neighbour]:
     """Read the first agents by name; `seen` are the ids that the person may see, None for all."""
-    with connection.cursor() as cursor:
+    with public_cursor() as cursor:
         cursor.execute(_NEIGHBOURS, {"seen": seen, "current": "", "limit": SIDEBAR})
         return [Neighbour(*row) for row in cursor.fetchall()]
 
@@ -62,23 +66,22 @@ def agent_and_neighbours(seen: list[str] | None, current: str) -> tuple[Agent | 
 
     `seen` are the ids that the person may see, None for all; (None, []) if the agent is not one of them.
     """
-    with connection.cursor() as cursor:
+    with public_cursor() as cursor:
         cursor.execute(_AGENT, {"seen": seen, "current": current, "limit": SIDEBAR})
-        names = [column.name for column in cursor.description or ()]
         row = cursor.fetchone()
     if row is None:
         return None, []
-    agent = _agent(names, row)
+    agent = _agent(row)
     others = [Neighbour(*one) for one in row[-1] or ()]
     return agent, sorted([Neighbour.of(agent), *others], key=lambda one: (one.name.lower(), one.id))
 
 
-def _agent(names: list[str], row: tuple[Any, ...]) -> Agent:
+def _agent(row: tuple[Any, ...]) -> Agent:
     """Make the models of a row, linked as select_related would do it."""
-    own = names.index("agent_id")
-    agent = Agent.from_db("default", names[:own], row[:own])
+    own = rows.width(Agent)
+    agent = rows.made(Agent, row[:own])
     # as select_related does it: without settings `agent.memory` raises and runs no query
     agent._state.fields_cache["memory"] = None
     if row[own] is not None:
-        MemorySettings.from_db("default", names[own:-1], row[own:-1]).agent = agent
+        rows.made(MemorySettings, row[own:-1]).agent = agent
     return agent

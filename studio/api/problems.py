@@ -4,13 +4,14 @@ import logging
 from typing import Any, Final
 
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
+from django.db import DataError, InterfaceError, NotSupportedError, OperationalError, ProgrammingError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from studio.agents.provision import lacks_tables
 from studio.audit.record import NotWritten
+from studio.postgres.backend.base import is_stale
 
 log = logging.getLogger("studio.api")
 
@@ -72,6 +73,9 @@ def of_exception(request: HttpRequest, error: Any) -> HttpResponse:
         case OperationalError() | InterfaceError():
             log.error("database unavailable: %s", type(error.__cause__ or error).__name__)
             return answer(503, "The studio cannot reach its database. Try again in a moment.")
+        case NotSupportedError() if is_stale(error):
+            log.error("a table has changed: %s", request.path)
+            return answer(503, "A table of the studio has just changed. Try again.")
         case ProgrammingError() if lacks_tables(error):
             log.error("schema not provisioned: %s", request.path)
             return answer(503, "This agent's tables are missing, so there is nothing to read.")

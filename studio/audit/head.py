@@ -6,18 +6,21 @@ If somebody removes events from the end of the log, the file still shows that th
 import fcntl
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Final
 
 from django.conf import settings
 from django.db import connection
 
 from studio.models import AuditEvent
+from studio.postgres.kept_files import StartFailure, locked, replace
 
 log = logging.getLogger("studio")
+# bytes of the file: each head is as long as the one that it overwrites
+_SIZE: Final = 120
 
 
 class Unreadable(Exception):
@@ -37,21 +40,20 @@ def path() -> Path:
 
 
 def read() -> Head | None:
-    """Return the head in the file, None if there is no file. Raises Unreadable."""
+    """Return the head in the file, None if there is none. Raises Unreadable."""
     try:
-        kept = json.loads(path().read_text())
-        return Head(int(kept["id"]), str(kept["hash"]))
+        with path().open("rb", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return _read(file)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise Unreadable(f"{path()} holds no head") from error
 
 
 def keep(event: AuditEvent) -> None:
     """Write an event into the file after its commit. Errors are logged only, because the change is committed."""
     try:
-        with _alone():
-            old = read()
+        with _alone() as file:
+            old = _read(file)
             # commits arrive here in any order
             if old and old.id >= event.pk:
                 return
@@ -59,9 +61,25 @@ def keep(event: AuditEvent) -> None:
             if old and not _fits(old, event):
                 log.error("the audit log does not hold event %s as it was; run: manage.py audit verify", old.id)
                 return
-            _write(Head(event.pk, bytes(event.hash).hex()))
-    except (OSError, Unreadable) as error:
+            # In place, and in one piece: a new file with this name would take ten times as long.
+            file.seek(0)
+            file.write(_text(Head(event.pk, bytes(event.hash).hex())).encode())
+    except (OSError, Unreadable, StartFailure) as error:
         log.error("the head of the audit log was not written down: %s", error)  # noqa: TRY400
+
+
+def _read(file: IO[bytes]) -> Head | None:
+    try:
+        kept = json.loads(file.read())
+        head = Head(int(kept["id"]), str(kept["hash"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise Unreadable(f"{path()} holds no head") from error
+    # a new file begins with 0
+    return head if head.id else None
+
+
+def _text(head: Head) -> str:
+    return json.dumps({"id": head.id, "hash": head.hash}).ljust(_SIZE - 1) + "\n"
 
 
 def _fits(old: Head, event: AuditEvent) -> bool:
@@ -75,18 +93,15 @@ def _fits(old: Head, event: AuditEvent) -> bool:
     return row is not None and row[0] == old.hash
 
 
-def _write(head: Head) -> None:
-    """Replace the file in one step, so that a reader sees the old head or the new one."""
-    new = path().with_name(path().name + ".new")
-    new.write_text(json.dumps({"id": head.id, "hash": head.hash}) + "\n")
-    os.replace(new, path())
-
-
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Hold a lock that only one thread of all processes can have."""
+def _alone() -> Iterator[IO[bytes]]:
+    """Open the file with a lock that only one thread of all processes can have."""
+    if not path().exists():
+        with locked(path().with_name(path().name + ".lock"), wait=True):
+            # another thread may have been first; an empty file would be taken for one that somebody emptied
+            if not path().exists():
+                replace(path(), _text(Head(0, "")), mode=0o644)
     # opened anew each time: a lock belongs to an open file, and threads would share a common one
-    path().parent.mkdir(parents=True, exist_ok=True)
-    with path().with_name(path().name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    with path().open("rb+", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file

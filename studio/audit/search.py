@@ -9,6 +9,7 @@ from django.db import connection
 from psycopg import sql
 
 from studio.audit.events import Event, Person, event_of, kinds
+from studio.postgres.backend.base import planned_with_values
 
 PAGE: Final = 50
 BATCH: Final = 1000
@@ -128,7 +129,7 @@ def actors_of(agent_id: str) -> list[Person]:
 
 def _read(query: str, wanted: Filters, below: int | None, limit: int) -> list[tuple[Any, ...]]:
     condition, values = wanted.where(below)
-    with connection.cursor() as cursor:
+    with planned_with_values(), connection.cursor() as cursor:
         cursor.execute(sql.SQL(query).format(where=condition), {**values, "limit": limit})
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows

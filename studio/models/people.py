@@ -1,5 +1,6 @@
 """Who may come in: people, their roles, sign-in links, and keys of the HTTP API."""
 
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
@@ -49,6 +50,11 @@ class User(AbstractBaseUser):
         if self.grant_pairs is not None:
             return Access.of_grants(self.grant_pairs)
         return Access.of_grants(self.grants.values_list("role", "agent_id"))
+
+    @property
+    def mark(self) -> str:
+        """A short hash of who this is and what they may do, by which a page knows that neither has changed."""
+        return sha256(f"{self.pk}\n{self.access.in_words}".encode()).hexdigest()[:16]
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
         """Hash what ends this person's sessions when it changes; Django compares it in every request."""

@@ -54,6 +54,12 @@ class Access:
         return scope in self.scopes(agent_id)
 
     @property
+    def in_words(self) -> str:
+        """All of these rights as a text that is the same for the same rights."""
+        on = [f"{agent_id} {' '.join(sorted(scopes))}" for agent_id, scopes in sorted(self.on.items())]
+        return "\n".join([" ".join(sorted(self.everywhere)), *on])
+
+    @property
     def agent_ids(self) -> list[str] | None:
         """Ids of the agents that may be seen, None for all of them."""
         if "agents:read" in self.everywhere:

@@ -4,11 +4,12 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.http import HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from studio.models import Grant
-from studio.people import guard
+from studio.people import guard, sign_in
 from studio.people import service as people
 from studio.web import AppRequest, get_only, post_only, see_other
 
@@ -29,10 +30,18 @@ def account(request: AppRequest) -> HttpResponse:
     return render(request, "account/account.html", ctx)
 
 
+@get_only
+@login_not_required
+def still_allowed(request: AppRequest, mark: str) -> HttpResponse:
+    """Answer 204 if the person of a page that the browser has kept is signed in and may do the same, else 401."""
+    user = request.user
+    return HttpResponse(status=204 if user.is_authenticated and user.mark == mark else 401)
+
+
 @post_only
-def sign_out_everywhere(request: AppRequest) -> HttpResponse:
+def sign_out_everywhere(request: AppRequest) -> HttpResponseBase:
     """End every session of this person, including this one."""
     people.sign_out_everywhere(guard.actor_of(request), request.user)
     logout(request)
     messages.success(request, "You are signed out on every browser.")
-    return see_other("account_login")
+    return sign_in.forget_pages(see_other("account_login"))

@@ -14,7 +14,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.contrib.auth import login, logout
-from django.db import connection, transaction
+from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
@@ -22,16 +22,13 @@ from studio import vault
 from studio.audit.record import record
 from studio.models import User
 from studio.people import guard
+from studio.people.person import read_person
 from studio.people.sessions import SessionStore
 from studio.web import AppRequest
 
 LINK_USED_AT: Final = "signed_in_by_link_at"
 # the audit log's words for the steps of signing in
 STEPS: Final = {"socialaccount": "OpenID Connect", "mfa": "second factor"}
-
-_PERSON: Final = """
-    select p.*, array(select array[g.role, g.agent_id] from studio_grant g where g.user_id = p.id) as grants
-    from studio_user p where p.id = %s and p.is_active"""
 
 
 def sign_in_by_link(request: HttpRequest, user: User, redirect_url: str) -> HttpResponseBase:
@@ -118,13 +115,5 @@ class FactorAdapter(DefaultMFAAdapter):
 
 class Backend(AuthenticationBackend):
     def get_user(self, user_id: Any) -> User | None:
-        """Load a person and their grants in one query, because every request needs both."""
-        with connection.cursor() as cursor:
-            cursor.execute(_PERSON, [user_id])
-            names = [column.name for column in cursor.description or ()]
-            row = cursor.fetchone()
-        if row is None:
-            return None
-        user = User.from_db("default", names[:-1], row[:-1])
-        user.grant_pairs = [(role, agent_id) for role, agent_id in row[-1]]
-        return user if self.user_can_authenticate(user) else None
+        user = read_person(user_id)
+        return user if user and self.user_can_authenticate(user) else None

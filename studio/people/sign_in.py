@@ -38,6 +38,19 @@ def sign_in(request: AppRequest) -> HttpResponseBase:
 
 
 @get_or_post
+@login_not_required
+def sign_out(request: AppRequest) -> HttpResponseBase:
+    response: HttpResponseBase = allauth_views.logout(request)
+    return response if request.user.is_authenticated else forget_pages(response)
+
+
+def forget_pages(response: HttpResponseBase) -> HttpResponseBase:
+    """Tell the browser to forget the pages that it has kept; browsers listen to that on HTTPS and localhost alone."""
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+@get_or_post
 @never_cache
 @login_not_required
 def once(request: AppRequest, token: str) -> HttpResponse:

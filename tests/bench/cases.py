@@ -21,7 +21,7 @@ _USERS: Final = (
     "select user_id, threads, runs, first_at, seen_at from memory_user order by {} desc, user_key desc limit 50"
 )
 _USER: Final = f"""{_THREADS} join memory_participant p using (session_id)
-    where p.user_key = memory_user_key(%(user)s) order by p.last_at desc, p.session_id desc limit 50"""
+    where p.user_key = memory_key(%(user)s) order by p.last_at desc, p.session_id desc limit 50"""
 _TABLE_RUNS: Final = """
     select run_data::text from agno_runs where session_id = %(id)s
     order by created_at desc, coalesce(run_index, 0) desc, run_id desc limit %(runs)s"""

@@ -1,13 +1,11 @@
-"""Fill schemas with the benchmark's threads, by COPY, and their thread index in one pass over them."""
+"""Fill schemas with the benchmark's threads, by COPY, and count them by the functions that fold the feed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from multiprocessing import get_context
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -16,9 +14,14 @@ from tqdm import tqdm
 from tests.bench.shape import Layout, Shape, Thread
 
 PART: Final = 2_000  # threads of one COPY
-BATCH: Final = 2_000  # threads of one statement of the index
+BATCH: Final = 2_000  # threads that a process counts
+AT_ONCE: Final = 100  # threads that it counts in a transaction
 WORKERS: Final = 2
-INDEX: Final = (Path(__file__).parent / "index.sql").read_text()
+_INDEX: Final = ("memory_thread", "memory_participant", "memory_run")
+_IDS: Final = "select session_id from agno_sessions where session_id > %s and session_id <= %s order by 1"
+_COUNT: Final = """
+    select memory_recount(array(select row(id, null, true, now())::memory_feed from unnest(%s::text[]) id))"""
+_USERS: Final = "select memory_recount_users(array_agg(distinct user_key)) from memory_participant"
 
 _SESSIONS: Final = "session_id, session_type, agent_id, user_id, session_data, agent_data, created_at, updated_at"
 _RUNS: Final = "run_id, session_id, run_type, agent_id, user_id, status, run_index, run_data, created_at"
@@ -29,7 +32,7 @@ _AGENT_DATA: Final = '{"name": "Bench", "agent_id": "bench", "model": {"id": "gp
 def fill(dsn: str, schemas: dict[str, Layout], shape: Shape, first: int = 0) -> None:
     """Add threads from number `first` on to agents' schemas, then their index rows and statistics.
 
-    Each schema keeps its runs in its own layout; a thread is made once for all of them, and counted once.
+    Each schema keeps its runs in its own layout; a thread is made once for all of them.
     """
     with ExitStack() as stack:
         connections = {schema: stack.enter_context(_connection(dsn, schema)) for schema in schemas}
@@ -37,12 +40,12 @@ def fill(dsn: str, schemas: dict[str, Layout], shape: Shape, first: int = 0) -> 
             stack.enter_context(_without_triggers(connection))
         parts = _parts(first, shape.threads)
         _spread(_copy, [(dsn, schemas, shape, *part) for part in parts], PART, f"{shape.threads:,} threads")
-        counted, *others = schemas
-        connections[counted].execute("analyze agno_sessions, agno_runs")
         bounds = list(pairwise(_bounds(shape, first)))
-        _spread(_index, [(dsn, counted, *pair) for pair in bounds], BATCH, "their thread index")
-        for schema in others:
-            _copy_index(connections[schema], counted, schema, schemas[schema])
+        for connection in connections.values():
+            connection.execute("analyze agno_sessions, agno_runs")
+        # one process folds a schema at a time, so the schemas take turns
+        tasks = [(dsn, schema, *pair) for pair in bounds for schema in schemas]
+        _spread(_index, tasks, BATCH, "their thread index")
         for connection in connections.values():
             settle(connection)
 
@@ -51,8 +54,9 @@ def copy_newest(dsn: str, source: str, target: str, ids: list[str]) -> None:
     """Copy threads of one agent to another who has none, with their index."""
     with _connection(dsn, target) as connection:
         with _without_triggers(connection):
-            for table in (*_TABLES, "memory_thread", "memory_participant"):
+            for table in (*_TABLES, *_INDEX):
                 copy_rows(connection, source, target, table, ids)
+            connection.execute(_USERS)
         settle(connection)
 
 
@@ -69,25 +73,14 @@ def copy_schema(dsn: str, source: str, target: str, *, runs: Layout) -> None:
             connection.execute(SQL("vacuum analyze {}").format(Identifier(target, table)))
 
 
-def _copy_index(connection: psycopg.Connection[Any], source: str, target: str, layout: Layout) -> None:
-    """Copy the index rows of the same threads, whose runs are kept elsewhere there."""
-    runs: dict[str, LiteralString] = {
-        "column_runs": "runs" if layout == "column" else "0",
-        "table_runs": "runs" if layout == "table" else "0",
-    }
-    copy_rows(connection, source, target, "memory_thread", changed=runs)
-    copy_rows(connection, source, target, "memory_participant")
-
-
 def copy_rows(
     connection: psycopg.Connection[Any],
     source: str,
     target: str,
     table: str,
     ids: list[str] | None = None,
-    changed: Mapping[str, LiteralString] = MappingProxyType({}),
 ) -> None:
-    """Copy rows of threads that the target lacks, in the columns that it has; `changed` are columns as SQL."""
+    """Copy rows of threads that the target lacks, in the columns that it has."""
     columns = connection.execute(
         "select column_name from information_schema.columns"
         " where table_schema = %s and table_name = %s and is_generated = 'NEVER'",
@@ -101,7 +94,7 @@ def copy_rows(
             to=Identifier(target, table),
             of=Identifier(source, table),
             names=SQL(", ").join(map(Identifier, names)),
-            values=SQL(", ").join(SQL(changed[name]) if name in changed else Identifier(name) for name in names),
+            values=SQL(", ").join(map(Identifier, names)),
             there=there,
             chosen=SQL("true" if ids is None else "o.session_id = any(%(ids)s)"),
         ),
@@ -111,7 +104,7 @@ def copy_rows(
 
 def settle(connection: psycopg.Connection[Any]) -> None:
     """Leave the tables as autovacuum would in a quiet hour."""
-    for table in (*_TABLES, "memory_thread", "memory_participant", "memory_user"):
+    for table in (*_TABLES, *_INDEX, "memory_user", "memory_feed"):
         connection.execute(SQL("vacuum analyze {}").format(Identifier(table)))
 
 
@@ -148,8 +141,9 @@ def _bounds(shape: Shape, first: int) -> list[str]:
 
 def _spread(work: Callable[..., int], tasks: list[tuple[Any, ...]], size: int, label: str) -> None:
     """Do tasks in processes of their own, with a bar that says how long the rest will take."""
-    if len(tasks) == 1:
-        work(*tasks[0])
+    if len(tasks) <= WORKERS:
+        for task in tasks:
+            work(*task)
         return
     with (
         ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool,
@@ -199,4 +193,7 @@ def _runs(thread: Thread) -> Iterator[tuple[Any, ...]]:
 
 def _index(dsn: str, schema: str, first: str, last: str) -> int:
     with _connection(dsn, schema) as connection:
-        return connection.execute(INDEX, {"first": first, "last": last}).rowcount
+        ids = [session_id for (session_id,) in connection.execute(_IDS, [first, last])]
+        for start in range(0, len(ids), AT_ONCE):
+            connection.execute(_COUNT, [ids[start : start + AT_ONCE]])
+        return len(ids)

@@ -38,7 +38,7 @@ def spent():
 
 def folded():
     start = spent()
-    feed.fold()
+    feed.fold_all(600)
     return spent() - start
 
 def count(query):

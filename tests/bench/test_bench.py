@@ -65,7 +65,7 @@ def test_it_fills_a_schema_and_its_index_exactly(studio_server: StudioServer, la
     assert "the index is exact" in studio_server.manage("thread_index", "check", "--agent", agent.id)
 
 
-def test_threads_are_counted_once_for_all_layouts(studio_server: StudioServer) -> None:
+def test_all_layouts_have_the_same_threads(studio_server: StudioServer) -> None:
     agents = {layout: studio_server.create_agent(f"bench-of-{layout}") for layout in ("column", "table")}
     fill(studio_server.dsn, {agent.schema: layout for layout, agent in agents.items()}, SHAPE)  # type: ignore[misc]
     for agent in agents.values():
@@ -91,6 +91,7 @@ def test_it_fills_up_what_was_deleted_and_leaves_the_triggers_on(studio_server: 
     fill(studio_server.dsn, {agent.schema: "table"}, SHAPE)
     oldest = [SHAPE.session_id(number) for number in range(150, THREADS)]
     studio_server.sql("delete from agno_sessions where session_id = any(%s)", oldest, schema=agent.schema)
+    studio_server.fold(agent.schema)
     assert studio_server.sql("select count(*) from memory_thread", schema=agent.schema) == [(150,)]
     fill(studio_server.dsn, {agent.schema: "table"}, SHAPE, first=150)
     assert studio_server.sql("select count(*) from memory_thread", schema=agent.schema) == [(THREADS,)]

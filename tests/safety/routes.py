@@ -53,6 +53,7 @@ def sample(agent_id: str = "agt-ada", session_id: str = "s-1", user_id: str = "a
         "user_id": ids.encode(user_id),
         "token": "no-such-token",
         "prefix": "abcd1234",
+        "mark": "0123456789abcdef",
         "provider_id": "oidc",
         "pk": "999999",
         "version": "1",

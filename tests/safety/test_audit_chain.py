@@ -63,6 +63,43 @@ class TestTheHead:
             thread.join()
         assert head.read() == head.Head(events[-1].pk, bytes(events[-1].hash).hex())
 
+    def test_whoever_reads_it_meanwhile_sees_a_whole_one(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        events = [self.made() for _ in range(200)]
+        monkeypatch.setattr(head, "_fits", lambda old, event: True)
+        seen: list[int] = []
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.is_set():
+                kept = head.read()
+                seen.append(kept.id if kept else 0)
+
+        reader = threading.Thread(target=look)
+        reader.start()
+        for event in events:
+            head.keep(event)
+        over.set()
+        reader.join()
+        assert seen == sorted(seen)
+
+    def test_what_an_earlier_release_wrote_is_overwritten_whole(self, db: None, file: Path) -> None:
+        first, second = self.made(), self.made()
+        file.parent.mkdir()
+        file.write_text(json.dumps({"id": first.pk, "hash": bytes(first.hash).hex()}) + "\n")
+        head.keep(second)
+        assert json.loads(file.read_text()) == {"id": second.pk, "hash": bytes(second.hash).hex()}
+
+    @pytest.mark.parametrize("left", ["", "{}", '{"id": 1, "hash": "ab"}garbage'])
+    def test_a_file_that_holds_none_is_left_as_it_is(
+        self, db: None, file: Path, caplog: pytest.LogCaptureFixture, left: str
+    ) -> None:
+        """Somebody emptied it, or wrote something else: nothing that the studio does may hide that."""
+        file.parent.mkdir()
+        file.write_text(left)
+        head.keep(self.made())
+        assert file.read_text() == left
+        assert "holds no head" in caplog.text
+
     def test_a_log_that_does_not_fit_keeps_the_old_one_as_evidence(
         self, db: None, file: Path, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -15,6 +15,7 @@ from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, override_settings
 
+from studio import policies
 from studio.agents import listing
 from studio.audit.record import Actor
 from studio.keys import service as keys
@@ -23,11 +24,11 @@ from studio.notices import StrictCookieStorage
 from studio.serve.worker import refusal
 from tests.safety.observatory import points
 from tests.safety.routes import Route, routes, sample
-from tests.world import signed_in, write_thread
+from tests.world import HTMX, signed_in, write_thread
 
 ROOT = Path(__file__).resolve().parents[2]
 ENOUGH = 130
-PROFILE = ("SESSION_COOKIE", "CSRF_", "SECURE_", "CONTENT_SECURITY", "PERMISSIONS_", "ALLOWED_HOSTS", "X_FRAME")
+PROFILE = ("SESSION_COOKIE", "CSRF_", "SECURE_", "PERMISSIONS_", "ALLOWED_HOSTS", "X_FRAME")
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +43,23 @@ def production(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def enough(response: Any) -> None:
-    """Every answer: at least 130 points, nothing unsafe, and not kept anywhere."""
+# Pages that the browser alone may keep for Back, and has to ask about first. Nothing else is kept anywhere: not what
+# shows or takes a secret (connection, keys, links, invitations, confirmations, passwords, factors), no transcript,
+# run or file, no answer to a form or to htmx, no redirect, no error, and nothing of the API.
+KEPT = {
+    *("agents/", "agents/new/", "agents/<agent:agent_id>/edit/", "agents/<agent:agent_id>/remove/"),
+    *(f"agents/<agent:agent_id>/{name}/" for name in ("memory", "threads", "users", "activity")),
+    "agents/<agent:agent_id>/users/<any:user_id>/",
+    *("audit/", "people/", "people/<int:user_id>/", "account/"),
+}
+
+
+def enough(response: Any, *, kept: bool = False) -> None:
+    """Every answer: at least 130 points, nothing unsafe, and not kept anywhere unless it may be."""
     total, given = points(response)
     assert total >= ENOUGH, (total, given, response.status_code)
     headers = response.headers
+    assert headers["Content-Security-Policy"] == policies.CONTENT_SECURITY
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -55,7 +68,8 @@ def enough(response: Any) -> None:
     assert headers["Referrer-Policy"] == "same-origin"
     assert "camera=()" in headers["Permissions-Policy"]
     assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
-    assert "no-store" in headers["Cache-Control"]
+    how = {part.strip() for part in headers["Cache-Control"].split(",")}
+    assert how == {"private", "no-cache"} if kept else "no-store" in how
     assert "Server" not in headers
     for cookie in response.cookies.values():
         assert cookie.key.startswith("__Host-"), cookie.key
@@ -76,12 +90,20 @@ def test_every_route_has_them(route: Route, admin: User, ada: Agent) -> None:
     values = sample()
     if route.route.startswith("people/"):
         values["user_id"] = str(admin.pk)
+    kept: list[str] = []
     browsers: list[Callable[[], Client]] = [Client, lambda: signed_in(admin)]
     for browser in browsers:
         for method in ("get", "post", "put"):
             client = browser()
             client.raise_request_exception = False
-            enough(getattr(client, method)(route.path(**values), secure=True))
+            answer = getattr(client, method)(route.path(**values), secure=True)
+            is_kept = method == "get" and answer.status_code == 200 and route.route in KEPT
+            enough(answer, kept=is_kept)
+            if is_kept:
+                kept.append(route.route)
+            enough(client.get(route.path(**values), secure=True, headers=HTMX))
+    # whoever may open such a page does
+    assert bool(kept) is (route.route in KEPT)
 
 
 @pytest.mark.parametrize("path", ["agents/list", "agents/agt-ada", "agents/agt-ada/threads", "nothing", "openapi.json"])

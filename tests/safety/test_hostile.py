@@ -86,12 +86,7 @@ TAGS = {
     "ul",
     "svg",
     "circle",
-    "line",
-    "polyline",
-    "polygon",
-    "rect",
-    "ellipse",
-    "g",
+    "use",
     "-text",
     "-comment",
     "!doctype",
@@ -196,7 +191,7 @@ def foreign(html: str) -> list[str]:
 
 
 def ours(tag: str, address: str) -> bool:
-    if tag in ("script", "link", "img", "form"):
+    if tag in ("script", "link", "img", "form", "use"):
         return address.startswith("/") and not address.startswith("//")
     try:
         return urlsplit(address.strip()).scheme.lower() in SCHEMES

@@ -71,6 +71,7 @@ API: Final = "api/agents/<agent:agent_id>"
 TABLE: Final[dict[str, dict[str, Any]]] = {
     "": {"get": Own()},
     "health": {"get": Open(200)},
+    "icons.svg": {"get": Open(200)},
     # agents
     "agents/": {"get": Own()},
     "agents/new/": {"get": Studio("admin"), "post": Studio("admin")},
@@ -110,6 +111,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "audit/export/": {"get": Studio("admin")},
     # oneself
     "account/": {"get": Own()},
+    "account/still-allowed/<slug:mark>/": {"get": Open(401)},
     "account/sign-out-everywhere/": {"post": Own()},
     "account/password/": {"get": Own(), "post": Own()},
     "account/factors/": {"get": Own()},

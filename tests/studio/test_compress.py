@@ -1,11 +1,14 @@
 """Pages are sent compressed, and what shows a secret is not."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 
 import pytest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.test import Client, RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
 
 from studio import compress
 from studio.models import Agent
@@ -59,6 +62,17 @@ def test_a_stream_is_compressed_chunk_by_chunk_and_closed() -> None:
     assert gzip.decompress(b"".join(parts)) == b"<p>one</p><p>two</p>"
     sent.close()
     assert closed == [True]
+
+
+@given(st.lists(st.binary(max_size=200)))
+def test_each_chunk_can_be_read_when_it_has_arrived(chunks: list[bytes]) -> None:
+    browser = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    sent = compress.gzip(chunks)
+    assert browser.decompress(next(sent)) == b""
+    assert [browser.decompress(next(sent)) for _ in chunks] == chunks
+    # the check sum and the length are right
+    assert browser.decompress(b"".join(sent)) == b""
+    assert browser.eof
 
 
 def test_lengths_of_one_page_differ() -> None:

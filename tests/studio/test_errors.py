@@ -83,7 +83,7 @@ class TestWhileTheDatabaseIsAway:
         def fail(*args: Any, **kwargs: Any) -> None:
             raise request.param("connection refused by 10.0.0.1")
 
-        monkeypatch.setattr(connection, "cursor", fail)
+        monkeypatch.setattr(connection, "ensure_connection", fail)
 
     @pytest.mark.usefixtures("_away")
     def test_pages_answer_503_and_when_to_come_back(self) -> None:

@@ -1,12 +1,17 @@
 """Templates: what they may call, what is escaped, and the macros that many pages use."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.urls import NoReverseMatch, reverse
 from jinja2 import UndefinedError
-from lucide import IconDoesNotExist
 from markupsafe import escape
 
+from studio import icons
 from tests.reading import rendered
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_values_are_escaped() -> None:
@@ -36,13 +41,20 @@ class TestIcons:
 
     def test_they_are_svg_that_screen_readers_skip(self) -> None:
         html = rendered(self.ICON, name="copy")
-        assert html.startswith('<svg width="14" height="14"')
+        assert html.startswith('<svg class="icon" width="14" height="14"')
+        assert re.search(r'/icons\.svg\?v=[0-9a-f]{12}#copy" /></svg>$', html)
         assert 'aria-hidden="true"' in html
         assert "style" not in html
 
-    def test_a_name_that_does_not_exist_is_an_error(self) -> None:
-        with pytest.raises(IconDoesNotExist):
-            rendered(self.ICON, name="no-such-icon")
+    def test_the_file_of_icons_has_those_that_templates_use_and_no_other(self) -> None:
+        sources = " ".join(path.read_text() for path in (ROOT / "templates").rglob("*.html"))
+        used = re.findall(r"""(?:icon\(|before=|after=)"([a-z0-9-]+)\"""", sources)
+        assert sorted(set(used)) == icons.NAMES == re.findall(r'<svg [^>]*id="([^"]+)"', icons.SPRITE)
+
+
+def test_indentation_is_not_sent_and_values_stay_as_they_are() -> None:
+    assert rendered("<p>\n    <b>\n\t{{ value }}</b>\n  </p>", value="\n  x") == "<p>\n<b>\n\n  x</b>\n</p>"
+    assert rendered('<i\n  {% if value %}a="b"{% endif %}\n  c="d"\n>', value=1) == '<i\na="b" c="d"\n>'
 
 
 def test_options_mark_what_is_chosen_and_escape_the_rest() -> None:

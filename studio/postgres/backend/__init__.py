@@ -1,1 +1,1 @@
-"""The database backend of django-tenants, with one round trip less for each request."""
+"""The database backend of django-tenants, with fewer round trips for each request."""

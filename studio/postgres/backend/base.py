@@ -1,19 +1,82 @@
-from django.db import Error
-from django_tenants.postgresql_backend.base import DatabaseWrapper as TenantWrapper
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from select import POLLIN, poll
+from typing import Any, cast
 
-_PUBLIC = "public"
+from django.db import NotSupportedError, connections
+from django.db.backends.utils import CursorWrapper
+from django_tenants.postgresql_backend.base import DatabaseWrapper as TenantWrapper
+from psycopg.pq import TransactionStatus
 
 
 class DatabaseWrapper(TenantWrapper):
+    _path_matters = True
+
     def is_usable(self) -> bool:
-        """Check the connection at the beginning of a request, and set its search_path to public."""
-        # `set search_path` in place of Django's `select 1`: the request needs it in any case
-        if self.connection is None:
+        """Tell whether a request may use the connection, without asking the server.
+
+        A server that ended it has closed its socket, or has written the reason there. A transaction that an
+        earlier request left open, or that failed, ends with the connection.
+        """
+        # an older server does not tell its search_path, so whatever it is, it is set again
+        self.search_path_set_schemas = None
+        # after an error, too: a statement that was prepared for a table of before fails again and again
+        if self.connection is None or self.errors_occurred:
             return False
+        if self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
+            return False
+        socket = poll()
+        socket.register(self.connection.fileno(), POLLIN)
+        return not socket.poll(0)
+
+    def set_tenant(self, tenant: Any, include_public: bool = True) -> None:
+        cast(Any, super()).set_tenant(tenant, include_public)
+        self._wanted = ", ".join(self._get_cursor_search_paths()).encode()
+
+    def _handle_search_path(self, cursor: Any = None) -> None:
+        """Send the search_path, unless the server says that it has this one already."""
+        if not self._path_matters:
+            return
+        told = self._told()
+        if told is not None:
+            self.search_path_set_schemas = self._get_cursor_search_paths() if told == self._wanted else None
+        cast(Any, super())._handle_search_path(cursor)
+
+    def _told(self) -> bytes | None:
+        """Return the search_path as the server told it with its last answer; None from one before Postgres 18."""
+        return cast(bytes | None, self.connection.pgconn.parameter_status(b"search_path"))
+
+    @contextmanager
+    def public_cursor(self) -> Iterator[CursorWrapper]:
+        """Lend a cursor that leaves the search_path as it is, for statements that name each table's schema."""
+        self._path_matters = False
         try:
-            with self.wrap_database_errors, self.connection.cursor() as cursor:
-                cursor.execute("set search_path = public")
-        except Error:
-            return False
-        self.search_path_set_schemas = [_PUBLIC] if self.schema_name == _PUBLIC else None
-        return True
+            with self.cursor() as cursor:
+                yield cursor
+        finally:
+            self._path_matters = True
+
+
+def is_stale(error: BaseException) -> bool:
+    """Tell whether a prepared statement failed because a table has changed; on another connection it succeeds."""
+    return isinstance(error, NotSupportedError) and "cached plan" in str(error)
+
+
+@contextmanager
+def planned_with_values() -> Iterator[None]:
+    """Have the statements of a block planned for their values, each time.
+
+    A prepared one may get a plan for any values, which cannot know that a pattern begins with a rare word.
+    """
+    connections["default"].ensure_connection()
+    raw = cast(Any, connections["default"].connection)
+    before, raw.prepare_threshold = raw.prepare_threshold, None
+    try:
+        yield
+    finally:
+        raw.prepare_threshold = before
+
+
+def public_cursor() -> AbstractContextManager[CursorWrapper]:
+    """Lend a cursor of this thread's connection for statements that name the schema of each table."""
+    return cast(DatabaseWrapper, connections["default"]).public_cursor()

@@ -145,12 +145,12 @@ class TestList:
     ) -> None:
         write_thread(ada, "t-0")
         api.get(THREADS)  # the key's last use is noted once a minute
-        # the key, its limit, the agent, the search path, the page
-        with django_assert_num_queries(5):
+        # the key, its limit, the agent, the page; the search_path is that of the request before
+        with django_assert_num_queries(4):
             api.get(THREADS)
         for number in range(20):
             write_thread(ada, f"u-{number}")
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(4):
             api.get(THREADS)
 
     def test_it_hides_another_agents_threads(self, api: Api, bruno: Agent, ada: Agent) -> None:

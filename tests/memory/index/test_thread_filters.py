@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from memory import query
 from memory.index import threads
 from memory.index.threads import Filter, list_threads, matching_ids
 from tests.memory.index.lists import Write, ids
@@ -96,8 +95,8 @@ def test_a_small_count_is_exact(write_one: Write) -> None:
         assert (page.count, page.count_is_exact) == (count, True)
 
 
-def test_a_filtered_count_stops_at_its_cap_and_says_so(write_one: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "COUNT_CAP", 3)
+def test_a_filtered_count_stops_at_its_cap_and_says_so(write_one: Write, count_to: Callable[..., None]) -> None:
+    count_to(COUNT_CAP=3)
     for n in range(5):
         write_one(f"s{n}")
     page = list_threads(Filter(status="COMPLETED"), limit=1)
@@ -105,9 +104,9 @@ def test_a_filtered_count_stops_at_its_cap_and_says_so(write_one: Write, monkeyp
 
 
 def test_a_large_index_is_estimated_and_says_so(
-    write_one: Write, analyze: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    write_one: Write, analyze: Callable[..., None], count_to: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(query, "EXACT_UP_TO", 3)
+    count_to(EXACT_UP_TO=3)
     for n in range(5):
         write_one(f"s{n}")
     analyze("memory_thread")

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from memory import query
 from memory.index import users
 from memory.index.users import get_user, list_users, user_key
 from studio.models import Agent
@@ -133,8 +132,8 @@ def test_a_foreign_cursor_is_a_value_error(ada: Agent, here: None) -> None:
             list_users(cursor=token)
 
 
-def test_counts_stop_at_their_cap_and_say_so(ada: Agent, here: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "COUNT_CAP", 2)
+def test_counts_stop_at_their_cap_and_say_so(ada: Agent, here: None, count_to: Callable[..., None]) -> None:
+    count_to(COUNT_CAP=2)
     for n in range(4):
         write_thread(ada, f"s{n}", user_id=f"u{n}")
     page = list_users("u", limit=1)

@@ -103,14 +103,16 @@ class TestLooking:
         assert b'id="side-agents"' in frame.content
 
     def test_queries_do_not_grow_with_threads_or_versions(self, page: Client, ada: Agent) -> None:
+        page.get(ADA)
         with CaptureQueriesContext(connection) as few:
             page.get(ADA)
         for number in range(15):
             write_thread(ada, f"s-{number}", [run(f"r-{number}")])
             by_dana(ada, num_history_runs=100 + number)
+        page.get(ADA)
         with CaptureQueriesContext(connection) as many:
             page.get(ADA)
-        assert len(many) == len(few) <= 7
+        assert len(many) == len(few) <= 5
 
     def test_no_transcript_is_read(self, page: Client, ada: Agent) -> None:
         write_thread(ada, "s")

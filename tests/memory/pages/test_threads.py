@@ -1,6 +1,9 @@
 """The list of threads: rows, pages, and who may see what."""
 
+import gzip
 import re
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +13,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from psycopg.errors import QueryCanceled
 
-from memory import query
 from memory.index import threads
 from studio import ids
 from studio.models import Agent, MemorySettings
@@ -70,6 +72,26 @@ class TestRows:
         if odd.isprintable() and odd.strip() and len(odd) < 200:
             assert "Odd" in titles(page.get(THREADS, {"q": odd}))
 
+    def test_what_selects_and_deletes_a_row_is_named_by_its_title_whatever_the_id(
+        self, page: Client, ada: Agent
+    ) -> None:
+        for odd in ODD_IDS:
+            write_thread(ada, odd, session_data={"session_name": "Odd"})
+        said = html(page.get(THREADS))
+        ids_there = re.findall(r' id="([^"]*)"', said)
+        assert len(set(ids_there)) == len(ids_there)
+        names = re.findall(r'aria-labelledby="(select|delete) ([^"]*)"', said)
+        rows = range(1, len(ODD_IDS) + 1)
+        assert sorted(names) == sorted((verb, f"t{n}") for verb in ("select", "delete") for n in rows)
+        assert {one for name in names for one in name} <= set(ids_there)
+
+    def test_a_page_of_rows_is_small(self, page: Client, ada: Agent) -> None:
+        for n in range(50):
+            write_thread(ada, str(uuid.UUID(int=n)), user_id=f"user{n:06}@example.com")
+        answer = page.get(THREADS, headers={"accept-encoding": "gzip"})
+        assert len(gzip.decompress(answer.content)) < 80_000
+        assert len(answer.content) < 14_000
+
     @pytest.mark.parametrize("at", [0, -5, 10**12, 10**18, 2**62])
     def test_a_time_that_is_none_does_not_hurt(self, page: Client, ada: Agent, at: int) -> None:
         write_thread(ada, "s1", at=at)
@@ -104,9 +126,8 @@ class TestPages:
         second = page.get(links(page.get(THREADS), "cursor=")[0])
         assert not [link for link in links(second, "sort=") if "cursor" in link]
 
-    def test_counts_say_what_they_are(self, page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(query, "COUNT_CAP", 3)
-        monkeypatch.setattr(query, "EXACT_UP_TO", 4)
+    def test_counts_say_what_they_are(self, page: Client, ada: Agent, count_to: Callable[..., None]) -> None:
+        count_to(COUNT_CAP=3, EXACT_UP_TO=4)
         named(ada, "A", "B", "C", "D", "E")
         assert "1–2 of more than 3 threads" in text(page.get(THREADS, {"status": "COMPLETED"}))
         with connection.cursor() as cursor:

@@ -4,7 +4,7 @@ from unittest import mock
 
 import pytest
 from django.conf import LazySettings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, NotSupportedError, OperationalError, connection
 from django_tenants.utils import schema_context
 
 from studio.keys import service as keys
@@ -83,6 +83,13 @@ def test_the_database_is_away(api: Api, error: type[Exception]) -> None:
     with mock.patch.object(keys, "authenticate", side_effect=error("connection to 10.0.0.7 failed: password hunter2")):
         answer = api("GET", "agents/list")
     assert answer.said == (503, "The studio cannot reach its database. Try again in a moment.")
+    assert answer.headers["retry-after"] == "5"
+
+
+def test_a_table_has_changed_under_a_prepared_statement(api: Api) -> None:
+    with mock.patch.object(keys, "authenticate", side_effect=NotSupportedError("cached plan must not change result")):
+        answer = api("GET", "agents/list")
+    assert answer.said == (503, "A table of the studio has just changed. Try again.")
     assert answer.headers["retry-after"] == "5"
 
 

@@ -111,6 +111,7 @@ class TestAgents:
             assert caught.value.status_code == 404
             assert "nothing at this address" in caught.value.description
 
+    @pytest.mark.usefixtures("agents")
     def test_a_key_that_is_refused_raises(self, call: Twin, studio_server: StudioServer, key_of: Any) -> None:
         address = f"{studio_server.url}/api"
         with pytest.raises(StudioError, match="401: Send a valid API key"):

@@ -1,0 +1,135 @@
+// Moving between pages: htmx puts a page's `main` in place of the one before, and the rest of the page stays.
+// Each page works without it. It uses `all`, `ready`, `prepare` and `said` of studio.js.
+"use strict";
+
+const root = document.documentElement;
+const main = () => document.getElementById("main");
+const agentOf = (path) => /^\/agents\/[^/]+\//.exec(path)?.[0];
+
+/* ---- What the browser does by itself: it sends forms, and loads pages which differ beyond their `main`.
+        It also asks about unsaved changes, and scrolls to the place that an address names. ---- */
+
+document.addEventListener("htmx:beforeProcessNode", ({ target }) => {
+  if (target.matches("form:not([hx-get], [hx-post])")) target.setAttribute("hx-boost", "false");
+});
+const isInSidebar = (agent) => all("#side-agents a").some((link) => link.pathname.startsWith(agent));
+let latest = null;
+document.addEventListener("htmx:beforeRequest", (e) => {
+  const { boosted, elt: link, xhr } = e.detail;
+  if (!boosted) return;
+  const agent = agentOf(link.pathname);
+  if (link.hash || unsaved() || (agent && !isInSidebar(agent))) {
+    e.preventDefault();
+    location.assign(link.href);
+    return;
+  }
+  latest = xhr;
+});
+document.addEventListener("htmx:beforeOnLoad", (e) => {
+  // who follows two links wants the second
+  if (e.detail.boosted && e.detail.xhr !== latest) e.preventDefault();
+});
+// an answer for a page that was left; its events do not reach the document
+const onlyWhileHere = (e) => {
+  if (!e.currentTarget.isConnected) e.preventDefault();
+};
+
+/* ---- Pages that were left stay in the tab's memory for Back, and nowhere else, if the server says how to ask
+        whether they may be shown again: `main` with data-still-allowed ---- */
+
+const MOST = 20;
+const left = new Map();
+let place = window.navigation?.currentEntry?.key;
+window.navigation?.addEventListener("currententrychange", ({ navigationType }) => {
+  if (navigationType !== "traverse") place = navigation.currentEntry.key;
+});
+
+async function mayBeShown(page) {
+  const address = page.dataset.stillAllowed;
+  try {
+    return Boolean(address) && (await fetch(address, { cache: "no-store" })).status === 204;
+  } catch {
+    return false;
+  }
+}
+function leave() {
+  const page = main();
+  page.addEventListener("htmx:beforeOnLoad", onlyWhileHere);
+  if (!place || !page.dataset.stillAllowed) return;
+  document.getElementById("messages").replaceChildren();
+  left.set(place, { page, title: document.title, scroll: scrollY, focus: document.activeElement });
+  if (left.size > MOST) left.delete(left.keys().next().value);
+}
+function arrive(scroll, focus) {
+  for (const menu of all("details[data-menu][open]")) menu.open = false;
+  scrollTo(0, scroll);
+  focus.focus({ preventScroll: true });
+  said.textContent = document.title;
+}
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!detail.boosted) return;
+  // errors are pages, too; what is not marked as a page of ours is left to the browser
+  detail.isError = false;
+  detail.shouldSwap = detail.target === main();
+  if (detail.shouldSwap) leave();
+  else location.assign(detail.xhr.responseURL);
+});
+let rights;
+document.addEventListener("htmx:afterSettle", ({ target, detail }) => {
+  if (!detail.boosted || target !== main()) return;
+  arrive(0, target.querySelector("[autofocus]") || target);
+  const now = target.dataset.stillAllowed;
+  // with other rights the sidebar is another, too
+  if (now && rights && now !== rights) location.reload();
+  rights = now || rights;
+});
+ready.push(() => (rights ||= main().dataset.stillAllowed));
+// before htmx, which would load the whole page
+addEventListener("popstate", async (e) => {
+  const key = window.navigation?.currentEntry?.key;
+  const kept = left.get(key);
+  if (!kept || kept.page === main()) return (place = key);
+  e.stopImmediatePropagation();
+  if (!(await mayBeShown(kept.page))) return location.reload();
+  if (navigation.currentEntry.key !== key) return;
+  leave();
+  place = key;
+  main().replaceWith(kept.page);
+  document.title = kept.title;
+  htmx.process(kept.page);
+  prepare(document);
+  arrive(kept.scroll, kept.page.contains(kept.focus) ? kept.focus : kept.page);
+  document.body.dispatchEvent(new Event("shown-again"));
+});
+
+/* ---- A page that the browser has kept is hidden until the server has said that it may be shown again ---- */
+
+const hide = () => root.setAttribute("data-unsure", "");
+const show = () => root.removeAttribute("data-unsure");
+async function showIfAllowed() {
+  if (!(await mayBeShown(main()))) return location.reload();
+  show();
+  document.body.dispatchEvent(new Event("shown-again"));
+}
+addEventListener("pagehide", hide);
+addEventListener("pageshow", ({ persisted }) => persisted && showIfAllowed());
+// the browser's cache is not asked about when one goes back, either
+if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") {
+  hide();
+  document.addEventListener("DOMContentLoaded", () => (main().dataset.stillAllowed ? showIfAllowed() : show()));
+}
+
+/* ---- The sidebar's link to this page, or to the agent that it is about ---- */
+
+function markHere() {
+  const here = location.pathname;
+  for (const link of all(".side nav a")) {
+    const agent = agentOf(link.pathname);
+    const isAbove = link.pathname !== "/agents/" && here.startsWith(agent || link.pathname);
+    link.removeAttribute("aria-current");
+    if (here === link.pathname && !agent) link.setAttribute("aria-current", "page");
+    else if (isAbove) link.setAttribute("aria-current", "true");
+  }
+}
+ready.push(markHere);

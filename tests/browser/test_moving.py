@@ -1,0 +1,347 @@
+"""Moving between pages: by links that leave the sidebar in place, by Back and Forward, and after signing out."""
+
+import re
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.pages import RESEARCH, SUPPORT
+from tests.browser.test_pages import TAGS
+from tests.browser_fixtures import Problems
+from tests.server import StudioServer
+
+THREADS = f"/agents/{SUPPORT}/threads/"
+
+
+def mark(page: Page) -> None:
+    """Leave something in the document, to see later whether it is the same."""
+    page.evaluate("window.marked = true")
+
+
+def is_same(page: Page) -> bool:
+    return bool(page.evaluate("window.marked === true"))
+
+
+def focus(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.id"))
+
+
+@pytest.fixture
+def threads(visit: Visit) -> Page:
+    page = visit.open(THREADS)
+    mark(page)
+    return page
+
+
+class TestLinks:
+    def test_the_sidebar_stays_and_all_else_is_the_page_s(self, threads: Page) -> None:
+        threads.evaluate("scrollTo(0, 400)")
+        threads.get_by_role("link", name="Users", exact=True).click()
+        expect(threads).to_have_title("Users · Support Bot · Agent Studio")
+        expect(threads).to_have_url(re.compile("/users/$"))
+        expect(threads.locator("nav.tabs [aria-current=page]")).to_have_text("Users")
+        expect(threads.locator("body > .unseen[role=status]")).to_have_text("Users · Support Bot · Agent Studio")
+        assert focus(threads) == "main"
+        assert threads.evaluate("scrollY") == 0
+        assert threads.locator("main").count() == 1
+        assert is_same(threads)
+        found = Axe().run(threads, options={"runOnly": {"type": "tag", "values": TAGS}}).response["violations"]
+        assert not found
+
+    def test_the_sidebar_marks_where_one_is(self, threads: Page) -> None:
+        side = threads.locator(".side [aria-current]:visible")
+        expect(side).to_contain_text("Support Bot")
+        threads.locator(".side").get_by_role("link", name=re.compile("Research Analyst")).click()
+        expect(side).to_have_count(1)
+        expect(side).to_contain_text("Research Analyst")
+        threads.locator(".studio-links").get_by_role("link", name="Audit").click()
+        expect(threads).to_have_title("Audit · Agent Studio")
+        expect(side).to_have_text("Audit")
+        assert is_same(threads)
+        # it says the same as the server
+        threads.reload()
+        expect(side).to_have_text("Audit")
+
+    def test_the_open_menu_closes(self, threads: Page) -> None:
+        threads.locator("details.menu summary").click()
+        threads.get_by_role("link", name="Your account").click()
+        expect(threads.get_by_role("heading", name="Your account")).to_be_visible()
+        expect(threads.locator("details.menu")).not_to_have_attribute("open", "")
+        assert is_same(threads)
+
+    def test_scripts_work_on_the_page_that_came(self, threads: Page) -> None:
+        threads.get_by_role("link", name="Memory", exact=True).click()
+        threads.get_by_role("button", name="One run more").click()
+        expect(threads.get_by_text("Unsaved changes")).to_be_visible()
+        threads.get_by_role("link", name="Discard").click()
+        threads.locator(".brand").click()
+        threads.locator("#q").fill("support")
+        expect(threads.locator("#agents tbody tr")).to_have_count(1)
+        threads.locator("#agents a.title").click()
+        expect(threads).to_have_url(re.compile("/memory/$"))
+        assert is_same(threads)
+
+    def test_the_second_of_two_links_wins(self, threads: Page) -> None:
+        threads.evaluate("[...document.querySelectorAll('nav.tabs a')].slice(2).forEach((link) => link.click())")
+        expect(threads).to_have_title("Activity · Support Bot · Agent Studio")
+        threads.wait_for_load_state("networkidle")
+        expect(threads).to_have_url(re.compile("/activity/$"))
+
+    def test_an_answer_for_the_page_that_was_left_changes_nothing(self, threads: Page) -> None:
+        threads.route("**/threads/?q=*", lambda route: (threads.wait_for_timeout(600), route.continue_()))
+        threads.locator("#threads-q").fill("refund")
+        with threads.expect_request("**/threads/?q=*"):
+            pass
+        threads.get_by_role("link", name="Users", exact=True).click()
+        expect(threads).to_have_title("Users · Support Bot · Agent Studio")
+        threads.wait_for_load_state("networkidle")
+        expect(threads).to_have_url(re.compile("/users/$"))
+
+    @pytest.mark.parametrize("name", ["API keys", "connection", "unknown agent", "a place on a page"])
+    def test_what_differs_beyond_its_main_is_loaded_as_a_whole(self, threads: Page, name: str) -> None:
+        if name == "API keys":
+            threads.locator(".studio-links").get_by_role("link", name=name).click()
+            threads.wait_for_url("**/keys/")
+        elif name == "connection":
+            threads.get_by_role("link", name="Edit agent").click()
+            expect(threads.get_by_role("heading", name="Edit")).to_be_visible()
+            assert is_same(threads)
+            threads.locator("main a[href$='/connection/']").click()
+            threads.wait_for_url("**/connection/")
+        elif name == "unknown agent":
+            threads.locator(".brand").click()
+            expect(threads).to_have_title("Agents · Agent Studio")
+            threads.evaluate(f"document.querySelector('#side-agents a[href*={RESEARCH}]').remove()")
+            threads.locator("main a.title", has_text="Research Analyst").click()
+            threads.wait_for_url(f"**/{RESEARCH}/memory/")
+            expect(threads.locator("#side-agents [aria-current]")).to_contain_text("Research Analyst")
+        else:
+            threads.get_by_role("link", name="Activity", exact=True).click()
+            threads.locator("td.link a").first.click()
+            threads.wait_for_url("**/activity/?event=*#event-*")
+            expect(threads.locator("tr:target")).to_be_in_viewport()
+        assert not is_same(threads)
+
+    def test_a_file_is_downloaded_once_and_the_page_stays(self, threads: Page, demo_studio: StudioServer) -> None:
+        count = "select count(*) from studio_auditevent where action = 'thread.export'"
+        before = demo_studio.sql(count)[0][0]
+        threads.locator("main a.title").nth(5).click()
+        with threads.expect_download() as download:
+            threads.get_by_role("link", name="Download JSON").last.click()
+        assert download.value.suggested_filename.endswith(".json")
+        expect(threads.locator("article.run").first).to_be_visible()
+        assert demo_studio.sql(count)[0][0] == before + 1
+        assert is_same(threads)
+
+    def test_an_error_is_a_page(self, threads: Page, visit: Visit) -> None:
+        visit.expected = {404}
+        threads.evaluate("document.querySelector('nav.tabs a').setAttribute('href', '/agents/agt-none/memory/')")
+        threads.evaluate(f"document.querySelector('#side-agents a').href = '/agents/{SUPPORT}/threads/none/'")
+        threads.evaluate("htmx.process(document.querySelector('#side-agents'))")
+        threads.locator("#side-agents a").first.click()
+        expect(threads.get_by_role("heading", name="Not found")).to_be_visible()
+        expect(threads).to_have_title("Not found · Agent Studio")
+        expect(threads.locator(".side")).to_be_visible()
+        assert is_same(threads)
+
+    def test_a_session_that_ended_leads_to_sign_in_and_on_to_the_page(self, threads: Page) -> None:
+        threads.context.clear_cookies()
+        threads.get_by_role("link", name="Users", exact=True).click()
+        threads.wait_for_url("**/sign-in/?next=**")
+        assert threads.locator("input[name=next]").input_value() == f"/agents/{SUPPORT}/users/"
+
+
+class TestBack:
+    def test_the_list_is_there_at_once_where_one_was(self, threads: Page) -> None:
+        link = threads.locator("main a.title").nth(20)
+        link.scroll_into_view_if_needed()
+        title, scrolled = link.inner_text(), threads.evaluate("scrollY")
+        link.click()
+        expect(threads.locator("article.run").first).to_be_visible()
+        threads.go_back()
+        expect(threads).to_have_title("Threads · Support Bot · Agent Studio")
+        expect(threads).to_have_url(re.compile("/threads/$"))
+        threads.wait_for_load_state("networkidle")
+        expect(threads.locator("table.threads tbody tr")).to_have_count(50)
+        assert threads.evaluate("document.activeElement.textContent") == title
+        assert threads.evaluate("scrollY") == scrolled
+        assert is_same(threads)
+        # and works as it did
+        threads.locator("#threads-q").fill("ops desk")
+        expect(threads.locator("table.threads tbody tr")).to_have_count(1)
+
+    def test_forward_reads_a_transcript_anew(self, threads: Page, demo_studio: StudioServer) -> None:
+        count = "select count(*) from studio_auditevent where action = 'thread.read'"
+        before = demo_studio.sql(count)[0][0]
+        threads.locator("main a.title").first.click()
+        expect(threads.locator("article.run").first).to_be_visible()
+        threads.go_back()
+        expect(threads.locator("table.threads")).to_be_visible()
+        threads.go_forward()
+        expect(threads.locator("article.run").first).to_be_visible()
+        threads.wait_for_load_state("networkidle")
+        assert demo_studio.sql(count)[0][0] == before + 2
+
+    def test_a_whole_walk_back_leads_through_every_page(self, threads: Page) -> None:
+        for tab in ("Users", "Activity", "Memory"):
+            threads.get_by_role("link", name=tab, exact=True).click()
+            expect(threads.locator("nav.tabs [aria-current]")).to_have_text(tab)
+        for tab in ("Activity", "Users", "Threads"):
+            threads.go_back()
+            expect(threads.locator("nav.tabs [aria-current]")).to_have_text(tab)
+        threads.go_forward()
+        expect(threads.locator("nav.tabs [aria-current]")).to_have_text("Users")
+        assert is_same(threads)
+
+    def test_a_filter_that_one_came_from_is_there_again(self, threads: Page) -> None:
+        threads.locator("#threads-q").fill("refund")
+        threads.wait_for_url("**/threads/?q=refund")
+        threads.locator("main a.title").first.click()
+        expect(threads.locator("article.run").first).to_be_visible()
+        threads.go_back()
+        expect(threads).to_have_url(re.compile(r"\?q=refund$"))
+        expect(threads.locator("#threads-q")).to_have_value("refund")
+        expect(threads.locator(".chip")).to_have_text(["“refund”"])
+        threads.go_back()
+        expect(threads).to_have_url(re.compile("/threads/$"))
+        expect(threads.locator("#threads-q")).to_have_value("")
+        expect(threads.locator(".chip")).to_have_count(0)
+
+    def test_a_page_that_was_left_as_a_whole_comes_from_the_browser_s_memory(self, threads: Page) -> None:
+        threads.evaluate("addEventListener('pageshow', (event) => { window.persisted = event.persisted })")
+        threads.get_by_role("link", name="Users", exact=True).click()
+        expect(threads.locator("table.users")).to_be_visible()
+        threads.locator(".studio-links").get_by_role("link", name="API keys").click()
+        threads.wait_for_url("**/keys/")
+        threads.go_back(wait_until="commit")
+        expect(threads.locator("table.users")).to_be_visible()
+        assert threads.evaluate("window.persisted") is True
+        assert is_same(threads)
+
+
+@pytest.fixture
+def guest(
+    browser_context: BrowserContext, studio_server: StudioServer, browser_problems: Problems
+) -> Iterator[tuple[Page, str]]:
+    """Somebody's tab, where they see the threads of one agent as support; with their email."""
+    page = browser_context.new_page()
+    browser_problems.watch(page)
+    agent, email = f"agt-move-{secrets.token_hex(4)}", f"{secrets.token_hex(4)}@example.com"
+    schema = studio_server.create_agent(agent).schema
+    studio_server.sql(
+        "insert into agno_sessions (session_id, session_type, session_data, created_at) select 's' || n, 'agent',"
+        " jsonb_build_object('session_name', 'Secret plan ' || n), 1790000000 from generate_series(1, 3) n",
+        schema=schema,
+    )
+    (person,) = studio_server.sql(
+        "insert into studio_user (email, name, password, is_active, created_at, session_epoch)"
+        " values (%s, 'Guest', '!', true, now(), 0) returning id",
+        email,
+    )
+    studio_server.sql(
+        "insert into studio_grant (user_id, role, agent_id) values (%s, 'support', %s)",
+        person[0],
+        agent,
+    )
+    page.goto(studio_server.sign_in_link(email))
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/agents/")
+    page.goto(f"/agents/{agent}/threads/")
+    expect(page.get_by_text("Secret plan 1", exact=True)).to_be_visible()
+    yield page, email
+    # Chromium reports the answers that keep a page from being shown
+    problems = [line for line in browser_problems.found if "status of 401" not in line and "status of 404" not in line]
+    assert not problems, "\n".join(problems)
+
+
+def shows_nothing(page: Page) -> None:
+    """No content is there or comes, not even hidden, once the page has settled; what was seen on the way is kept."""
+    expect(page.get_by_text("Secret plan")).to_have_count(0)
+    page.wait_for_load_state("networkidle")
+    assert "Secret plan" not in page.content()
+
+
+# notes of each document where it came from, and of each frame whether content can be seen
+WATCH = """
+    const note = (where) => { sessionStorage.from = (sessionStorage.from || '') + where + ' '; };
+    if (location.protocol !== 'about:') note(performance.getEntriesByType('navigation')[0].deliveryType);
+    addEventListener('pageshow', (event) => event.persisted && note('memory'));
+    const look = () => {
+        const { body } = document;
+        const isSeen = body && getComputedStyle(body).visibility === 'visible';
+        if (sessionStorage.withdrawn && isSeen && body.innerText.includes('Secret plan')) sessionStorage.seen = 'yes';
+        requestAnimationFrame(look);
+    };
+    look();
+"""
+
+
+class TestAfterwards:
+    def test_back_after_signing_out_shows_nothing(self, guest: tuple[Page, str]) -> None:
+        page, _ = guest
+        page.locator("details.menu summary").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/sign-in/**")
+        for _ in range(2):
+            page.go_back(wait_until="commit")
+            shows_nothing(page)
+        assert "/sign-in/" in page.url
+
+    @pytest.mark.parametrize("through", ["the browser's memory", "the tab's memory", "the browser's cache"])
+    def test_back_after_a_role_was_withdrawn_shows_nothing(
+        self, guest: tuple[Page, str], studio_server: StudioServer, through: str
+    ) -> None:
+        page, email = guest
+        page.add_init_script(WATCH)
+        page.reload()
+        if through == "the tab's memory":
+            page.get_by_role("link", name="Users", exact=True).click()
+            expect(page).to_have_title(re.compile("^Users"))
+        # the memory is for a few pages only
+        away = {"the browser's memory": 1, "the browser's cache": 12}.get(through, 0)
+        for number in range(away):
+            page.goto(f"/account/?{number}")
+        studio_server.sql(
+            "delete from studio_grant where user_id = (select id from studio_user where email = %s)", email
+        )
+        page.evaluate("sessionStorage.withdrawn = 'yes'")
+        page.evaluate(f"history.go({-max(away, 1)})")
+        expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+        shows_nothing(page)
+        assert page.evaluate("sessionStorage.seen") is None
+        assert ("memory " in page.evaluate("sessionStorage.from")) is (through == "the browser's memory")
+        assert ("cache " in page.evaluate("sessionStorage.from")) is (through == "the browser's cache")
+
+    def test_back_to_a_thread_that_was_deleted_shows_nothing(
+        self, guest: tuple[Page, str], studio_server: StudioServer
+    ) -> None:
+        page, _ = guest
+        agent = page.url.split("/")[4]
+        page.get_by_role("link", name="Secret plan 1", exact=True).click()
+        expect(page.get_by_role("heading", name="Secret plan 1")).to_be_visible()
+        page.get_by_role("link", name="Users", exact=True).click()
+        expect(page).to_have_title(re.compile("^Users"))
+        studio_server.sql("delete from agno_sessions", schema=f"ag_{agent.replace('-', '_')}")
+        page.go_back()
+        expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+        # the list, too, is read anew
+        page.go_back()
+        expect(page.get_by_role("heading", name="No threads yet")).to_be_visible()
+        shows_nothing(page)
+
+    def test_other_rights_bring_another_sidebar(self, guest: tuple[Page, str], studio_server: StudioServer) -> None:
+        page, email = guest
+        other = studio_server.create_agent(f"agt-move-{secrets.token_hex(4)}").id
+        expect(page.locator("#side-agents")).not_to_contain_text(other)
+        studio_server.sql(
+            "insert into studio_grant (user_id, role, agent_id)"
+            " select id, 'viewer', %s from studio_user where email = %s",
+            other,
+            email,
+        )
+        page.get_by_role("link", name="Users", exact=True).click()
+        expect(page.locator("#side-agents")).to_contain_text(other)

@@ -1,0 +1,75 @@
+"""The web server's processes: who gets a thread, and what they have in common."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from threading import Thread
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+
+from tests.server import StudioServer, new_database, serving
+from tests.studio.serve.running import ROOT
+
+SIZE = """
+import gc, json, django
+django.setup()
+from studio.serve import gunicorn_conf
+gunicorn_conf.when_ready(None)
+print(json.dumps([gunicorn_conf.workers, gunicorn_conf.threads, gc.get_freeze_count(), gc.get_threshold()[0]]))
+"""
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioServer]:
+    """A studio whose two workers have one thread each."""
+    size = {"WEB_WORKERS": "2", "WEB_THREADS": "1"}
+    with new_database() as dsn, serving(dsn, tmp_path_factory.mktemp("narrow"), **size) as server:
+        yield server
+
+
+def is_healthy(server: StudioServer) -> bool:
+    # less than gunicorn waits for a connection that says nothing
+    return httpx.get(server.url + "/health", timeout=4).status_code == 200
+
+
+def test_connections_that_say_nothing_hold_no_thread(narrow: StudioServer) -> None:
+    """Browsers open some in advance."""
+    place = urlsplit(narrow.url)
+    with ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(socket.create_connection((place.hostname, place.port)))
+        assert is_healthy(narrow)
+
+
+def test_a_worker_without_a_free_thread_leaves_new_connections_to_another(narrow: StudioServer) -> None:
+    with psycopg.connect(narrow.dsn) as other:
+        # whoever asks who is signed in waits for it, until the statement's time is over
+        other.execute("lock table django_session in access exclusive mode")
+        cookie = {"cookie": "session=" + "x" * 32}
+        url = narrow.url + "/agents/"
+        slow = Thread(target=lambda: httpx.get(url, headers=cookie, timeout=30))
+        slow.start()
+        waits = "select count(*) from pg_locks where not granted and relation = 'django_session'::regclass"
+        while other.execute(waits).fetchone() != (1,):
+            pass
+        assert [is_healthy(narrow) for _ in range(12)] == [True] * 12
+        assert other.execute(waits).fetchone() == (1,)
+        other.rollback()
+        slow.join()
+
+
+def test_the_collector_leaves_alone_what_was_there_before_the_fork() -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WEB_")}
+    env |= {"DJANGO_SETTINGS_MODULE": "studio.settings"}
+    done = subprocess.run([sys.executable, "-c", SIZE], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    workers, threads, frozen, threshold = json.loads(done.stdout)
+    assert (workers, threads) == (2, 2)
+    assert frozen > 100_000
+    assert threshold == 10_000
