@@ -140,5 +140,6 @@ def new_database() -> Iterator[str]:
     try:
         yield "postgresql://{user}:{password}@{host}:{port}/".format(**where) + name
     finally:
-        with psycopg.connect(**where, dbname="postgres", autocommit=True) as connection:
+        # the owner of a database may not end autovacuum's session in it
+        with psycopg.connect(os.environ["TEST_SUPERUSER_URL"], autocommit=True) as connection:
             connection.execute(SQL("drop database {} with (force)").format(Identifier(name)))

@@ -25,6 +25,12 @@ _ALL: Final = """
     select session_id from agno_sessions union select session_id from memory_thread
     union select session_id from memory_participant union select session_id from memory_run
     on conflict (session_id) do update set error = '', at = now()"""
+# Agno's clean-up drops the column, which no trigger notices
+_DROPPED: Final = """
+    insert into memory_backlog (session_id)
+    select session_id from memory_thread where column_runs > 0 and not exists (
+        select from pg_attribute where attrelid = 'agno_sessions'::regclass and attname = 'runs' and not attisdropped)
+    on conflict do nothing"""
 # not while a write that was missed is in flight: it cannot be seen yet, and would be lost
 _MISSED: Final = """
     select setval('memory_missed', 1, false) from memory_missed
@@ -77,8 +83,12 @@ def mark_all() -> int:
 
 
 def mark_missed() -> None:
-    """Put every thread into the backlog if a write could not be noted in the feed; later if one is still in flight."""
-    with transaction.atomic():
+    """Put into the backlog what the feed does not know of: threads of a dropped column, and all after a missed write.
+
+    Later if such a write is still in flight.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_DROPPED)
         if _row(_MISSED):
             mark_all()
 

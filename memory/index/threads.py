@@ -55,7 +55,7 @@ _UNINDEXED = """
         0 as input_tokens, 0 as output_tokens, null as last_status, null as last_text, s.created_at, s.updated_at,
         coalesce(s.updated_at, s.created_at) as last_at, array_remove(array[s.user_id::text], null) as users,
         c.column_runs, r.table_runs, false as column_sorted,
-        coalesce(jsonb_typeof(s.summary) = 'object', false) as has_summary, 0 as text_bytes, false as indexed
+        coalesce(jsonb_typeof(s.summary::jsonb) = 'object', false) as has_summary, 0 as text_bytes, false as indexed
     from agno_sessions s
     cross join lateral (select memory_line(s.session_data ->> 'session_name') as name) n
     cross join lateral (select jsonb_array_length(memory_list(memory_column(s.session_id))) as column_runs) c

@@ -9,6 +9,14 @@ create table if not exists {schema}.agno_sessions (
     constraint agno_sessions_pkey primary key (session_id)
 );
 alter table {schema}.agno_sessions add column if not exists runs jsonb;
+-- Agno before 2.5 made a unique constraint and no key. The foreign key below must not depend on that constraint,
+-- because Agno's migration drops it.
+create unique index if not exists agno_sessions_pkey on {schema}.agno_sessions (session_id);
+do $$ begin
+    if not exists (select from pg_constraint where conrelid = '{schema}.agno_sessions'::regclass and contype = 'p') then
+        alter table {schema}.agno_sessions add constraint agno_sessions_pkey primary key using index agno_sessions_pkey;
+    end if;
+end $$;
 create index if not exists idx_agno_sessions_created_at on {schema}.agno_sessions (created_at);
 create index if not exists idx_agno_sessions_session_type on {schema}.agno_sessions (session_type);
 create table if not exists {schema}.agno_runs (
@@ -17,7 +25,7 @@ create table if not exists {schema}.agno_runs (
     run_index bigint, run_data jsonb not null, created_at bigint not null, updated_at bigint,
     constraint agno_runs_pkey primary key (run_id),
     constraint agno_runs_session_id_fkey foreign key (session_id)
-        references {schema}.agno_sessions (session_id) on delete cascade
+        references {schema}.agno_sessions on delete cascade
 );
 create index if not exists idx_agno_runs_agent_id on {schema}.agno_runs (agent_id);
 create index if not exists idx_agno_runs_created_at on {schema}.agno_runs (created_at);

@@ -2,9 +2,10 @@
 -- studio's role with a fixed search_path.
 --
 -- Note that runs of threads were written. Never raises, because an agent's write must not fail. If the feed cannot be
--- written, a sequence remembers that, even if this transaction is rolled back.
+-- written, a sequence remembers that, even if this transaction is rolled back. It waits longer for a lock than a
+-- migration, behind which it may wait.
 create or replace function {schema}.memory_note(ids text[], runs text[], whole boolean) returns void
-language plpgsql set lock_timeout = '50ms' as $$
+language plpgsql set lock_timeout = '100ms' as $$
 begin
     insert into {schema}.memory_feed (session_id, run_id, whole)
     select id, run, whole from unnest(ids, runs) w (id, run);

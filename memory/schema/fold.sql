@@ -10,7 +10,10 @@ returns jsonb language plpgsql set enable_seqscan = off set plan_cache_mode = fo
 declare
     texts jsonb;
 begin
-    with element as materialized (
+    -- read first, because a join with memory_run itself would be planned to read all of it
+    with known as materialized (
+        select session_id, key, position, fingerprint, ctid as place from {schema}.memory_run where session_id = any (ids)
+    ), element as materialized (
         -- a column is unpacked once, and of a run that is as it was nothing but its position goes on from here
         select s.session_id, s.created_at, n - 1 as position, k.key, k.fingerprint,
             case when m.fingerprint is distinct from k.fingerprint then run end as run
@@ -21,7 +24,7 @@ begin
         cross join lateral jsonb_array_elements({schema}.memory_list(s.runs)) with ordinality as e (run, n)
         cross join lateral (select jsonb_hash_extended(run, pg_column_size(run)) as fingerprint,
             lpad(to_hex(n - 1), 32, '0')::uuid as key) k
-        left join {schema}.memory_run m on m.session_id = s.session_id and m.key = k.key
+        left join known m on m.session_id = s.session_id and m.key = k.key
     ), changed as materialized (
         select session_id, key, position::integer, coalesce(run ->> 'run_id', '') as run_id, position as run_index,
             {schema}.memory_int(run -> 'created_at') as at, created_at as began, run ->> 'user_id' as user_id,
@@ -37,14 +40,15 @@ begin
         cross join lateral (select * from {schema}.agno_runs r where r.run_id = named.run_id offset 0) r
         where r.session_id = named.session_id
     ), dropped as (
-        delete from {schema}.memory_run m using (
-            select session_id, key from changed
-            union select session_id, {schema}.memory_key(run_id) from unnest(writes) w where run_id is not null
-            union select session_id, e.key from {schema}.memory_run e
+        delete from {schema}.memory_run where ctid = any (array(
+            select place from known join (
+                select session_id, key from changed
+                union all select session_id, {schema}.memory_key(run_id) from unnest(writes) w where run_id is not null
+            ) named using (session_id, key)
+            union all
+            select place from known
             left join (select session_id, max(position) as last from element group by session_id) l using (session_id)
-            where session_id = any (whole) and e.position is null
-                or session_id = any (ids) and e.position > coalesce(l.last, -1)
-        ) old where m.session_id = old.session_id and m.key = old.key returning 1
+            where session_id = any (whole) and position is null or position > coalesce(last, -1))) returning 1
     ), put as (
         insert into {schema}.memory_run
         select c.session_id, c.key, c.position, c.run_id, c.run_index, c.at, c.user_id, c.status, c.is_root, f.messages,
@@ -133,13 +137,16 @@ language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_pl
 declare
     lost uuid[];
 begin
-    with fresh as (
+    with own as materialized (
+        select session_id::text, user_id::text, created_at, updated_at
+        from {schema}.agno_sessions where session_id = any (ids)
+    ), fresh as (
         select s.session_id, {schema}.memory_key(p.user_id) as user_key, p.user_id, bool_or(at is null) as is_owner,
             count(at)::integer as runs, coalesce(min(at), min(s.created_at)) as first_at,
             coalesce(max(at), min(s.created_at)) as seen_at, min(coalesce(s.updated_at, s.created_at)) as last_at
         from (select session_id, user_id, at from {schema}.memory_runs_of(ids) where counts
-              union all select session_id, user_id, null from {schema}.agno_sessions where session_id = any (ids)) p
-        join {schema}.agno_sessions s on s.session_id = p.session_id
+              union all select session_id, user_id, null from own) p
+        join own s on s.session_id = p.session_id
         where p.user_id is not null group by s.session_id, p.user_id
     ), stale as (
         delete from {schema}.memory_participant where session_id = any (ids) returning *

@@ -18,7 +18,7 @@ TRIES: Final = 300
 FILES: Final = ("agno.sql", "tables.sql", "facts.sql", "fold.sql", "feed.sql", "tombstones.sql", "backlog.sql")
 # a statement ends with a semicolon, but not with one in the body of a function
 _STATEMENT: Final = re.compile(r"(?:\$\$.*?\$\$|[^;])+;", re.DOTALL)
-_PLAIN_INDEX: Final = re.compile(r"^create index (?=if not exists)", re.MULTILINE)
+_PLAIN_INDEX: Final = re.compile(r"^create (unique )?index (?=if not exists)", re.MULTILINE)
 
 
 def statements(name: str, schema: str) -> list[str]:
@@ -50,7 +50,9 @@ def run(name: str, *, online: bool = False, again: bool = False) -> Callable[[An
             )
             _drop_invalid_indexes(cursor, connection.schema_name)
             for statement in statements(name, connection.schema_name):
-                _patiently(cursor, _PLAIN_INDEX.sub("create index concurrently ", statement) if online else statement)
+                if online:
+                    statement = _PLAIN_INDEX.sub(r"create \1index concurrently ", statement)
+                _patiently(cursor, statement)
 
     return forwards
 

@@ -50,6 +50,8 @@ def _turn() -> None:
         pass
     with suppress(StopIteration):
         batches = repair.mend(again=False)
+        # at least one batch, so that an agent that never stops writing does not stop it
+        next(batches)
         while time.monotonic() < end:
             next(batches)
 

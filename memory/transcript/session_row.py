@@ -16,7 +16,8 @@ _SUMMARY: Final = """
             as text,
         s.summary ->> 'updated_at' as at,
         case when pg_column_size(s.summary -> 'topics') < %(longest)s then (s.summary -> 'topics')::text end as topics
-    from agno_sessions s where s.session_id = %(session_id)s and jsonb_typeof(s.summary) = 'object'"""
+    from (select summary::jsonb from agno_sessions where session_id = %(session_id)s offset 0) s
+    where jsonb_typeof(s.summary) = 'object'"""
 
 # every column but `runs`, which may be huge
 _ROW: Final = """

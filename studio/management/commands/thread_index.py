@@ -37,6 +37,7 @@ class Command(BaseCommand):
     def _mend(self, agent: Agent, batch: int) -> int:
         mended = failed = 0
         self._fold(agent)
+        repair.mark_missed()
         with tqdm(total=repair.backlog(), desc=f"{agent.pk} mend", unit=" threads", disable=None) as bar:
             for _ in range(ROUNDS):
                 failed = 0

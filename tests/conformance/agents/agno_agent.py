@@ -106,11 +106,16 @@ class Studio:
         """Read a thread and write it back as it is."""
         await self.ask("upsert_session", await self.session(session_id))
 
-    async def migrate(self) -> None:
-        """Upgrade the tables as the release notes of Agno 3 ask for."""
+    async def migrate(self, to: str | None = None, down: bool = False) -> None:
+        """Upgrade the tables as the release notes of Agno 3 ask for, or move those of threads to a version."""
         from agno.db.migrations.manager import MigrationManager
 
-        await MigrationManager(self.db).up()
+        manager = MigrationManager(self.db)
+        await (manager.down if down else manager.up)(to, **({"table_type": "sessions"} if to else {}))
+
+    async def clean_up(self) -> bool:
+        """Drop the column of runs, which Agno 3 keeps until it is told to."""
+        return await self.ask("cleanup_legacy_runs_column", force=True)
 
     async def delete(self, session_id: str) -> bool:
         return await self.ask("delete_session", session_id=session_id)

@@ -548,6 +548,19 @@ def test_an_agent_with_much_to_count_keeps_the_others_waiting_for_a_turn_only(
     assert feed.waiting() == 0
 
 
+def test_the_backlog_goes_on_beside_an_agent_that_never_stops_writing(
+    shared: Agent, writer: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(writer, "t")
+    with schema_context(shared.schema_name):
+        repair.mark_all()
+    # the feed has taken all of the turn
+    monkeypatch.setattr(upkeep, "TURN", 0)
+    upkeep.fold_feeds()
+    with schema_context(shared.schema_name):
+        assert repair.backlog() == 0
+
+
 # Deleting
 
 
@@ -588,3 +601,34 @@ def test_half_of_a_large_deletion_is_shown_nowhere_and_one_round_of_upkeep_does_
     oracle.assert_exact()
     assert [(row["user_id"], row["threads"]) for row in list_users().rows] == [("u1", 1)]
     assert "As of" not in shown("/agents/agt-shared/users/")
+
+
+@pytest.mark.parametrize("layout", ["column", "table"])
+def test_a_fold_reads_the_threads_that_were_written_and_no_others(ada: Agent, layout: str) -> None:
+    """Also with a plan that was made when the index was empty, as a connection keeps it."""
+    write_thread(ada, "first", layout=layout)
+    with schema_context(ada.schema_name):
+        sql(
+            "insert into agno_sessions (session_id, session_type, created_at) select 'o' || n, '', 1"
+            " from generate_series(1, 3000) n"
+        )
+        sql(
+            "insert into agno_runs (run_id, session_id, run_type, run_data, created_at)"
+            " select 'o' || n, 'o' || n, '', '{}', 1 from generate_series(1, 3000) n"
+        )
+        feed.fold_all(60)
+        before = rows_read()
+        write_thread(ada, "second", layout=layout)
+        feed.fold_all()
+        assert {table: number for table, number in (rows_read() - before).items() if number > 100} == {}
+
+
+def rows_read() -> Counter[str]:
+    """The rows that this transaction has read, of each table of the schema but the feed."""
+    return Counter(
+        dict(
+            sql("""
+                select relname, coalesce(idx_tup_fetch, 0) + seq_tup_read from pg_stat_xact_user_tables
+                where schemaname = current_schema() and relname <> 'memory_feed'""")
+        )
+    )
