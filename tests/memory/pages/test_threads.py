@@ -201,8 +201,10 @@ class TestFragment:
         start = part.index('<div id="rows"')
         assert part[start:].strip().split("csrfmiddlewaretoken")[0] in whole
 
-    def test_a_boosted_link_gets_the_page(self, page: Client, ada: Agent) -> None:
-        assert "<html" in html(page.get(THREADS, headers={**HTMX, "HX-Boosted": "true"}))
+    def test_a_boosted_link_gets_the_main_part_of_the_page(self, page: Client, ada: Agent) -> None:
+        answer = html(page.get(THREADS, headers={**HTMX, "HX-Boosted": "true"}))
+        assert "<main" in answer
+        assert 'id="threads"' in answer
 
     def test_answers_vary_by_who_asks(self, page: Client, ada: Agent) -> None:
         assert "HX-Request" in page.get(THREADS)["Vary"]
