@@ -25,7 +25,7 @@ create or replace trigger memory_bury after delete on {schema}.agno_sessions
 -- than the thread that is there needs no hash. The lock waits for a deletion that has not committed yet: without it, an
 -- upsert would pass this trigger, find its thread deleted, and insert it.
 create or replace function {schema}.memory_refuse() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
     began bigint;
     buried bigint;

@@ -28,9 +28,12 @@ class Command(BaseCommand):
         if agent and not agents:
             raise CommandError(f"There is no agent {agent}. `manage.py thread_index {what}` goes over all of them.")
         bad = 0
-        for one in agents:
-            with schema_context(one.schema_name):
-                bad += getattr(self, f"_{what}")(one, batch)
+        try:
+            for one in agents:
+                with schema_context(one.schema_name):
+                    bad += getattr(self, f"_{what}")(one, batch)
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. What waits is counted by mend, or by the upkeep.", returncode=130) from None
         if bad:
             raise CommandError(f"{bad} rows differ or failed." + (" Run mend or rebuild." if what == "check" else ""))
 
@@ -56,10 +59,10 @@ class Command(BaseCommand):
 
     def _rebuild(self, agent: Agent, batch: int) -> int:
         repair.mark_all()
-        failed = self._mend(agent, batch)
+        # first, so that mend does all that is left; a thread changes its users by the difference
         for keys in self._pages(repair.user_keys, batch, f"{agent.pk} users"):
             repair.recount_users(keys)
-        return failed
+        return self._mend(agent, batch)
 
     def _check(self, agent: Agent, batch: int) -> int:
         self._fold(agent)

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django_tenants.utils import schema_context
 
 from memory.index import feed, repair
@@ -162,3 +164,25 @@ def test_a_schema_made_with_earlier_functions_gets_the_present_ones(committed_sc
             replace(None, SimpleNamespace(connection=place))
             found = own.execute("select to_regproc(%s) is null", [f"{committed_schema}.memory_list"]).fetchone()
             assert found == (in_creation,)
+
+
+def test_a_rebuild_that_is_stopped_goes_on_with_mend(ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        write_thread(ada, str(number))
+    sql("update memory_thread set runs = 9")
+    sql("update memory_user set threads = 9")
+    mend = repair.mend
+
+    def stopped(batch: int, **more: bool) -> Iterator[repair.Mended]:
+        yield next(mend(1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(repair, "mend", stopped)
+    with pytest.raises(CommandError, match="Stopped"):
+        call_command("thread_index", "rebuild", "--agent", ada.pk)
+    monkeypatch.undo()
+    connection.set_schema(ada.schema_name)
+    assert repair.backlog() == 2
+    call_command("thread_index", "mend", "--agent", ada.pk)
+    connection.set_schema(ada.schema_name)
+    oracle.assert_exact()

@@ -19,6 +19,7 @@ def test_a_first_visit_with_its_styles_and_scripts_is_under_60_kb(studio_server:
     scripts = [address for address in static if address.endswith(".js")]
     assert [re.sub(r"\.[0-9a-f]{12}\.", ".", address) for address in scripts] == [
         "/static/django_htmx/htmx-2.min.js",
+        "/static/js/pages.js",
         "/static/js/studio.js",
     ]
 
