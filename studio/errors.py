@@ -24,7 +24,7 @@ def _page(request: HttpRequest, status: int, title: str, text: str, *, framed: b
         return answer(status, text)
     ctx: dict[str, Any] = {"title": title, "text": text, "status": status, "request_id": getattr(request, "id", "")}
     if is_boosted(request):
-        ctx |= {"layout": "base.html", "boosted": True, "still_allowed": ""}
+        ctx |= {"layout": "base.html", "boosted": True, "is_swapped": True, "still_allowed": ""}
         return HttpResponse(render_to_string("studio/error.html", ctx), status=status)
     if framed and not request.headers.get("HX-Request"):
         try:

@@ -27,8 +27,6 @@ HTMX: Final = {
     "includeIndicatorStyles": False,
     # nothing is animated: what comes in is there at once
     "defaultSettleDelay": 0,
-    # pages.js scrolls to the top of the window
-    "scrollIntoViewOnBoost": False,
     "historyRestoreAsHxRequest": False,
     "refreshOnHistoryMiss": True,
     "responseHandling": [

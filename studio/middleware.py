@@ -13,7 +13,7 @@ from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
-from django_htmx.http import HttpResponseClientRedirect, reselect, reswap, retarget
+from django_htmx.http import HttpResponseClientRedirect, retarget
 
 from studio import policies
 from studio.ids import schema_name
@@ -84,9 +84,9 @@ class BoostMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        # in headers, because in a list a link inherits what the list says about its own parts
+        # by this header pages.js knows a page of ours, errors included
         if is_boosted(request) and isinstance(response, HttpResponse):
-            retarget(reswap(reselect(response, "unset"), "outerHTML"), "#main")
+            retarget(response, "#main")
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:

@@ -10,7 +10,7 @@ from django.utils.functional import SimpleLazyObject
 from studio.agents.sidebar import Neighbour, neighbours
 from studio.models import Agent, User
 from studio.people.access import SCOPES
-from studio.policies import KEPT
+from studio.policies import KEPT, SWAPPED
 from studio.web import is_boosted, name_of
 
 
@@ -18,8 +18,8 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     """Return the context of every page.
 
     `agent` is the agent of the page, or None; `sidebar` its agents; `here` the name of the page's route.
-    `boosted` is whether the page goes without what is around its `main`; `still_allowed` the address that says later
-    whether a page that the browser has kept may be shown again.
+    `is_swapped` is whether the page may take the place of another's `main`, and `boosted` whether it goes without what
+    is around that; `still_allowed` is the address that says later whether a kept page may be shown again.
     `may` says what the person may do here: it maps scopes, with `_` for `:`, to bools, as in
     `{% if may.threads_delete %}`.
     """
@@ -33,6 +33,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "sidebar": SimpleLazyObject(lambda: _sidebar(request, person)) if person else [],
         "here": name_of(request),
         "boosted": is_boosted(request),
+        "is_swapped": name_of(request) in SWAPPED,
         "still_allowed": person and name_of(request) in KEPT and reverse("still-allowed", args=[person.mark]),
         "oidc": settings.OIDC_NAME,
         "may": {scope.replace(":", "_"): scope in scopes for scope in SCOPES},

@@ -22,8 +22,9 @@ PAGE_STEPS: Final = 600_000
 # The parser fills up short rows of a table: from 4 KB it makes 65,000 cells in one step.
 MOST_CELLS: Final = 10_000
 _BLANK_LINE: Final = re.compile(r"\n[ \t]*\n")
-# one line that begins with a letter and has no character with a meaning in Markdown: it needs no parser
-_PROSE: Final = re.compile(r"[^\W\d_](?:[^\W_]|[ ,.;:?%$/()'\"-])*")
+# One line that begins with a letter and has no character with a meaning in Markdown: it needs no parser.
+# "_", which has one, is looked for apart: a single set of characters is seven times as fast as two.
+_PROSE: Final = re.compile(r"[^\W\d_][\w ,.;:?%$/()'\"-]*")
 
 # h1 to h3 are the page's own headings
 TAGS: Final = frozenset(
@@ -82,7 +83,7 @@ def markdown(text: str, budget: Budget | None = None) -> SafeString:
         # characters first: a long text need not be encoded to be refused
         if len(text) > MAX_BYTES or len(text.encode()) > MAX_BYTES:
             return plain(text)
-        if _PROSE.fullmatch(text):
+        if "_" not in text and _PROSE.fullmatch(text):
             return plain(text.rstrip())
         html = nh3.clean(
             _html(text, env),

@@ -1,33 +1,37 @@
 // Moving between pages: htmx puts a page's `main` in place of the one before, and the rest of the page stays.
-// Each page works without it. It uses `all`, `ready`, `prepare` and `said` of studio.js.
+// Each page works without it. It uses functions of studio.js.
 "use strict";
 
 const root = document.documentElement;
 const main = () => document.getElementById("main");
 const agentOf = (path) => /^\/agents\/[^/]+\//.exec(path)?.[0];
 
-/* ---- What the browser does by itself: it sends forms, and loads pages which differ beyond their `main`.
-        It also asks about unsaved changes, and scrolls to the place that an address names. ---- */
+/* ---- A link of the frame is followed here, and not by hx-boost, whose work on each link of a list costs more
+        than the rest of a page. The browser does what is another's, and what differs beyond `main`: it asks about
+        unsaved changes, scrolls to the place that an address names, and shows an agent that the sidebar does not. ---- */
 
-document.addEventListener("htmx:beforeProcessNode", ({ target }) => {
-  if (target.matches("form:not([hx-get], [hx-post])")) target.setAttribute("hx-boost", "false");
-});
 const isInSidebar = (agent) => all("#side-agents a").some((link) => link.pathname.startsWith(agent));
-let latest = null;
-document.addEventListener("htmx:beforeRequest", (e) => {
-  const { boosted, elt: link, xhr } = e.detail;
-  if (!boosted) return;
+function isOfTheBrowser(link, e) {
+  // who leaves a page with a secret leaves nothing of it
+  if ("whole" in main().dataset) return true;
+  if (!window.htmx || !isPlainClick(e) || link.origin !== location.origin) return true;
+  if (link.target || link.matches("[download], [hx-get], [hx-disable] *")) return true;
   const agent = agentOf(link.pathname);
-  if (link.hash || unsaved() || (agent && !isInSidebar(agent))) {
-    e.preventDefault();
-    location.assign(link.href);
-    return;
-  }
-  latest = xhr;
+  return Boolean(link.hash || unsaved() || (agent && !isInSidebar(agent)));
+}
+// who follows two links wants the second
+let latest = null;
+on("click", ".frame a[href]", (link, e) => {
+  if (isOfTheBrowser(link, e)) return;
+  e.preventDefault();
+  latest = link;
+  const how = { source: link, target: "#main", swap: "outerHTML", select: "unset", push: "true" };
+  // what failed is said as a notice
+  htmx.ajax("GET", link.href, { ...how, headers: { "HX-Boosted": "true" } }).catch(() => {});
 });
+const isMove = (detail) => detail.requestConfig?.headers["HX-Boosted"] === "true";
 document.addEventListener("htmx:beforeOnLoad", (e) => {
-  // who follows two links wants the second
-  if (e.detail.boosted && e.detail.xhr !== latest) e.preventDefault();
+  if (isMove(e.detail) && e.detail.elt !== latest) e.preventDefault();
 });
 // an answer for a page that was left; its events do not reach the document
 const onlyWhileHere = (e) => {
@@ -54,12 +58,21 @@ async function mayBeShown(page) {
 }
 function leave() {
   const page = main();
+  const focus = document.activeElement;
+  // what is removed with the focus in it makes the browser lay out the old and the new page together
+  if (page.contains(focus)) focus.blur();
   page.addEventListener("htmx:beforeOnLoad", onlyWhileHere);
   if (!place || !page.dataset.stillAllowed) return;
   document.getElementById("messages").replaceChildren();
-  left.set(place, { page, title: document.title, scroll: scrollY, focus: document.activeElement });
+  left.set(place, { page, title: document.title, scroll: scrollY, focus, at: Date.now() });
   if (left.size > MOST) left.delete(left.keys().next().value);
 }
+// lists that were left a while ago; what was deleted here is not even kept
+const FRESH = 60_000;
+function readAnew(at) {
+  if (Date.now() - at > FRESH) document.body.dispatchEvent(new Event("shown-again"));
+}
+document.addEventListener("threads-deleted", () => left.clear());
 function arrive(scroll, focus) {
   for (const menu of all("details[data-menu][open]")) menu.open = false;
   scrollTo(0, scroll);
@@ -68,16 +81,16 @@ function arrive(scroll, focus) {
 }
 
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (!detail.boosted) return;
+  if (!isMove(detail)) return;
   // errors are pages, too; what is not marked as a page of ours is left to the browser
   detail.isError = false;
-  detail.shouldSwap = detail.target === main();
+  detail.shouldSwap = detail.xhr.getResponseHeader("HX-Retarget") === "#main";
   if (detail.shouldSwap) leave();
   else location.assign(detail.xhr.responseURL);
 });
 let rights;
 document.addEventListener("htmx:afterSettle", ({ target, detail }) => {
-  if (!detail.boosted || target !== main()) return;
+  if (!isMove(detail) || target !== main()) return;
   arrive(0, target.querySelector("[autofocus]") || target);
   const now = target.dataset.stillAllowed;
   // with other rights the sidebar is another, too
@@ -100,17 +113,21 @@ addEventListener("popstate", async (e) => {
   htmx.process(kept.page);
   prepare(document);
   arrive(kept.scroll, kept.page.contains(kept.focus) ? kept.focus : kept.page);
-  document.body.dispatchEvent(new Event("shown-again"));
+  readAnew(kept.at);
 });
 
 /* ---- A page that the browser has kept is hidden until the server has said that it may be shown again ---- */
 
-const hide = () => root.setAttribute("data-unsure", "");
+let hidden = 0;
+function hide() {
+  hidden = Date.now();
+  root.setAttribute("data-unsure", "");
+}
 const show = () => root.removeAttribute("data-unsure");
 async function showIfAllowed() {
   if (!(await mayBeShown(main()))) return location.reload();
   show();
-  document.body.dispatchEvent(new Event("shown-again"));
+  readAnew(hidden);
 }
 addEventListener("pagehide", hide);
 addEventListener("pageshow", ({ persisted }) => persisted && showIfAllowed());

@@ -143,7 +143,16 @@ document.addEventListener("click", (e) => {
 });
 
 /* ---- Dialogs: [data-close] and the backdrop close one. A <dialog data-open> that htmx brings in opens by
-        itself and leaves when it is closed. ---- */
+        itself and leaves when it is closed. <a data-dialog> brings one in; a list has fifty, too many for htmx. ---- */
+
+const isPlainClick = (e) => !(e.defaultPrevented || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey);
+on("click", "a[data-dialog]", (link, e) => {
+  if (!window.htmx || !isPlainClick(e)) return;
+  e.preventDefault();
+  const how = { source: link, target: "body", swap: "beforeend", select: "unset", push: "false" };
+  // what failed is said as a notice
+  htmx.ajax("GET", link.href, how).catch(() => {});
+});
 
 on("click", "dialog [data-close]", (button, e) => {
   e.preventDefault();

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.pages import RESEARCH, SUPPORT
@@ -92,14 +92,21 @@ class TestLinks:
         expect(threads).to_have_url(re.compile("/activity/$"))
 
     def test_an_answer_for_the_page_that_was_left_changes_nothing(self, threads: Page) -> None:
-        threads.route("**/threads/?q=*", lambda route: (threads.wait_for_timeout(600), route.continue_()))
-        threads.locator("#threads-q").fill("refund")
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        threads.route("**/threads/?q=*", hold)
         with threads.expect_request("**/threads/?q=*"):
-            pass
+            threads.locator("#threads-q").fill("refund")
         threads.get_by_role("link", name="Users", exact=True).click()
         expect(threads).to_have_title("Users · Support Bot · Agent Studio")
+        with threads.expect_response("**/threads/?q=*"):
+            held[0].continue_()
         threads.wait_for_load_state("networkidle")
         expect(threads).to_have_url(re.compile("/users/$"))
+        expect(threads.locator("table.users")).to_be_visible()
 
     @pytest.mark.parametrize("name", ["API keys", "connection", "unknown agent", "a place on a page"])
     def test_what_differs_beyond_its_main_is_loaded_as_a_whole(self, threads: Page, name: str) -> None:
@@ -141,7 +148,6 @@ class TestLinks:
         visit.expected = {404}
         threads.evaluate("document.querySelector('nav.tabs a').setAttribute('href', '/agents/agt-none/memory/')")
         threads.evaluate(f"document.querySelector('#side-agents a').href = '/agents/{SUPPORT}/threads/none/'")
-        threads.evaluate("htmx.process(document.querySelector('#side-agents'))")
         threads.locator("#side-agents a").first.click()
         expect(threads.get_by_role("heading", name="Not found")).to_be_visible()
         expect(threads).to_have_title("Not found · Agent Studio")
@@ -328,7 +334,8 @@ class TestAfterwards:
         studio_server.sql("delete from agno_sessions", schema=f"ag_{agent.replace('-', '_')}")
         page.go_back()
         expect(page.get_by_role("heading", name="Not found")).to_be_visible()
-        # the list, too, is read anew
+        # so is a list, a minute later
+        page.evaluate("Date.now = ((now) => () => now() + 61_000)(Date.now)")
         page.go_back()
         expect(page.get_by_role("heading", name="No threads yet")).to_be_visible()
         shows_nothing(page)

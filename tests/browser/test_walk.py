@@ -80,6 +80,8 @@ def test_an_admin_tunes_two_agents_and_deletes_a_users_thread(
 
     # another's history depth
     do.press(page.get_by_role("navigation").get_by_role("link", name="Support Bot").first)
+    # until it is there, the form is another agent's
+    expect(page.get_by_role("heading", name="Support Bot", level=1)).to_be_visible()
     depth = page.get_by_role("textbox", name="No. of history runs")
     wanted = str(int(depth.input_value()) + 3)
     do.write(depth, wanted)
@@ -92,6 +94,8 @@ def test_an_admin_tunes_two_agents_and_deletes_a_users_thread(
     do.press(page.get_by_role("navigation", name="Support Bot").get_by_role("link", name="Users"))
     do.write(page.locator("main").get_by_role("searchbox"), "carmen")
     do.press(page.get_by_role("link", name="carmen.vidal@example.com"))
+    # the list before it has titles, too
+    expect(page.get_by_role("heading", name="carmen.vidal@example.com")).to_be_visible()
     do.press(page.locator("main a.title").first)
     expect(page.locator("article.run").first).to_be_visible()
     thread = page.url.rsplit("/", 2)[1].split("?")[0]

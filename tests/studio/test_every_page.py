@@ -63,7 +63,7 @@ class TestEveryPage:
     def test_it_has_one_heading_one_main_and_a_way_past_the_frame(self, page: Client, ada: Agent, path: str) -> None:
         html = self.html(page, ada, path)
         assert len(re.findall(r"<h1", html)) == 1
-        assert len(re.findall(r'<main[^>]* id="main"', html)) == 1
+        assert len(re.findall(r'<main[^>]*\sid="main"', html)) == 1
         assert '<a class="skip" href="#main">' in html
         assert re.search(r"<title>\s*\S[^<]* · Agent Studio\s*</title>", html)
 

@@ -2,16 +2,45 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from memory.pages import run_cards
 from memory.pages.run_cards import CUT, CUT_PROSE
 from studio.models import Agent
 from tests.memory.pages.transcript import address, agno, events
 from tests.reading import html, links, text
 from tests.world import HTMX, message, write_run, write_thread
+
+
+def test_of_what_is_folded_nothing_is_rendered_as_markdown(
+    page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+
+    def markdown(text: str, *more: Any) -> str:
+        rendered.append(text)
+        return text
+
+    monkeypatch.setattr(run_cards, "markdown", markdown)
+    call = {"id": "c", "function": {"name": "f", "arguments": '{"a": "**args**"}'}}
+    messages = [
+        message("system", "**system**"),
+        message("user", "**user**"),
+        message("assistant", None, tool_calls=[call], reasoning_content="**reasoning**"),
+        message("tool", "**result**", tool_call_id="c"),
+        message("odd", "**unknown**"),
+        message("assistant", "**answer**"),
+    ]
+    steps = [{"step_name": "one", "content": "**step**", "success": True}]
+    write_thread(ada, "s", [agno("r", messages=messages, step_results=steps)])
+    said = text(page.get(address()))
+    assert rendered == ["**answer**"]
+    for folded in ("system", "args", "reasoning", "result", "step"):
+        assert f"**{folded}**" in said
 
 
 class TestLongTexts:
