@@ -44,6 +44,13 @@ class Worker(ThreadWorker):
         busy = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
         cast(Any, super()).set_accept_enabled(enabled and busy < self.cfg.threads)
 
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        """Let in a new connection after each request, because kept ones may never leave a thread free."""
+        cast(Any, super()).finish_request(conn, fs)
+        if self.alive and not self._accepting and self.nr_conns < self.worker_connections:
+            for listener in self.sockets:
+                self.accept(listener)
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         if isinstance(exc, errors.ParseException):
             status = STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -63,6 +63,42 @@ def test_a_worker_without_a_free_thread_leaves_new_connections_to_another(narrow
         assert other.execute(waits).fetchone() == (1,)
         other.rollback()
         slow.join()
+
+
+def test_connections_that_are_never_done_keep_no_other_out(narrow: StudioServer) -> None:
+    """Each sends its next request before the last is answered, so that no thread is ever free."""
+    place = urlsplit(narrow.url)
+    requests = f"GET /health HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode() * 5000
+    with ExitStack() as stack:
+        busy = []
+        at_work = []
+        for _ in range(6):
+            busy.append(stack.enter_context(socket.create_connection((place.hostname, place.port), timeout=10)))
+            at_work.append(Thread(target=work, args=(busy[-1], requests)))
+            at_work[-1].start()
+            # one after the other, so that both workers have some
+            assert busy[-1].recv(1)
+        assert [is_healthy(narrow) for _ in range(5)] == [True] * 5
+        assert all(thread.is_alive() for thread in at_work)
+        for connection in busy:
+            connection.shutdown(socket.SHUT_RDWR)
+        for thread in at_work:
+            thread.join()
+
+
+def work(connection: socket.socket, requests: bytes) -> None:
+    """Send all of this and throw away the answers."""
+    reading = Thread(target=lambda: all(iter(lambda: read(connection), b"")))
+    reading.start()
+    with suppress(OSError):
+        connection.sendall(requests)
+    reading.join()
+
+
+def read(connection: socket.socket) -> bytes:
+    with suppress(OSError):
+        return connection.recv(65536)
+    return b""
 
 
 def test_the_collector_leaves_alone_what_was_there_before_the_fork() -> None:
