@@ -49,7 +49,7 @@ class Worker(ThreadWorker):
         cast(Any, super()).finish_request(conn, fs)
         if self.alive and not self._accepting and self.nr_conns < self.worker_connections:
             for listener in self.sockets:
-                self.accept(listener)
+                cast(Any, self).accept(listener)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         if isinstance(exc, errors.ParseException):
