@@ -23,9 +23,6 @@ _LEFT: Final = sql.SQL("""
     select count(*) as left, extract(epoch from clock_timestamp() - min(b.at))::float as seconds,
         (select count(*) from agno_sessions) as total
     from memory_backlog b where b.error = ''""")
-_CATCH_UP: Final = sql.SQL("""
-    with taken as (delete from memory_feed f where f.session_id = any (%(ids)s) returning f)
-    select memory_recount(array_agg(f)) from taken having count(*) > 0""")
 
 
 class Behind(OperationalError):
@@ -110,7 +107,7 @@ def fold_all(seconds: float = 10) -> None:
 
 def catch_up(session_ids: list[str]) -> None:
     """Count what waits of these threads, in the transaction of the caller."""
-    fetch(_CATCH_UP, {"ids": session_ids})
+    fetch(sql.SQL("select memory_catch_up(%(ids)s)"), {"ids": session_ids})
 
 
 def _fold(*, bounded: bool) -> int:

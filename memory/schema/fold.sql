@@ -1,12 +1,13 @@
 -- The feed is folded into the index: runs into memory_run, these into threads, participants and users. One process at a
--- time folds an agent's feed. No sequential scans, because a plan that was made when the index was empty would read all
--- of it each time, and generic plans, because planning costs more than the statements. Old rows are deleted before new
--- ones are written, so that nothing depends on what happened to a run.
+-- time folds an agent's feed. Generic plans, because planning costs more than the statements, and no sequential scans and no
+-- nested loops, because a plan that was made when the index was empty would read all of it each time, or square a long
+-- thread. Old rows are deleted before new ones are written, so that nothing depends on what happened to a run.
 --
--- Bring memory_run up to date with what was written. Returns the first and the last run that changed in each thread,
--- with their texts, as {thread: [key, title, key, preview]}.
+-- Bring memory_run up to date with what was written. Returns the texts of the first and the last run that changed in each
+-- thread, as {thread: {key: [title, preview]}}.
 create or replace function {schema}.memory_fold_runs(writes {schema}.memory_feed[], ids text[], whole text[])
-returns jsonb language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+returns jsonb language plpgsql set enable_seqscan = off set enable_nestloop = off
+set plan_cache_mode = force_generic_plan as $$
 declare
     texts jsonb;
 begin
@@ -55,27 +56,28 @@ begin
             f.tool_calls, f.tool_errors, f.text_bytes, f.input_tokens, f.output_tokens, c.fingerprint
         from changed c cross join lateral {schema}.memory_run_facts(c.run) f where (select count(*) from dropped) >= 0
     ), edge as (
-        select session_id, (array_agg(key order by coalesce(at, began), run_index, run_id))[1] as first,
-            (array_agg(key order by coalesce(at, began) desc, run_index desc, run_id desc))[1] as last
+        select session_id, array[
+            (array_agg(key order by coalesce(at, began), run_index, run_id))[1],
+            (array_agg(key order by coalesce(at, began) desc, run_index desc, run_id desc))[1]] as keys
         from changed c where is_root and (position is null or c.session_id is distinct from (
             select r.session_id from {schema}.agno_runs r where r.run_id = c.run_id))
         group by session_id
+    ), said as (
+        select e.session_id, jsonb_object_agg(c.key, jsonb_build_array(
+            {schema}.memory_title(c.run), {schema}.memory_preview(c.run))) as texts
+        from edge e join changed c on c.session_id = e.session_id and c.key = any (e.keys) group by e.session_id
     )
-    select jsonb_object_agg(e.session_id, jsonb_build_array(
-        a.key, {schema}.memory_title(a.run), z.key, {schema}.memory_preview(z.run))) into texts
-    from edge e join changed a on a.session_id = e.session_id and a.key = e.first
-    join changed z on z.session_id = e.session_id and z.key = e.last;
+    select jsonb_object_agg(session_id, said.texts) from said into texts;
     return coalesce(texts, '{}');
 end $$;
 -- The runs of these threads with their times and users. A run of the column does not count if the table has it too.
 create or replace function {schema}.memory_runs_of(ids text[]) returns table (
     session_id text, run {schema}.memory_run, at bigint, user_id text, counts boolean)
 language sql stable as $$
-    select m.session_id, m, coalesce(m.at, s.created_at), coalesce(m.user_id, s.user_id), x.key is null
+    select m.session_id, m, coalesce(m.at, s.created_at), coalesce(m.user_id, s.user_id),
+        m.position is null or not bool_or(m.position is null) over (partition by m.session_id, m.run_id)
     from {schema}.agno_sessions s join {schema}.memory_run m on m.session_id = s.session_id
-    left join {schema}.memory_run x on x.session_id = m.session_id
-        and x.key = case when m.position is not null then {schema}.memory_key(m.run_id) end
-    where s.session_id = any (ids)
+    where s.session_id = any (ids) and m.session_id = any (ids)
 $$;
 -- One run as it is stored.
 create or replace function {schema}.memory_stored(id text, run uuid) returns jsonb language sql stable as $$
@@ -85,7 +87,8 @@ create or replace function {schema}.memory_stored(id text, run uuid) returns jso
 $$;
 -- Write the rows of these threads anew from memory_run.
 create or replace function {schema}.memory_fold_threads(ids text[], texts jsonb) returns void
-language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql set enable_seqscan = off set enable_nestloop = off
+set plan_cache_mode = force_generic_plan as $$
 begin
     with old as (
         delete from {schema}.memory_thread where session_id = any (ids) returning *
@@ -111,10 +114,10 @@ begin
         session_output_tokens, users, table_runs, column_runs, column_sorted, first_run, last_run, last_status,
         created_at, updated_at)
     select s.session_id, s.session_type, s.user_id, {schema}.memory_line(d.data ->> 'session_name'),
-        case when x.texts ->> 0 = (n.first).key::text then x.texts ->> 1
+        case when x.texts ? (n.first).key::text then x.texts -> (n.first).key::text ->> 0
             when o.first_run = (n.first).key then o.first_text
             else {schema}.memory_title({schema}.memory_stored(s.session_id, (n.first).key)) end,
-        case when x.texts ->> 2 = (n.last).key::text then x.texts ->> 3
+        case when x.texts ? (n.last).key::text then x.texts -> (n.last).key::text ->> 1
             when o.last_run = (n.last).key then o.last_text
             else {schema}.memory_preview({schema}.memory_stored(s.session_id, (n.last).key)) end,
         coalesce(jsonb_typeof(s.summary::jsonb) = 'object', false), coalesce(n.runs, 0), coalesce(n.messages, 0),
@@ -133,7 +136,8 @@ begin
 end $$;
 -- Write the participants of these threads anew, and change the sums of their users by the difference.
 create or replace function {schema}.memory_fold_users(ids text[]) returns void
-language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql set enable_seqscan = off set enable_nestloop = off
+set plan_cache_mode = force_generic_plan as $$
 declare
     lost uuid[];
 begin
@@ -166,7 +170,8 @@ begin
         on conflict (user_key) do update set threads = u.threads + excluded.threads, runs = u.runs + excluded.runs,
             first_at = least(u.first_at, excluded.first_at), seen_at = greatest(u.seen_at, excluded.seen_at)
     )
-    select array_agg(c.user_key) into lost from change c join {schema}.memory_user u on u.user_key = c.user_key
+    select array_agg(c.user_key) into lost from change c
+    cross join lateral (select * from {schema}.memory_user u where u.user_key = c.user_key offset 0) u
     where c.threads + u.threads <= 0 or c.old_first_at <= u.first_at and (c.first_at <= c.old_first_at) is not true
         or c.old_seen_at >= u.seen_at and (c.seen_at >= c.old_seen_at) is not true;
     -- a first or last time that is gone is looked for in the user's other threads
@@ -211,6 +216,12 @@ when others then
         end loop;
     end if;
 end $$;
+-- Count what waits of these threads.
+create or replace function {schema}.memory_catch_up(ids text[]) returns void language sql as $$
+    select pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
+    with taken as (delete from {schema}.memory_feed f where f.session_id = any (ids) returning f)
+    select {schema}.memory_recount(array_agg(f)) from taken having count(*) > 0;
+$$;
 -- The stored size of what a row of the feed asks to read.
 create or replace function {schema}.memory_weight(w {schema}.memory_feed) returns bigint language sql stable as $$
     select coalesce(pg_column_size({schema}.memory_column(w.session_id)), 0)::bigint

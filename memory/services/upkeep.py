@@ -88,10 +88,12 @@ def _waiting() -> Iterator[str]:
         try:
             yield from _waiting_of(schemas)
         except Error:
-            # one of them has no tables yet, or no schema any more, or is locked
+            # one of them lacks something or is locked; whoever works in it says what it is
             for one in schemas:
-                with suppress(Error):
+                try:
                     yield from _waiting_of([one])
+                except Error:
+                    yield one
 
 
 def _waiting_of(schemas: list[str]) -> list[str]:

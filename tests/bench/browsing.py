@@ -1,9 +1,9 @@
 """What a person waits for in Chromium on a processor four times slower: from page to page, and back."""
 
 import shutil
-from importlib.util import find_spec
 from typing import Final
 
+from tests.bench import felt
 from tests.bench.report import Part, Section, ms
 from tests.bench.stage import Stage
 from tests.bench.targets import Target, Verdict, below
@@ -12,26 +12,13 @@ TOPIC: Final = "What a person feels"
 TITLE: Final = "In the browser, in milliseconds"
 
 
-def missing() -> str:
-    """Say why nothing can be felt here, or nothing."""
-    if find_spec("tests.bench.felt") is None:
-        return "The walk through the pages is not written yet, so nothing was measured."
-    return "" if shutil.which("chromium") else "Chromium is not installed, so nothing was measured."
-
-
 def measure(stage: Stage) -> Part:
     """Go from page to page in a browser; a part that says why where there is none."""
-    if why := missing():
-        return Part([], [Section(TITLE, [], [], why)])
-    found = feel(stage.browser.base, stage.server.sign_in_link())
+    if not shutil.which("chromium"):
+        return Part([], [Section(TITLE, [], [], "Chromium is not installed, so nothing was measured.")])
+    threads = stage.path(stage.layouts[-1], "threads/")
+    found = felt.measure(stage.browser.base, stage.server.sign_in_link(), threads)
     return Part(verdicts(found), [section(found)])
-
-
-def feel(base: str, sign_in: str) -> dict[str, float]:
-    """Milliseconds by what was done, in a browser that signs in by a link."""
-    from tests.bench import felt
-
-    return felt.measure(base, sign_in)
 
 
 def verdicts(found: dict[str, float]) -> list[Verdict]:

@@ -37,6 +37,7 @@ def schema(studio_server: StudioServer, agent_schema: str) -> str:
         NOW,
         schema=agent_schema,
     )
+    studio_server.fold(agent_schema)
     return agent_schema
 
 

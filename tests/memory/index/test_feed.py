@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -200,9 +200,9 @@ def one_turn(layout: str) -> None:
     """Write a turn as Agno does: in the column all runs are written, in the table one, and the session."""
     item = json.dumps(run("next", at=1700009999))
     if layout == "column":
-        sql("update agno_sessions set runs = runs || %s::jsonb, updated_at = 9", item)
+        sql("update agno_sessions set runs = runs || %s::jsonb, updated_at = 9 where session_id = 'long'", item)
         return
-    sql("update agno_sessions set updated_at = 9")
+    sql("update agno_sessions set updated_at = 9 where session_id = 'long'")
     sql(
         "insert into agno_runs (run_id, session_id, run_type, run_index, run_data, created_at)"
         " values ('next', 'long', 'agent', 9999, %s, 1700009999)",
@@ -210,15 +210,25 @@ def one_turn(layout: str) -> None:
     )
 
 
+def plan_for_an_empty_index(analyze: Callable[..., None]) -> None:
+    """Have this connection keep plans of a fold that were made when there was hardly a thread."""
+    analyze(*INDEX, "memory_feed", "agno_runs", "agno_sessions")
+    sql("discard plans")
+    sql("insert into agno_sessions (session_id, session_type, created_at) values ('first', 'agent', 1)")
+    feed.fold_all()
+
+
 @pytest.mark.parametrize("layout", ["column", "table"])
-def test_a_turn_of_a_thread_of_5000_runs_counts_one_run(here: Agent, layout: str) -> None:
+def test_a_turn_of_a_thread_of_5000_runs_counts_one_run(here: Agent, analyze: Callable[..., None], layout: str) -> None:
+    """Whatever plans the connection has: a plan that pairs runs with runs would run into the time limit."""
+    plan_for_an_empty_index(analyze)
     long_thread(layout, 5000)
     feed.fold_all(60)
     opened = count_facts()
     one_turn(layout)
     assert len(changed_runs(feed.fold_all)) == 1
     assert opened() == 1
-    assert sql("select runs, messages from memory_thread") == [(5001, 5002)]
+    assert sql("select runs, messages from memory_thread where session_id = 'long'") == [(5001, 5002)]
 
 
 @pytest.mark.parametrize("layout", ["column", "table"])
@@ -604,10 +614,12 @@ def test_half_of_a_large_deletion_is_shown_nowhere_and_one_round_of_upkeep_does_
 
 
 @pytest.mark.parametrize("layout", ["column", "table"])
-def test_a_fold_reads_the_threads_that_were_written_and_no_others(ada: Agent, layout: str) -> None:
+def test_a_fold_reads_the_threads_that_were_written_and_no_others(
+    ada: Agent, analyze: Callable[..., None], layout: str
+) -> None:
     """Also with a plan that was made when the index was empty, as a connection keeps it."""
-    write_thread(ada, "first", layout=layout)
     with schema_context(ada.schema_name):
+        plan_for_an_empty_index(analyze)
         sql(
             "insert into agno_sessions (session_id, session_type, created_at) select 'o' || n, '', 1"
             " from generate_series(1, 3000) n"
