@@ -20,6 +20,8 @@ Row = dict[str, Any]
 COUNT_CAP: Final = 1_000
 EXACT_UP_TO: Final = 2_000
 LIMIT: Final = 200
+# a limit of time that is none
+UNLIMITED: Final = "0"
 
 # A count is a select list of three columns: `matching` rows, the `cap` at which counting stops, and the
 # planner's `estimate` for a table that is too large to count.
@@ -29,6 +31,10 @@ _COUNT_TABLE = """
 _COUNT_SOME = """
     (select count(*) from (select 1 from {source} where {condition} limit {cap} + 1) n) as matching, {cap} as cap,
     null::bigint as estimate"""
+
+
+def current_schema() -> str:
+    return cast(str, cast(Any, connection).schema_name)
 
 
 def fetch(statement: sql.Composable | str, values: dict[str, Any], *, one_plan: bool = True) -> list[Row]:
@@ -44,11 +50,14 @@ def fetch(statement: sql.Composable | str, values: dict[str, Any], *, one_plan: 
 
 
 @contextmanager
-def long_statements() -> Iterator[None]:
-    """Let the statements of a block take longer than those of a page, for searches and downloads."""
+def long_statements(limit: str = "") -> Iterator[None]:
+    """Let the statements of a block take longer than those of a page, for searches and downloads.
+
+    UNLIMITED is for work that would begin anew, and end at the same place, if it were cut off.
+    """
     # for the session, because these reads are in no transaction, where `set local` would do nothing
     with connection.cursor() as cursor:
-        cursor.execute("select set_config('statement_timeout', %s, false)", [settings.LONG_STATEMENT_TIMEOUT])
+        cursor.execute("select set_config('statement_timeout', %s, false)", [limit or settings.LONG_STATEMENT_TIMEOUT])
     try:
         yield
     finally:

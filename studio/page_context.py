@@ -1,5 +1,6 @@
 """The context that every page gets: its agent, the sidebar, and the person's rights."""
 
+import time
 from typing import Any, cast
 
 from django.conf import settings
@@ -19,7 +20,8 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
 
     `agent` is the agent of the page, or None; `sidebar` its agents; `here` the name of the page's route.
     `is_swapped` is whether the page may take the place of another's `main`, and `boosted` whether it goes without what
-    is around that; `still_allowed` is the address that says later whether a kept page may be shown again.
+    is around that; `still_allowed` is the address that says later whether a kept page may be shown again,
+    and `made_at` the second of now.
     `may` says what the person may do here: it maps scopes, with `_` for `:`, to bools, as in
     `{% if may.threads_delete %}`.
     """
@@ -35,6 +37,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "boosted": is_boosted(request),
         "is_swapped": name_of(request) in SWAPPED,
         "still_allowed": person and name_of(request) in KEPT and reverse("still-allowed", args=[person.mark]),
+        "made_at": int(time.time()),
         "oidc": settings.OIDC_NAME,
         "may": {scope.replace(":", "_"): scope in scopes for scope in SCOPES},
     }

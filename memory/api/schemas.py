@@ -142,6 +142,7 @@ class Thread(Schema):
     created_at: int
     updated_at: int | None
     last_activity: int
+    behind: float = Field(0, description="not in a list: seconds since the oldest write that is not counted yet")
     summary: str | None = Field(None, description="in a list only with include=runs")
     first_runs: Page[Run] | None = Field(
         None, description="only with include=runs, and then null where all together are too large"

@@ -8,6 +8,7 @@ from ninja import Query, Router, Status
 from memory.api.runs import RUNS, page_of_messages, run_json
 from memory.api.schemas import CountedPage, Cursor, Message, Page, Run, SessionId, Thread, ThreadQuery, User
 from memory.index import paging, threads, users
+from memory.index.feed import Lag
 from memory.index.threads import Filter
 from memory.query import Row
 from memory.services import deletion, reading
@@ -108,7 +109,7 @@ def get_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> dict
     summary = _summary(session_id) if content else None
     if summary:
         _log_reading(request, agent, session_id)
-    return {**_thread(agent, thread), "summary": summary}
+    return {**_thread(agent, thread), "summary": summary, "behind": _behind(thread["lag"])}
 
 
 @router.get(
@@ -228,5 +229,9 @@ def _counted(page: paging.Page, rows: list[Row]) -> dict[str, Any]:
         "previous": page.newer,
         "total": page.count,
         "total_is_exact": page.count_is_exact,
-        "behind": round(page.lag.behind, 1),
+        "behind": _behind(page.lag),
     }
+
+
+def _behind(lag: Lag) -> float:
+    return round(lag.behind, 1)

@@ -1,14 +1,17 @@
 """The feed of what agents wrote, and folding it into the thread index of the current schema."""
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 from psycopg import errors, sql
 
-from memory.query import Row, fetch
+from memory.query import Row, current_schema, fetch
+
+log = logging.getLogger("studio")
 
 # rows of the feed at once, for some 30 ms
 BATCH: Final = 200
@@ -21,7 +24,8 @@ _WAITS: Final = sql.SQL("select " + WAITS)
 _BEHIND: Final = sql.SQL("select extract(epoch from clock_timestamp() - min(at))::float as behind from memory_feed")
 _LEFT: Final = sql.SQL("""
     select count(*) as left, extract(epoch from clock_timestamp() - min(b.at))::float as seconds,
-        (select count(*) from agno_sessions) as total
+        -- an estimate, because this is asked with each list
+        (select greatest(c.reltuples, 0)::bigint from pg_class c where c.oid = 'agno_sessions'::regclass) as total
     from memory_backlog b where b.error = ''""")
 
 
@@ -78,16 +82,18 @@ def waiting() -> int:
 
 
 def fold_some() -> None:
-    """Fold what a reader may wait for, some 50 ms; nothing if another process is folding for longer."""
+    """Fold what a reader may wait for, some 50 ms; nothing if another process is folding for longer.
+
+    A reader reads all the same if nothing can be written, as on a full disk.
+    """
     try:
         _fold(bounded=True)
-    except OperationalError as error:
-        if not _is_busy(error):
-            raise
+    except DatabaseError as error:
+        log.warning("%s: the thread index was read as it is: %s", current_schema(), str(error).splitlines()[0])
 
 
 def fold(seconds: float | None = None) -> Iterator[int]:
-    """Fold until nothing waits or the time is over, and yield the number of rows of each batch."""
+    """Fold until nothing waits, another process folds, or the time is over; yield the number of rows of each batch."""
     end = None if seconds is None else time.monotonic() + seconds
     while (end is None or time.monotonic() < end) and (done := _fold(bounded=False)):
         yield done
@@ -98,9 +104,9 @@ def fold_all(seconds: float = 10) -> None:
     try:
         sum(fold(seconds))
     except OperationalError as error:
-        if not _is_busy(error):
-            raise
-        raise Behind from error
+        if isinstance(error.__cause__, errors.QueryCanceled | errors.DeadlockDetected):
+            raise Behind from error
+        raise
     if _state([])["waits"]:
         raise Behind
 
@@ -110,16 +116,12 @@ def catch_up(session_ids: list[str]) -> None:
     fetch(sql.SQL("select memory_catch_up(%(ids)s)"), {"ids": session_ids})
 
 
-def _fold(*, bounded: bool) -> int:
+def _fold(*, bounded: bool) -> int | None:
     with connection.cursor() as cursor:
         cursor.execute("select memory_fold(%s, %s)", [BATCH, bounded])
-        return int(cursor.fetchone()[0])
+        return cast(int | None, cursor.fetchone()[0])
 
 
 def _state(rows: list[Row]) -> Row:
     # only a list without rows asks by itself
     return dict((rows or fetch(_WAITS, {}))[0])
-
-
-def _is_busy(error: OperationalError) -> bool:
-    return isinstance(error.__cause__, errors.LockNotAvailable | errors.QueryCanceled | errors.DeadlockDetected)

@@ -1,6 +1,7 @@
 """Counting threads of the current schema whole, and comparing the index with such a count."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,9 +9,12 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from memory.index import feed
+from memory.query import current_schema
 
 # threads of a transaction, some 50 ms
 BATCH: Final = 50
+# seconds after which the next transaction takes half as many
+SLOW: Final = 0.3
 
 _NEXT: Final = """
     select array_agg(session_id order by session_id) from (
@@ -31,10 +35,15 @@ _DROPPED: Final = """
     select session_id from memory_thread where column_runs > 0 and not exists (
         select from pg_attribute where attrelid = 'agno_sessions'::regclass and attname = 'runs' and not attisdropped)
     on conflict do nothing"""
-# not while a write that was missed is in flight: it cannot be seen yet, and would be lost
 _MISSED: Final = """
-    select setval('memory_missed', 1, false) from memory_missed
-    where is_called and pg_try_advisory_xact_lock('memory_missed'::regclass::bigint)"""
+    select m.last_value from memory_missed m, memory_missed_counted c
+    where (m.last_value, m.is_called) <> (c.last_value, c.is_called)"""
+# the first transaction that is not over, and the next to begin
+_RUNNING: Final = """
+    select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint from pg_current_snapshot() s"""
+
+# the last missed write by schema, and the transaction before which all were begun that may have missed one
+_missed: dict[str, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +70,19 @@ def backlog() -> int:
 
 
 def mend(batch: int = BATCH, *, again: bool = True) -> Iterator[Mended]:
-    """Count the threads of the backlog, a batch in each transaction, and yield the result of each.
+    """Count the threads of the backlog, up to a batch in each transaction, and yield the result of each.
 
     With `again`, those that failed before are tried too.
     """
-    after = None
-    while ids := _row(_NEXT, {"after": after, "limit": batch, "again": again})[0]:
+    after, size = None, batch
+    while ids := _row(_NEXT, {"after": after, "limit": size, "again": again})[0]:
+        began = time.monotonic()
         with transaction.atomic():
             _row("select set_config('synchronous_commit', 'off', true)")
             _row(_RECOUNT, {"ids": ids})
             failed = int(_row(_FAILED, {"ids": ids})[0])
+        # so that a transaction of long threads is not long
+        size = max(size // 2, 1) if time.monotonic() - began > SLOW else min(size * 2, batch)
         yield Mended(len(ids) - failed, failed)
         after = ids[-1]
 
@@ -83,14 +95,29 @@ def mark_all() -> int:
 
 
 def mark_missed() -> None:
-    """Put into the backlog what the feed does not know of: threads of a dropped column, and all after a missed write.
+    """Put every thread into the backlog if a write could not be noted in the feed.
 
-    Later if such a write is still in flight.
+    At once, and again when all transactions are over that may have missed one: until then it cannot be seen.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
+    if not (missed := _row(_MISSED)):
+        return
+    first, next_one = _row(_RUNNING)
+    schema = current_schema()
+    known = _missed.get(schema)
+    number, until = known if known and known[0] == missed[0] else (missed[0], next_one)
+    if first >= until:
+        mark_all()
+        _row("select setval('memory_missed_counted', %(number)s)", {"number": number})
+        _missed.pop(schema, None)
+    elif known != (number, until):
+        mark_all()
+        _missed[schema] = number, until
+
+
+def mark_dropped() -> None:
+    """Put the threads into the backlog that had runs in a column which is gone."""
+    with connection.cursor() as cursor:
         cursor.execute(_DROPPED)
-        if _row(_MISSED):
-            mark_all()
 
 
 def thread_ids(after: str | None, limit: int) -> list[str]:
@@ -140,6 +167,8 @@ def _compare(query: str, params: dict[str, Any], recount: str) -> list[Differenc
         # what waits is no difference, and nobody else folds until the end
         feed.catch_up(params.get("ids", []))
         cursor.execute("select memory_fold(0, false)")
+        if cursor.fetchone() == (None,):
+            raise feed.Behind
         cursor.execute(query, params)
         kept = {(table, id): row for table, id, row in cursor.fetchall()}
         cursor.execute(recount, params)

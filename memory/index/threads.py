@@ -104,12 +104,12 @@ def get_thread(session_id: str, content: bool = True) -> Row | None:
     """Read one thread's index row with up to 20 of its users, None if there is no such thread.
 
     Its columns are those of a list, and column_runs, table_runs, column_sorted, has_summary, text_bytes, and
-    `indexed`, which is false if the index has no row yet and only Agno's row could be read.
+    `indexed`, which is false if the index has no row yet and only Agno's row could be read. `lag` is the index's.
     """
     values = {"session_id": session_id}
-    rows, _ = feed.read_fresh(_thread(content), values)
+    rows, lag = feed.read_fresh(_thread(content), values)
     rows = rows or fetch(_UNINDEXED, values)
-    return rows[0] if rows else None
+    return rows[0] | {"lag": lag} if rows else None
 
 
 def _order_by(sort: str, by_user: bool) -> tuple[sql.Composable, sql.Composable]:

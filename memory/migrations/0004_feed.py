@@ -1,7 +1,7 @@
 """The index is folded from a feed, in place of triggers that counted inside an agent's transaction.
 
-The new triggers come before the old ones go, so that no write is lost; nothing is folded until both are done. Threads
-that are there already keep their rows in the lists, and are counted anew in the background.
+The new triggers come before the old ones go, so that no write is lost, and what folds comes after them, so that nothing
+is counted twice. Threads that are there already keep their rows in the lists, and are counted anew in the background.
 """
 
 from typing import ClassVar
@@ -16,5 +16,5 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("memory", "0003_triggers_without_row_types")]
     operations: ClassVar = [
         migrations.RunPython(run(f"{name}.sql", again=True), migrations.RunPython.noop)
-        for name in ("tables", "facts", "fold", "feed", "tombstones", "without_counters", "backlog")
+        for name in ("tables", "facts", "feed", "tombstones", "without_counters", "fold", "backlog")
     ]

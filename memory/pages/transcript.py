@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
 from memory.index.threads import get_thread
+from memory.pages.list_page import lag_words
 from memory.pages.reading_mode import ReadingMode
 from memory.pages.run_cards import RunCards
 from memory.query import Row
@@ -72,6 +73,7 @@ def _about(agent: Agent, thread: Row) -> dict[str, Any]:
     return {
         "thread": thread,
         "key": ids.encode(thread["session_id"]),
+        "lag": lag_words(thread["lag"]),
         "others": [user for user in thread["users"] if user != thread["user_id"]],
         "more_users": max(thread["users_count"] - len(thread["users"]), 0),
         "summary": session_row.get_summary(thread["session_id"]) if thread["has_summary"] else None,

@@ -2,8 +2,8 @@
 -- studio's role with a fixed search_path.
 --
 -- Note that runs of threads were written. Never raises, because an agent's write must not fail. If the feed cannot be
--- written, a sequence remembers that, even if this transaction is rolled back. It waits longer for a lock than a
--- migration, behind which it may wait.
+-- written, a sequence remembers that, whatever becomes of this transaction. It waits longer for a lock than a migration,
+-- behind which it may wait.
 create or replace function {schema}.memory_note(ids text[], runs text[], whole boolean) returns void
 language plpgsql set lock_timeout = '100ms' as $$
 begin
@@ -11,13 +11,12 @@ begin
     select id, run, whole from unnest(ids, runs) w (id, run);
 exception when others then
     begin
-        -- the lock says until its end that what was missed cannot be counted yet
-        perform pg_try_advisory_xact_lock_shared('{schema}.memory_missed'::regclass::bigint);
         perform nextval('{schema}.memory_missed');
     exception when others then
         null;
     end;
 end $$;
+-- Note a thread that was written; one that got another id takes its runs along.
 create or replace function {schema}.memory_session_written() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -30,6 +29,7 @@ begin
 end $$;
 create or replace trigger memory_session_written after insert or update on {schema}.agno_sessions
     for each row execute function {schema}.memory_session_written();
+-- Note a run that was written, and where it was before.
 create or replace function {schema}.memory_run_written() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -52,6 +52,7 @@ begin
 end $$;
 create or replace trigger memory_runs_deleted after delete on {schema}.agno_runs
     referencing old table as gone for each statement execute function {schema}.memory_runs_deleted();
+-- Note every thread of the index.
 create or replace function {schema}.memory_truncated() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin

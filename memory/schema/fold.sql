@@ -195,7 +195,7 @@ declare
     ids text[] := array(select distinct w.session_id from unnest(writes) w);
     whole text[];
     texts jsonb;
-    one text;
+    one {schema}.memory_feed[];
 begin
     perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
     with waited as (delete from {schema}.memory_backlog where session_id = any (ids) returning session_id)
@@ -211,8 +211,8 @@ when others then
         insert into {schema}.memory_backlog (session_id, error) values (ids[1], left(sqlerrm, 300))
         on conflict (session_id) do update set error = excluded.error;
     else
-        foreach one in array ids loop
-            perform {schema}.memory_recount(array(select w from unnest(writes) w where w.session_id = one));
+        for one in select array_agg(w) from unnest(writes) w group by w.session_id loop
+            perform {schema}.memory_recount(one);
         end loop;
     end if;
 end $$;
@@ -227,19 +227,26 @@ create or replace function {schema}.memory_weight(w {schema}.memory_feed) return
     select coalesce(pg_column_size({schema}.memory_column(w.session_id)), 0)::bigint
         + coalesce((select pg_column_size(r.run_data) from {schema}.agno_runs r where r.run_id = w.run_id), 0)
 $$;
--- Take up to `most` rows of the feed and count them, and return how many they were. Deleted threads go all at once, so
--- that nobody sees half a deletion. If `bounded`, more than `most` of them, and what is large, are left to another.
+-- Take up to `most` rows of the feed and count them, and return how many they were; null if another process folds for
+-- longer. Threads that were deleted together go together, up to 10,000, so that nobody sees half a deletion. If
+-- `bounded`, what is large is left to another.
 create or replace function {schema}.memory_fold(most integer, bounded boolean) returns integer
 language plpgsql set lock_timeout = '200ms' as $$
 declare
     writes {schema}.memory_feed[];
+    gone bigint := (select count(*) from (select from {schema}.memory_feed where whole limit 10001) w);
 begin
-    perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
-    -- no wait for the disk: what a crash undoes is in the feed again
-    perform set_config('synchronous_commit', 'off', true);
-    if bounded and (select count(*) from (select from {schema}.memory_feed where whole limit most + 1) w) > most then
+    if bounded and gone > 10000 then
         return 0;
     end if;
+    begin
+        perform set_config('lock_timeout', '2s', true) where gone > 0;
+        perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
+    exception when lock_not_available then
+        return null;
+    end;
+    -- no wait for the disk: what a crash undoes is in the feed again
+    perform set_config('synchronous_commit', 'off', true);
     with taken as (delete from {schema}.memory_feed f where f.ctid = any (array(
         select w.ctid from (
             select *, sum(weight) filter (where weight < 1000000) over (rows unbounded preceding) as weights from (
@@ -247,8 +254,9 @@ begin
                 from {schema}.memory_feed w limit most) w) w
         where w.weight < 1000000 and w.weights < 2000000)) returning f)
     select array_agg(f) into writes from taken;
-    if exists (select from unnest(writes) w where w.whole) then
-        with taken as (delete from {schema}.memory_feed f where f.whole returning f)
+    if gone > 0 then
+        with taken as (delete from {schema}.memory_feed f where f.ctid = any (array(
+            select w.ctid from {schema}.memory_feed w where w.whole limit 10000)) returning f)
         select writes || array_agg(f) into writes from taken;
     end if;
     if writes is not null then
@@ -256,3 +264,5 @@ begin
     end if;
     return coalesce(cardinality(writes), 0);
 end $$;
+-- Only the owner may call these functions. A trigger runs without that right.
+revoke all on all functions in schema {schema} from public;

@@ -45,8 +45,9 @@ create table if not exists {schema}.memory_feed (
     session_id text not null, run_id text, whole boolean not null default false, at timestamptz not null default now()
 ) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 alter table {schema}.memory_feed replica identity full;
--- Moves if an agent's write could not be noted in the feed. Then every thread is counted again.
+-- Moves if an agent's write could not be noted in the feed. Then every thread is counted again, and the second follows.
 create sequence if not exists {schema}.memory_missed;
+create sequence if not exists {schema}.memory_missed_counted;
 -- Threads that are counted when there is time, all their runs: those that were there before the index was, and those
 -- that could not be counted, with the error.
 create table if not exists {schema}.memory_backlog (

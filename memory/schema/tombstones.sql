@@ -44,5 +44,3 @@ create or replace trigger memory_refuse_session before insert on {schema}.agno_s
     for each row execute function {schema}.memory_refuse();
 create or replace trigger memory_refuse_run before insert on {schema}.agno_runs
     for each row execute function {schema}.memory_refuse();
--- Only the owner may call these functions. A trigger runs without that right.
-revoke all on all functions in schema {schema} from public;

@@ -61,8 +61,9 @@ def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: s
                     # 10,000 threads take longer than a page may wait
                     cursor.execute("set local statement_timeout = '60s'")
                 deleted = _delete(actor, agent, session_ids, reason)
-            # the rest of the index; of many threads the upkeep does it
-            feed.fold_some()
+            # the rest of the index; for many threads nobody needs to wait for it
+            if len(session_ids) <= feed.BATCH:
+                feed.fold_some()
             return deleted
     except OperationalError as error:
         if isinstance(error.__cause__, errors.LockNotAvailable | errors.DeadlockDetected):

@@ -11,7 +11,7 @@ from django_tenants.utils import schema_context
 from psycopg import sql
 
 from memory.index import feed, repair
-from memory.query import long_statements
+from memory.query import UNLIMITED, long_statements
 from studio.models import Agent
 
 # how long one agent keeps the others waiting, in seconds
@@ -21,7 +21,8 @@ _TOGETHER: Final = 100
 _WAITING: Final = """
     select {name} as schema where exists (select from {schema}.memory_feed)
         or exists (select from {schema}.memory_backlog b where b.error = '')
-        or (select is_called from {schema}.memory_missed)"""
+        or (select (m.last_value, m.is_called) <> (c.last_value, c.is_called)
+            from {schema}.memory_missed m, {schema}.memory_missed_counted c)"""
 
 log = logging.getLogger("studio")
 # what went wrong in the last round
@@ -38,7 +39,7 @@ def fold_feeds() -> None:
 
 
 def tidy_up() -> None:
-    """Try failed threads again, and empty the feeds' pages."""
+    """Try failed threads again, look for what no trigger notices, and empty the feeds' pages."""
     for schema in _schemas():
         _in_schema(schema, _tidy)
 
@@ -57,6 +58,7 @@ def _turn() -> None:
 
 
 def _tidy() -> None:
+    repair.mark_dropped()
     for _ in repair.mend():
         pass
     with connection.cursor() as cursor:
@@ -67,7 +69,7 @@ def _tidy() -> None:
 def _in_schema(schema: str, work: Callable[[], None]) -> None:
     """Do the work in one agent's schema. An error is logged once, and the next round tries again."""
     try:
-        with schema_context(schema), long_statements():
+        with schema_context(schema), long_statements(UNLIMITED):
             work()
         _failures.pop((schema, work), None)
     except Error as error:

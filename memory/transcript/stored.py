@@ -71,14 +71,14 @@ def read(thread: Row, here: Place | None, newer: bool, limit: int) -> list[Store
     """Fetch up to `limit + 1` runs from a place on, newer or older ones; the last one without its text."""
     values: dict[str, Any] = {"session_id": thread["session_id"], "limit": limit + 1, "rows": limit}
     values |= here.values if here else {}
-    rows: list[Row] | None = None
+    rows: list[Row] = []
     if in_column(thread) and (here is None or here.position is not None):
         first, last = _slice(thread["column_runs"], here, newer, limit)
         values |= {"first": first, "slice": f"$[{first} to {last}]"}
         rows = _weigh(sql.SQL(statements.COLUMN), values, newer) if first <= last else []
     elif in_table(thread):
         rows = _weigh(_ordered(statements.TABLE, statements.TABLE_KEY, _TABLE_VALUES, here, newer), values, newer)
-    if rows is None or (rows and rows[0]["dirty"]):
+    if not rows or rows[0]["dirty"]:
         # both places have runs, or the index row is out of date and may name the wrong one
         rows = _weigh(_ordered(statements.MERGED, statements.MERGED_KEY, _MERGED_VALUES, here, newer), values, newer)
     return [StoredRun(**{name: value for name, value in row.items() if name != "dirty"}) for row in rows]

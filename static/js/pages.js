@@ -48,12 +48,13 @@ window.navigation?.addEventListener("currententrychange", ({ navigationType }) =
   if (navigationType !== "traverse") place = navigation.currentEntry.key;
 });
 
-async function mayBeShown(page) {
-  const address = page.dataset.stillAllowed;
+// a page's age in milliseconds by the server's clock, null if it may not be shown again
+async function ageIfAllowed({ dataset }) {
   try {
-    return Boolean(address) && (await fetch(address, { cache: "no-store" })).status === 204;
+    const answer = dataset.stillAllowed ? await fetch(dataset.stillAllowed, { cache: "no-store" }) : null;
+    return answer?.status === 204 ? Date.parse(answer.headers.get("Date")) - 1000 * dataset.madeAt : null;
   } catch {
-    return false;
+    return null;
   }
 }
 function leave() {
@@ -64,13 +65,13 @@ function leave() {
   page.addEventListener("htmx:beforeOnLoad", onlyWhileHere);
   if (!place || !page.dataset.stillAllowed) return;
   document.getElementById("messages").replaceChildren();
-  left.set(place, { page, title: document.title, scroll: scrollY, focus, at: Date.now() });
+  left.set(place, { page, title: document.title, scroll: scrollY, focus });
   if (left.size > MOST) left.delete(left.keys().next().value);
 }
-// lists that were left a while ago; what was deleted here is not even kept
+// lists of a while ago are read anew; what was deleted here is not even kept
 const FRESH = 60_000;
-function readAnew(at) {
-  if (Date.now() - at > FRESH) document.body.dispatchEvent(new Event("shown-again"));
+function refresh(age) {
+  if (age > FRESH) document.body.dispatchEvent(new Event("shown-again"));
 }
 document.addEventListener("threads-deleted", () => left.clear());
 function arrive(scroll, focus) {
@@ -104,7 +105,8 @@ addEventListener("popstate", async (e) => {
   const kept = left.get(key);
   if (!kept || kept.page === main()) return (place = key);
   e.stopImmediatePropagation();
-  if (!(await mayBeShown(kept.page))) return location.reload();
+  const age = await ageIfAllowed(kept.page);
+  if (age === null) return location.reload();
   if (navigation.currentEntry.key !== key) return;
   leave();
   place = key;
@@ -113,21 +115,18 @@ addEventListener("popstate", async (e) => {
   htmx.process(kept.page);
   prepare(document);
   arrive(kept.scroll, kept.page.contains(kept.focus) ? kept.focus : kept.page);
-  readAnew(kept.at);
+  refresh(age);
 });
 
 /* ---- A page that the browser has kept is hidden until the server has said that it may be shown again ---- */
 
-let hidden = 0;
-function hide() {
-  hidden = Date.now();
-  root.setAttribute("data-unsure", "");
-}
+const hide = () => root.setAttribute("data-unsure", "");
 const show = () => root.removeAttribute("data-unsure");
 async function showIfAllowed() {
-  if (!(await mayBeShown(main()))) return location.reload();
+  const age = await ageIfAllowed(main());
+  if (age === null) return location.reload();
   show();
-  readAnew(hidden);
+  refresh(age);
 }
 addEventListener("pagehide", hide);
 addEventListener("pageshow", ({ persisted }) => persisted && showIfAllowed());

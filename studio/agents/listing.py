@@ -104,12 +104,13 @@ def thread_counts(agents: list[Agent]) -> dict[str, ThreadCount]:
 
 
 def count_contents(agent: Agent) -> dict[str, int] | None:
-    """Count what is lost when the agent is removed; None if it has no schema."""
+    """Count what is lost when the agent is removed, after what waits is counted; None if it has no schema."""
     table = partial(sql.Identifier, agent.schema_name)
     query = sql.SQL(_HOLDINGS).format(threads=table("memory_thread"), users=table("memory_user"))
     try:
         # in a savepoint, so that a missing table does not spoil the caller's transaction
         with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql.SQL("select {}(200, true)").format(table("memory_fold")))
             cursor.execute(query)
             return dict(zip(("threads", "runs", "messages", "users"), cursor.fetchone(), strict=True))
     except ProgrammingError as error:

@@ -6,6 +6,7 @@ from django_tenants.utils import schema_context
 from tqdm import tqdm
 
 from memory.index import feed, repair
+from memory.query import UNLIMITED, long_statements
 from studio.models import Agent
 
 # a thread that an agent has locked fails, and is tried again in the next round
@@ -30,8 +31,10 @@ class Command(BaseCommand):
         bad = 0
         try:
             for one in agents:
-                with schema_context(one.schema_name):
+                with schema_context(one.schema_name), long_statements(UNLIMITED):
                     bad += getattr(self, f"_{what}")(one, batch)
+        except feed.Behind:
+            raise CommandError(f"Another process counts the threads of {one.pk}. Try again in a moment.") from None
         except KeyboardInterrupt:
             raise CommandError("Stopped. What waits is counted by mend, or by the upkeep.", returncode=130) from None
         if bad:
@@ -41,6 +44,7 @@ class Command(BaseCommand):
         mended = failed = 0
         self._fold(agent)
         repair.mark_missed()
+        repair.mark_dropped()
         with tqdm(total=repair.backlog(), desc=f"{agent.pk} mend", unit=" threads", disable=None) as bar:
             for _ in range(ROUNDS):
                 failed = 0

@@ -186,3 +186,14 @@ def test_a_rebuild_that_is_stopped_goes_on_with_mend(ada: Agent, monkeypatch: py
     call_command("thread_index", "mend", "--agent", ada.pk)
     connection.set_schema(ada.schema_name)
     oracle.assert_exact()
+
+
+def test_long_threads_are_counted_in_ever_smaller_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    sql(
+        "insert into agno_sessions (session_id, session_type, created_at)"
+        " select 's' || n, 'agent', 1 from generate_series(1, 20) n"
+    )
+    repair.mark_all()
+    monkeypatch.setattr(repair, "SLOW", -1)
+    assert [done.mended for done in repair.mend(8)] == [8, 4, 2, 1, 1, 1, 1, 1, 1]
+    oracle.assert_exact()

@@ -11,9 +11,10 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django_tenants.utils import schema_context
 from psycopg.errors import QueryCanceled
 
-from memory.index import threads
+from memory.index import repair, threads
 from studio import ids
 from studio.models import Agent, MemorySettings
 from tests.memory.pages.thread_list import THREADS, chips, named
@@ -279,3 +280,10 @@ def test_queries_do_not_grow_with_rows(page: Client, ada: Agent) -> None:
     assert cost(user="bob", sort="runs", errors="", shared="1") == full
     # a search in what was said is logged, and may take longer than a page
     assert cost(q="hello", status="COMPLETED") <= 10
+
+
+def test_it_says_that_threads_are_counted_anew(page: Client, ada: Agent) -> None:
+    write_thread(ada, "t")
+    with schema_context(ada.schema_name):
+        repair.mark_all()
+    assert "Counting 1 thread anew; their figures may change." in text(page.get(THREADS))

@@ -11,7 +11,7 @@ from studio.models import Agent, AuditEvent, User
 from tests.markup import Page
 from tests.reading import form_with, html, text
 from tests.studio.agents.agents import LIST, row_only
-from tests.world import new_person, person, run, signed_in, write_thread
+from tests.world import new_person, person, run, signed_in, sql, write_thread
 
 
 def schema_exists(name: str) -> bool:
@@ -170,6 +170,13 @@ class TestRemovingOne:
         assert event.data["counts"] == {"threads": 1, "runs": 1, "messages": 2, "users": 1}
         assert "Removed Ada's agent (agt-ada)" in text(page.get(LIST))
         assert page.get(self.URL).status_code == 404
+
+    def test_what_was_written_just_before_is_counted(self, page: Client, ada: Agent) -> None:
+        with schema_context(ada.schema_name):
+            sql("insert into agno_sessions (session_id, session_type, created_at) values ('new', 'agent', 1)")
+        page.post(self.NOW, {"confirm": "agt-ada"})
+        event = AuditEvent.objects.get(action="agent.remove", agent_id="agt-ada")
+        assert event.data["counts"]["threads"] == 1
 
     @pytest.mark.parametrize("typed", ["", "ada", "AGT-ADA", "agt-bruno", "\x00"])
     def test_anything_else_removes_nothing_and_says_so(self, page: Client, ada: Agent, typed: str) -> None:
