@@ -9,7 +9,6 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from memory.index import feed
-from memory.query import current_schema
 
 # threads of a transaction, some 50 ms
 BATCH: Final = 50
@@ -36,14 +35,14 @@ _DROPPED: Final = """
         select from pg_attribute where attrelid = 'agno_sessions'::regclass and attname = 'runs' and not attisdropped)
     on conflict do nothing"""
 _MISSED: Final = """
-    select m.last_value from memory_missed m, memory_missed_counted c
+    select 'memory_missed'::regclass::oid, m.last_value from memory_missed m, memory_missed_counted c
     where (m.last_value, m.is_called) <> (c.last_value, c.is_called)"""
 # the first transaction that is not over, and the next to begin
 _RUNNING: Final = """
     select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint from pg_current_snapshot() s"""
 
-# the last missed write by schema, and the transaction before which all were begun that may have missed one
-_missed: dict[str, tuple[int, int]] = {}
+# by sequence: the last missed write, and the transaction before which all were begun that may have missed one
+_missed: dict[int, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +100,18 @@ def mark_missed() -> None:
     """
     if not (missed := _row(_MISSED)):
         return
-    first, next_one = _row(_RUNNING)
-    schema = current_schema()
-    known = _missed.get(schema)
-    number, until = known if known and known[0] == missed[0] else (missed[0], next_one)
+    sequence, number = missed
+    first, until = _row(_RUNNING)
+    known = _missed.get(sequence)
+    if known and known[0] == number:
+        until = known[1]
     if first >= until:
         mark_all()
         _row("select setval('memory_missed_counted', %(number)s)", {"number": number})
-        _missed.pop(schema, None)
+        _missed.pop(sequence, None)
     elif known != (number, until):
         mark_all()
-        _missed[schema] = number, until
+        _missed[sequence] = number, until
 
 
 def mark_dropped() -> None:
