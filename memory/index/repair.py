@@ -37,11 +37,10 @@ _DROPPED: Final = """
 _MISSED: Final = """
     select 'memory_missed'::regclass::oid, m.last_value from memory_missed m, memory_missed_counted c
     where (m.last_value, m.is_called) <> (c.last_value, c.is_called)"""
-# the first transaction that is not over, and the next to begin
-_RUNNING: Final = """
-    select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint from pg_current_snapshot() s"""
+_NEWEST: Final = "select pg_current_xact_id()::text::bigint"
+_OLDEST: Final = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
-# by sequence: the last missed write, and the transaction before which all were begun that may have missed one
+# by sequence: the last missed write, and a transaction that began after all that may have missed one
 _missed: dict[int, tuple[int, int]] = {}
 
 
@@ -101,17 +100,16 @@ def mark_missed() -> None:
     if not (missed := _row(_MISSED)):
         return
     sequence, number = missed
-    first, until = _row(_RUNNING)
     known = _missed.get(sequence)
-    if known and known[0] == number:
-        until = known[1]
-    if first >= until:
+    is_new = known is None or known[0] != number
+    until = _row(_NEWEST)[0] if known is None or is_new else known[1]
+    is_over = _row(_OLDEST)[0] > until
+    if is_new or is_over:
         mark_all()
+    _missed[sequence] = number, until
+    if is_over:
         _row("select setval('memory_missed_counted', %(number)s)", {"number": number})
-        _missed.pop(sequence, None)
-    elif known != (number, until):
-        mark_all()
-        _missed[sequence] = number, until
+        del _missed[sequence]
 
 
 def mark_dropped() -> None:
