@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from studio.postgres.backend.base import planned_with_values
+from studio.postgres.backend.plans import planned_with_values
 
 Row = dict[str, Any]
 

@@ -8,7 +8,7 @@ from ninja import Query, Router, Status
 from memory.api.runs import RUNS, page_of_messages, run_json
 from memory.api.schemas import CountedPage, Cursor, Message, Page, Run, SessionId, Thread, ThreadQuery, User
 from memory.index import paging, threads, users
-from memory.index.feed import Lag
+from memory.index.lag import Lag
 from memory.index.threads import Filter
 from memory.query import Row
 from memory.services import deletion, reading

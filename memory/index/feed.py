@@ -3,12 +3,12 @@
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from django.db import DatabaseError, OperationalError, connection
 from psycopg import errors, sql
 
+from memory.index.lag import Lag
 from memory.query import Row, current_schema, fetch
 
 log = logging.getLogger("studio")
@@ -31,19 +31,6 @@ _LEFT: Final = sql.SQL("""
 
 class Behind(OperationalError):
     """The index could not be brought up to date in time. It can be tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """How far an index is from exact.
-
-    `behind` is the age in seconds of the oldest write that is not in it. `left` of its threads wait to be counted
-    whole, as after an upgrade, for about `seconds_left`; None if that is unknown.
-    """
-
-    behind: float = 0
-    left: int = 0
-    seconds_left: float | None = None
 
 
 def read_fresh(

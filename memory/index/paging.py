@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from memory.index.feed import Lag
+from memory.index.lag import Lag
 from memory.query import Row
 from studio import keyset, token
 

@@ -5,7 +5,7 @@ import math
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from memory.index.feed import Lag
+from memory.index.lag import Lag
 from memory.index.paging import Page
 from studio.formats import counted, duration
 from studio.web import AppRequest, is_fragment

@@ -9,7 +9,7 @@ from django.db import connection
 from psycopg import sql
 
 from studio.audit.events import Event, Person, event_of, kinds
-from studio.postgres.backend.base import planned_with_values
+from studio.postgres.backend.plans import planned_with_values
 
 PAGE: Final = 50
 BATCH: Final = 1000

@@ -5,6 +5,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -309,3 +310,9 @@ def test_round_trips_are_counted_however_the_bytes_arrive() -> None:
         for at in range(0, 2 * len(answer), step):
             answers.feed((answer * 2)[at : at + step])
     assert len(trips) == 2 * 4
+
+
+def test_it_begins_by_itself() -> None:
+    """Pytest has set up what a program by itself has not."""
+    env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    subprocess.run([sys.executable, "-m", "tests.bench", "--help"], cwd=HERE.parents[1], env=env, check=True)

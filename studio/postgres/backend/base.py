@@ -62,21 +62,6 @@ def is_stale(error: BaseException) -> bool:
     return isinstance(error, NotSupportedError) and "cached plan" in str(error)
 
 
-@contextmanager
-def planned_with_values() -> Iterator[None]:
-    """Have the statements of a block planned for their values, each time.
-
-    A prepared one may get a plan for any values, which cannot know that a pattern begins with a rare word.
-    """
-    connections["default"].ensure_connection()
-    raw = cast(Any, connections["default"].connection)
-    before, raw.prepare_threshold = raw.prepare_threshold, None
-    try:
-        yield
-    finally:
-        raw.prepare_threshold = before
-
-
 def public_cursor() -> AbstractContextManager[CursorWrapper]:
     """Lend a cursor of this thread's connection for statements that name the schema of each table."""
     return cast(DatabaseWrapper, connections["default"]).public_cursor()
