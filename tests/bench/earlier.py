@@ -91,15 +91,15 @@ def measure(stage: Stage, commit: str) -> Part:
             ways[name] = costs.way(browser, path, pids)
             ways[f"{name} floor"] = costs.way(Browser(browser.base), "/health", pids)
         cost = {name: one.whole for name, one in cpu.in_turns(ways, [stage.dsn, then.dsn]).items()}
-        theirs = {} if browsing.missing() else browsing.feel(then.browser.base, then.sign_in)
-        ours = browsing.feel(stage.browser.base, stage.server.sign_in_link()) if theirs else {}
+        theirs = browsing.feel(then.browser.base, then.sign_in, path)
+        ours = browsing.feel(stage.browser.base, stage.server.sign_in_link(), path)
     what = f"Requests a second of the list: against {then.commit} beside it"
     found = [Verdict(what, rate["now"] / rate[then.commit], above("Requests a second", "earlier", 1.7))]
     rows = [
         [f"requests a second of the list, 16 clients, by {load.asker()}", *_row(rate, then.commit, "{:,.0f}".format)],
         ["CPU of a list, ms", *_row(cost, then.commit, ms)],
         [f"… against {costs.FLOOR}", *(times(cost[name] / cost[f"{name} floor"]) for name in sides), ""],
-        *([f"{name}, ms", *_row({"now": ours[name], then.commit: theirs[name]}, then.commit, ms)] for name in ours),
+        *([f"{step}, ms", *_row({"now": ours[step], then.commit: theirs[step]}, then.commit, ms)] for step in ours),
     ]
     words = "Served in the same run from a database of its own with the same threads, each as it is by default."
     return Part(found, [Section(f"Beside {then.commit}", ["what", "now", then.commit, "now / then"], rows, words)])

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.browser_fixtures import ARGUMENTS
 
 SLOWER: Final = 4
-ROUNDS: Final = 9
+ROUNDS: Final = 5
 PATIENCE: Final = 20  # seconds
 # the end of a wait is when `wanted` is painted; kept where the next document finds it, too
 _WATCH: Final = """
