@@ -1,62 +1,77 @@
 -- Agents write, and a row of the feed says where, in the same transaction. The functions of triggers run as the
 -- studio's role with a fixed search_path.
+-- None raises, because an agent's write must not fail, and none waits for a lock for longer than a migration holds it.
 --
--- Note that runs of threads were written. Never raises, because an agent's write must not fail. If the feed cannot be
--- written, a sequence remembers that, whatever becomes of this transaction. It waits longer for a lock than a migration,
--- behind which it may wait.
-create or replace function {schema}.memory_note(ids text[], runs text[], whole boolean) returns void
-language plpgsql set lock_timeout = '100ms' as $$
+-- Remember that a write could not be noted: a sequence moves whatever becomes of this transaction.
+create or replace function {schema}.memory_miss() returns void language plpgsql as $$
 begin
-    insert into {schema}.memory_feed (session_id, run_id, whole)
-    select id, run, whole from unnest(ids, runs) w (id, run);
+    perform nextval('{schema}.memory_missed');
 exception when others then
-    begin
-        perform nextval('{schema}.memory_missed');
-    exception when others then
-        null;
-    end;
+    null;
 end $$;
 -- Note a thread that was written; one that got another id takes its runs along.
 create or replace function {schema}.memory_session_written() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $$
 begin
+    insert into {schema}.memory_feed (session_id) values (new.session_id);
     if tg_op = 'UPDATE' and new.session_id <> old.session_id then
-        perform {schema}.memory_note(array[old.session_id, new.session_id], null, true);
-    else
-        perform {schema}.memory_note(array[new.session_id], null, false);
+        insert into {schema}.memory_feed (session_id, whole) values (old.session_id, true), (new.session_id, true);
     end if;
+    return null;
+exception when others then
+    perform {schema}.memory_miss();
     return null;
 end $$;
 create or replace trigger memory_session_written after insert or update on {schema}.agno_sessions
     for each row execute function {schema}.memory_session_written();
 -- Note a run that was written, and where it was before.
 create or replace function {schema}.memory_run_written() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $$
 begin
+    insert into {schema}.memory_feed (session_id, run_id) values (new.session_id, new.run_id);
     if tg_op = 'UPDATE' and (new.run_id, new.session_id) <> (old.run_id, old.session_id) then
-        perform {schema}.memory_note(array[old.session_id], array[old.run_id], false);
+        insert into {schema}.memory_feed (session_id, run_id) values (old.session_id, old.run_id);
     end if;
-    perform {schema}.memory_note(array[new.session_id], array[new.run_id], false);
+    return null;
+exception when others then
+    perform {schema}.memory_miss();
     return null;
 end $$;
 create or replace trigger memory_run_written after insert or update on {schema}.agno_runs
     for each row execute function {schema}.memory_run_written();
--- Deletions are noted by statement, because a trigger for each row costs several times as much. Runs that go with
--- their thread need no note: the thread has one.
-create or replace function {schema}.memory_runs_deleted() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+-- Note threads that were deleted. By statement, because a trigger for each row costs several times as much.
+create or replace function {schema}.memory_threads_deleted() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $$
 begin
-    perform {schema}.memory_note(array_agg(gone.session_id), array_agg(gone.run_id), false)
-    from gone join {schema}.agno_sessions s on s.session_id = gone.session_id;
+    insert into {schema}.memory_feed (session_id, whole) select gone.session_id, true from gone;
+    return null;
+exception when others then
+    perform {schema}.memory_miss();
+    return null;
+end $$;
+create or replace trigger memory_threads_deleted after delete on {schema}.agno_sessions
+    referencing old table as gone for each statement execute function {schema}.memory_threads_deleted();
+-- Note runs that were deleted, but not those that went with their thread.
+create or replace function {schema}.memory_runs_deleted() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $$
+begin
+    insert into {schema}.memory_feed (session_id, run_id)
+    select gone.session_id, gone.run_id from gone join {schema}.agno_sessions s on s.session_id = gone.session_id;
+    return null;
+exception when others then
+    perform {schema}.memory_miss();
     return null;
 end $$;
 create or replace trigger memory_runs_deleted after delete on {schema}.agno_runs
     referencing old table as gone for each statement execute function {schema}.memory_runs_deleted();
 -- Note every thread of the index.
 create or replace function {schema}.memory_truncated() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $$
 begin
-    perform {schema}.memory_note(array_agg(t.session_id), null, true) from {schema}.memory_thread t;
+    insert into {schema}.memory_feed (session_id, whole) select t.session_id, true from {schema}.memory_thread t;
+    return null;
+exception when others then
+    perform {schema}.memory_miss();
     return null;
 end $$;
 create or replace trigger memory_sessions_truncated after truncate on {schema}.agno_sessions

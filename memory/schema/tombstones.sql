@@ -16,7 +16,6 @@ begin
         floor(extract(epoch from clock_timestamp()))
     from gone cross join {schema}.memory_tombstone_key k order by 1
     on conflict (thread_hash) do update set deleted_at = greatest(x.deleted_at, excluded.deleted_at);
-    perform {schema}.memory_note(array_agg(gone.session_id), null, true) from gone;
     return null;
 end $$;
 create or replace trigger memory_bury after delete on {schema}.agno_sessions

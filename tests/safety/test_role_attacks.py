@@ -122,7 +122,7 @@ ATTACKS = [
     "update memory_user set threads = 0",
     "select memory_key('x')",
     "select memory_fold(1, false)",
-    "select memory_note(array['x'], null, true)",
+    "select memory_miss()",
     "select memory_recount(null)",
     "select * from public.studio_agent",
     "select * from public.studio_apikey",
