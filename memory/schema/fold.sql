@@ -49,7 +49,8 @@ begin
             union all
             select place from known
             left join (select session_id, max(position) as last from element group by session_id) l using (session_id)
-            where session_id = any (whole) and position is null or position > coalesce(last, -1))) returning 1
+            left join (select session_id, true as is_whole from unnest(whole) w (session_id)) w using (session_id)
+            where is_whole and position is null or position > coalesce(last, -1))) returning 1
     ), put as (
         insert into {schema}.memory_run
         select c.session_id, c.key, c.position, c.run_id, c.run_index, c.at, c.user_id, c.status, c.is_root, f.messages,
@@ -217,11 +218,18 @@ when others then
     end if;
 end $$;
 -- Count what waits of these threads.
-create or replace function {schema}.memory_catch_up(ids text[]) returns void language sql as $$
-    select pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
-    with taken as (delete from {schema}.memory_feed f where f.session_id = any (ids) returning f)
-    select {schema}.memory_recount(array_agg(f)) from taken having count(*) > 0;
-$$;
+create or replace function {schema}.memory_catch_up(ids text[]) returns void
+language plpgsql set enable_nestloop = off as $$
+declare
+    writes {schema}.memory_feed[];
+begin
+    if exists (select from {schema}.memory_feed f join unnest(ids) i (id) on f.session_id = i.id) then
+        perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
+        with taken as (delete from {schema}.memory_feed f using unnest(ids) i (id) where f.session_id = i.id returning f)
+        select array_agg(f) into writes from taken;
+        perform {schema}.memory_recount(writes) where writes is not null;
+    end if;
+end $$;
 -- The stored size of what a row of the feed asks to read.
 create or replace function {schema}.memory_weight(w {schema}.memory_feed) returns bigint language sql stable as $$
     select coalesce(pg_column_size({schema}.memory_column(w.session_id)), 0)::bigint

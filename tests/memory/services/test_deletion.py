@@ -125,6 +125,28 @@ def test_a_large_deletion_is_never_seen_half_done(ada: Agent, monkeypatch: pytes
         assert (alice["threads"], alice["runs"]) == (1, 1)
 
 
+def test_a_deletion_of_10000_and_what_follows_compare_no_thread_with_each_other(ada: Agent) -> None:
+    """That would run into the time limits; what waits of others holds up nobody."""
+    with schema_context(ada.schema_name), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            insert into agno_sessions (session_id, session_type, user_id, created_at, runs)
+            select 's' || n, 'agent', 'u' || n % 99, 1, jsonb_build_array('{"run_id": "a"}'::jsonb, '{"run_id": "b"}')
+            from generate_series(1, 20000) n"""
+        )
+        feed.fold_all(60)
+        delete_threads(DANA, ada, [f"s{n}" for n in range(10_000)])
+        assert feed.waiting() == 9_999
+        # nothing of these waits, so nothing is folded for them
+        cursor.execute("set local statement_timeout = '2s'")
+        feed.catch_up([f"s{n}" for n in range(10_000, 20_001)])
+        assert feed.waiting() == 9_999
+        feed.fold_some()
+        assert feed.waiting() == 0
+        cursor.execute("select count(*), (select sum(threads) from memory_user) from memory_run")
+        assert cursor.fetchone() == (2 * 10_001, 10_001)
+
+
 def test_all_that_match_are_found_and_capped(ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(5):
         write_thread(ada, f"s{n}", [run(f"r{n}", status="ERROR" if n % 2 else "COMPLETED")])
