@@ -23,7 +23,6 @@ CLIENTS: Final = 16
 SECONDS: Final = 8
 SETTLED: Final = 1_000  # requests after which a worker has loaded what it will
 WEB: Final = {"WEB_WORKERS": "2", "WEB_THREADS": "2"}
-# those of its threads, and of the process that starts them and folds
 # four threads, two of the upkeep, and that of the start
 CONNECTIONS: Final = 7
 _RATE: Final = re.compile(r"Requests/sec:\s+([\d.]+)")
