@@ -19,7 +19,7 @@ from memory.index import feed
 from memory.index.threads import Filter, list_threads
 from studio.agents import provision
 from studio.audit.record import Actor
-from studio.models import Agent, AuditEvent, Grant, User
+from studio.models import Agent, ApiKey, AuditEvent, Grant, User
 
 NOW = int(time.time())
 PASSWORD = "correct horse battery"
@@ -147,15 +147,18 @@ def _responses_carry_their_context() -> Iterator[None]:
 
 @pytest.fixture
 def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Commit what a test writes, so that other connections see it; its events are removed from the audit log.
+    """Commit what a test writes, so that other connections see it; its events, keys and people are removed at the end.
 
     Not pytest-django's, which empties all tables: the log refuses that.
     """
     with django_db_blocker.unblock():
         last = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+        before = {model: list(model.objects.values_list("pk", flat=True)) for model in (ApiKey, User)}
         try:
             yield
         finally:
+            for model, ids in before.items():
+                model.objects.exclude(pk__in=ids).delete()
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("grant delete on public.studio_auditevent to current_user")
                 cursor.execute("alter table public.studio_auditevent disable trigger user")
