@@ -91,7 +91,7 @@ def fold_all(seconds: float = 10) -> None:
     try:
         sum(fold(seconds))
     except OperationalError as error:
-        if isinstance(error.__cause__, errors.QueryCanceled | errors.DeadlockDetected):
+        if isinstance(error.__cause__, errors.LockNotAvailable | errors.QueryCanceled | errors.DeadlockDetected):
             raise Behind from error
         raise
     if _state([])["waits"]:

@@ -1,10 +1,10 @@
 -- The feed is folded into the index: runs into memory_run, these into threads, participants and users. One process at a
--- time folds an agent's feed. Generic plans, because planning costs more than the statements, and no sequential scans and no
--- nested loops, because a plan that was made when the index was empty would read all of it each time, or square a long
+-- time folds an agent's feed. Plans are generic, because planning costs more than the statements. They have neither
+-- sequential scans nor nested loops: made when the index was empty, they would read all of it each time, or square a long
 -- thread. Old rows are deleted before new ones are written, so that nothing depends on what happened to a run.
 --
--- Bring memory_run up to date with what was written. Returns the texts of the first and the last run that changed in each
--- thread, as {thread: {key: [title, preview]}}.
+-- Bring memory_run up to date with what was written. Returns the texts of the first and the last run that changed in
+-- each thread, as {thread: {key: [title, preview]}}.
 create or replace function {schema}.memory_fold_runs(writes {schema}.memory_feed[], ids text[], whole text[])
 returns jsonb language plpgsql set enable_seqscan = off set enable_nestloop = off
 set plan_cache_mode = force_generic_plan as $$
@@ -13,7 +13,8 @@ declare
 begin
     -- read first, because a join with memory_run itself would be planned to read all of it
     with known as materialized (
-        select session_id, key, position, fingerprint, ctid as place from {schema}.memory_run where session_id = any (ids)
+        select session_id, key, position, fingerprint, ctid as place
+        from {schema}.memory_run where session_id = any (ids)
     ), element as materialized (
         -- a column is unpacked once, and of a run that is as it was nothing but its position goes on from here
         select s.session_id, s.created_at, n - 1 as position, k.key, k.fingerprint,
@@ -225,7 +226,8 @@ declare
 begin
     if exists (select from {schema}.memory_feed f join unnest(ids) i (id) on f.session_id = i.id) then
         perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
-        with taken as (delete from {schema}.memory_feed f using unnest(ids) i (id) where f.session_id = i.id returning f)
+        with taken as (
+            delete from {schema}.memory_feed f using unnest(ids) i (id) where f.session_id = i.id returning f)
         select array_agg(f) into writes from taken;
         perform {schema}.memory_recount(writes) where writes is not null;
     end if;
@@ -248,7 +250,7 @@ begin
         return 0;
     end if;
     begin
-        perform set_config('lock_timeout', '2s', true) where gone > 0;
+        perform set_config('lock_timeout', '1s', true) where gone > 0;
         perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
     exception when lock_not_available then
         return null;
