@@ -1,7 +1,7 @@
 -- The feed is folded into the index: runs into memory_run, these into threads, participants and users. One process at a
 -- time folds an agent's feed. Plans are generic, because planning costs more than the statements. They have neither
--- sequential scans nor nested loops: made when the index was empty, they would read all of it each time, or square a long
--- thread. Old rows are deleted before new ones are written, so that nothing depends on what happened to a run.
+-- sequential scans nor nested loops: made when the index was empty, they would read all of it each time, or square a
+-- long thread. Old rows are deleted before new ones are written, so that nothing depends on what happened to a run.
 --
 -- Bring memory_run up to date with what was written. Returns the texts of the first and the last run that changed in
 -- each thread, as {thread: {key: [title, preview]}}.
