@@ -6,10 +6,10 @@ from typing import Any
 import environ
 
 
-def database(url: str, data_dir: Path, *, statement_timeout: str, max_age: int) -> dict[str, Any]:
+def database(url: str, data_dir: Path, *, statement_timeout: str, connect_timeout: int, max_age: int) -> dict[str, Any]:
     """Return an entry of DATABASES: the server at `url`, or the bundled one in `data_dir` if that is empty.
 
-    `statement_timeout` is in Postgres' own form, `max_age` in seconds.
+    `statement_timeout` is in Postgres' own form, the others in seconds.
     """
     if url:
         where = environ.Env.db_url_config(url)
@@ -18,10 +18,9 @@ def database(url: str, data_dir: Path, *, statement_timeout: str, max_age: int) 
 
         where = postgres.dsn_parts(data_dir)
     settings = {key.upper(): value for key, value in where.items()}
-    # Short enough for an answer within 3 s when the server is away, or a lock is held.
     options = {
         **settings.get("OPTIONS", {}),
-        "connect_timeout": 2,
+        "connect_timeout": connect_timeout,
         # ms; a connection that looks well and is not is noticed by the first statement on it
         "tcp_user_timeout": 2500,
         "options": f"-c statement_timeout={statement_timeout} -c lock_timeout=2500"

@@ -47,6 +47,8 @@ AGENT_STATEMENT_TIMEOUT = env.str("AGENT_STATEMENT_TIMEOUT", default="60s")
 # studio.serve.web_server. Commands, searches and downloads have 20 s.
 LONG_STATEMENT_TIMEOUT = "20s"
 STATEMENT_TIMEOUT = env.str("STATEMENT_TIMEOUT", default=LONG_STATEMENT_TIMEOUT)
+# In seconds. The web server's is 2; a start or a command has time for a server that is busy or just starting.
+CONNECT_TIMEOUT = env.int("CONNECT_TIMEOUT", default=30)
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
 # xpander-sdk reads it as the owner of every agent; the studio itself does not use it.
 ORGANIZATION_ID = env.str("ORGANIZATION_ID", default="agent-studio")
@@ -130,6 +132,7 @@ DATABASES = {
         env.str("DATABASE_URL", default=""),
         DATA_DIR,
         statement_timeout=STATEMENT_TIMEOUT,
+        connect_timeout=CONNECT_TIMEOUT,
         max_age=env.int("CONN_MAX_AGE", default=600),
     )
 }

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from studio.postgres.kept_files import StartFailure
 
+PATIENCE = {"STATEMENT_TIMEOUT": "2500ms", "CONNECT_TIMEOUT": "2"}
 READY_SECONDS = 60
 # Longer than gunicorn's graceful_timeout, in which it lets requests finish.
 STOP_SECONDS = 15
@@ -26,8 +27,8 @@ def start(listener: socket.socket) -> subprocess.Popen[bytes]:
             *("--bind", f"fd://{descriptor}", "studio.wsgi:application"),
         ],
         pass_fds=[descriptor],
-        # before os.environ, so that a value that is set there wins
-        env={"STATEMENT_TIMEOUT": "2500ms", **os.environ, "PORT": str(port), "STUDIO_PID": str(os.getpid())},
+        # An answer within 3 s when the database is away or a lock is held. Before os.environ: what is set there wins.
+        env={**PATIENCE, **os.environ, "PORT": str(port), "STUDIO_PID": str(os.getpid())},
         # Ctrl-C in the terminal must not reach it: the studio lets its requests finish and then stops it.
         start_new_session=True,
     )

@@ -23,8 +23,8 @@ from studio.postgres.home import Identity
 
 ROOT = Path(__file__).resolve().parents[3]
 READY_SECONDS = 60
-# The web server's fifteen, the database's checkpoint, and a busy machine.
-STOP_SECONDS = 60
+# Longer than the studio itself waits: 15 s for the web server, and 60 s for the database's checkpoint on a slow disk.
+STOP_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,11 @@ def stop(studio: Studio, number: signal.Signals = signal.SIGTERM, seconds: float
     try:
         return studio.process.wait(seconds)
     except subprocess.TimeoutExpired:
-        kill(*studio.alive())
+        left = studio.alive()
+        commands = [command(process) for process in left]
+        kill(*left)
         studio.process.wait()
-        raise AssertionError(f"still there {seconds} s after {number.name}: {studio.said()}") from None
+        raise AssertionError(f"still there {seconds} s after {number.name}: {commands}\n{studio.said()}") from None
 
 
 def refused(data_dir: Path, checkout: Checkout = MINE, **more: str) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,18 @@ def test_a_database_that_does_not_answer(place: Path) -> None:
 @pytest.mark.parametrize("wrong", ["mysql://me:secret-word@127.0.0.1/studio", "sqlite:///studio.db"])
 def test_a_database_that_is_no_postgres(place: Path, wrong: str) -> None:
     assert refused(place / "var", DATABASE_URL=wrong).startswith("DATABASE_URL is not Postgres: it looks like")
+
+
+def test_a_database_that_takes_its_time_to_answer(place: Path) -> None:
+    """Longer than a page would wait; the rest is refused at once."""
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        port = slow.getsockname()[1]
+        answer = threading.Timer(4, lambda: slow.accept()[0].close())
+        answer.start()
+        started = time.monotonic()
+        said = refused(place / "var", DATABASE_URL=url(host="127.0.0.1", port=port))
+    assert said.startswith("The database does not answer:")
+    assert time.monotonic() - started > 4
 
 
 def test_a_wrong_password(place: Path, foreign: psycopg.Connection) -> None:
