@@ -38,10 +38,14 @@ def run(name: str, *, online: bool = False, again: bool = False) -> Callable[[An
 
     def forwards(apps: Any, schema_editor: Any) -> None:
         connection = schema_editor.connection
+        if connection.in_atomic_block and again:
+            return
         with connection.cursor() as cursor:
             if connection.in_atomic_block:
-                for statement in [] if again else statements(name, connection.schema_name):
-                    cursor.execute(statement)
+                # sent without a wait for each answer
+                with connection.wrap_database_errors, connection.connection.pipeline():
+                    for statement in statements(name, connection.schema_name):
+                        cursor.execute(statement)
                 return
             # a statement may take long, e.g. to build an index, but not wait long for its lock
             cursor.execute(

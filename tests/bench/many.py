@@ -26,7 +26,7 @@ PART: Final = 125
 # The rest get the same tables by the same migrations, in one round trip and without what records them.
 _MAKE: Final = """
 import json, time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
@@ -36,12 +36,13 @@ from studio.ids import schema_name
 from studio.models import Agent
 
 class Collected:
-    in_atomic_block = True
+    in_atomic_block, wrap_database_errors = True, nullcontext()
     def __init__(self, schema):
-        self.schema_name, self.said = schema, []
+        self.schema_name, self.said, self.connection = schema, [], self
     @contextmanager
     def cursor(self):
         yield self
+    pipeline = cursor
     def execute(self, statement, *values):
         self.said.append(statement)
 
