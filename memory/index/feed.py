@@ -8,13 +8,15 @@ from typing import Any, Final, cast
 from django.db import DatabaseError, OperationalError, connection
 from psycopg import errors, sql
 
+from memory.index.batch import Batch
 from memory.index.lag import Lag
 from memory.query import Row, current_schema, fetch
 
 log = logging.getLogger("studio")
 
-# rows of the feed at once, for some 30 ms
+# rows of the feed at once: for a reader some 30 ms
 BATCH: Final = 200
+MOST: Final = 1000
 # two columns of a reader's statement: whether anything waits, and whether threads are counted for the first time
 WAITS: Final = """
     (select exists (select from memory_feed)) as waits,
@@ -74,7 +76,7 @@ def fold_some() -> None:
     A reader reads all the same if nothing can be written, as on a full disk.
     """
     try:
-        _fold(bounded=True)
+        _fold(BATCH, bounded=True)
     except DatabaseError as error:
         log.warning("%s: the thread index was read as it is: %s", current_schema(), str(error).splitlines()[0])
 
@@ -82,7 +84,12 @@ def fold_some() -> None:
 def fold(seconds: float | None = None) -> Iterator[int]:
     """Fold until nothing waits, another process folds, or the time is over; yield the number of rows of each batch."""
     end = None if seconds is None else time.monotonic() + seconds
-    while (end is None or time.monotonic() < end) and (done := _fold(bounded=False)):
+    batch = Batch(MOST)
+    while end is None or time.monotonic() < end:
+        with batch.timed():
+            done = _fold(batch.size, bounded=False)
+        if not done:
+            return
         yield done
 
 
@@ -103,9 +110,9 @@ def catch_up(session_ids: list[str]) -> None:
     fetch(sql.SQL("select memory_catch_up(%(ids)s)"), {"ids": session_ids})
 
 
-def _fold(*, bounded: bool) -> int | None:
+def _fold(most: int, *, bounded: bool) -> int | None:
     with connection.cursor() as cursor:
-        cursor.execute("select memory_fold(%s, %s)", [BATCH, bounded])
+        cursor.execute("select memory_fold(%s, %s)", [most, bounded])
         return cast(int | None, cursor.fetchone()[0])
 
 

@@ -1,7 +1,6 @@
 """Counting threads of the current schema whole, and comparing the index with such a count."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,11 +8,10 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from memory.index import feed
+from memory.index.batch import Batch
 
 # threads of a transaction, some 50 ms
 BATCH: Final = 50
-# seconds after which the next transaction takes half as many
-SLOW: Final = 0.3
 
 _NEXT: Final = """
     select array_agg(session_id order by session_id) from (
@@ -67,20 +65,25 @@ def backlog() -> int:
     return int(_row("select count(*) from memory_backlog")[0])
 
 
+def failures() -> list[tuple[str, str]]:
+    """Return the threads that could not be counted, up to a hundred, with their errors."""
+    with connection.cursor() as cursor:
+        cursor.execute("select session_id, error from memory_backlog where error <> '' order by session_id limit 100")
+        return list(cursor.fetchall())
+
+
 def mend(batch: int = BATCH, *, again: bool = True) -> Iterator[Mended]:
     """Count the threads of the backlog, up to a batch in each transaction, and yield the result of each.
 
     With `again`, those that failed before are tried too.
     """
-    after, size = None, batch
-    while ids := _row(_NEXT, {"after": after, "limit": size, "again": again})[0]:
-        began = time.monotonic()
-        with transaction.atomic():
+    after, next_batch = None, Batch(batch)
+    while ids := _row(_NEXT, {"after": after, "limit": next_batch.size, "again": again})[0]:
+        # the transaction of long threads is not to be long
+        with next_batch.timed(), transaction.atomic():
             _row("select set_config('synchronous_commit', 'off', true)")
             _row(_RECOUNT, {"ids": ids})
             failed = int(_row(_FAILED, {"ids": ids})[0])
-        # so that a transaction of long threads is not long
-        size = max(size // 2, 1) if time.monotonic() - began > SLOW else min(size * 2, batch)
         yield Mended(len(ids) - failed, failed)
         after = ids[-1]
 

@@ -2,11 +2,14 @@
 -- studio's role with a fixed search_path.
 -- None raises, because an agent's write must not fail, and none waits for a lock for longer than a migration holds it.
 --
--- Remember that a write could not be noted: a sequence moves whatever becomes of this transaction.
+-- Remember that a write could not be noted: a sequence moves whatever becomes of this transaction. Who has left no room
+-- for that on the stack has to write again.
 create or replace function {schema}.memory_miss() returns void language plpgsql as $$
 begin
     perform nextval('{schema}.memory_missed');
-exception when others then
+exception when statement_too_complex then
+    raise;
+when others then
     null;
 end $$;
 -- Note a thread that was written; one that got another id takes its runs along.

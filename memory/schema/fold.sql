@@ -12,9 +12,14 @@ declare
     texts jsonb;
 begin
     -- read first, because a join with memory_run itself would be planned to read all of it
-    with known as materialized (
+    with row as materialized (
         select session_id, key, position, fingerprint, ctid as place
         from {schema}.memory_run where session_id = any (ids)
+    ), known as materialized (
+        -- a thread that is counted whole is counted as if nothing was known of it
+        select session_id, key, position, place, is_whole,
+            case when is_whole is null then fingerprint end as fingerprint
+        from row left join (select session_id, true as is_whole from unnest(whole) w (session_id)) w using (session_id)
     ), element as materialized (
         -- a column is unpacked once, and of a run that is as it was nothing but its position goes on from here
         select s.session_id, s.created_at, n - 1 as position, k.key, k.fingerprint,
@@ -30,12 +35,12 @@ begin
     ), changed as materialized (
         select session_id, key, position::integer, coalesce(run ->> 'run_id', '') as run_id, position as run_index,
             {schema}.memory_int(run -> 'created_at') as at, created_at as began, run ->> 'user_id' as user_id,
-            run ->> 'status' as status, run ->> 'parent_run_id' is null as is_root, fingerprint, run
+            left(run ->> 'status', 40) as status, run ->> 'parent_run_id' is null as is_root, fingerprint, run
         from element where run is not null
         union all
         -- #> '{}' unpacks a run once, without it every access to a field would unpack it again
         select r.session_id, {schema}.memory_key(r.run_id), null, r.run_id, coalesce(r.run_index, 0), r.created_at,
-            r.created_at, r.user_id, r.status, r.parent_run_id is null, null, r.run_data #> '{}'
+            r.created_at, r.user_id, left(r.status, 40), r.parent_run_id is null, null, r.run_data #> '{}'
         from (select session_id, run_id from {schema}.agno_runs where session_id = any (whole)
               union select session_id, run_id from unnest(writes) w where run_id is not null) named
         -- offset 0 keeps Postgres from looking through all runs of the thread, here and below
@@ -50,7 +55,6 @@ begin
             union all
             select place from known
             left join (select session_id, max(position) as last from element group by session_id) l using (session_id)
-            left join (select session_id, true as is_whole from unnest(whole) w (session_id)) w using (session_id)
             where is_whole and position is null or position > coalesce(last, -1))) returning 1
     ), put as (
         insert into {schema}.memory_run
@@ -189,17 +193,17 @@ language sql as $$
     select user_key, min(user_id), count(*), sum(runs), min(first_at), max(seen_at)
     from {schema}.memory_participant where user_key = any (keys) group by user_key;
 $$;
--- Count what was written, threads of the backlog whole. One by one if that fails: a thread that cannot be counted waits
+-- Count what was written, threads of the backlog whole. By halves if that fails: a thread that cannot be counted waits
 -- in the backlog with its error.
 create or replace function {schema}.memory_recount(writes {schema}.memory_feed[]) returns void
 language plpgsql as $$
 declare
-    ids text[] := array(select distinct w.session_id from unnest(writes) w);
+    ids text[] := array(select distinct w.session_id from unnest(writes) w order by 1);
     whole text[];
     texts jsonb;
-    one {schema}.memory_feed[];
+    half {schema}.memory_feed[];
 begin
-    perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
+    perform from {schema}.memory_turn for update;
     with waited as (delete from {schema}.memory_backlog where session_id = any (ids) returning session_id)
     select array(select session_id from waited
         union select w.session_id from unnest(writes) w where w.whole) into whole;
@@ -213,8 +217,10 @@ when others then
         insert into {schema}.memory_backlog (session_id, error) values (ids[1], left(sqlerrm, 300))
         on conflict (session_id) do update set error = excluded.error;
     else
-        for one in select array_agg(w) from unnest(writes) w group by w.session_id loop
-            perform {schema}.memory_recount(one);
+        for half in
+            select array_agg(w) from unnest(writes) w group by w.session_id <= ids[cardinality(ids) / 2]
+        loop
+            perform {schema}.memory_recount(half);
         end loop;
     end if;
 end $$;
@@ -225,7 +231,7 @@ declare
     writes {schema}.memory_feed[];
 begin
     if exists (select from {schema}.memory_feed f join unnest(ids) i (id) on f.session_id = i.id) then
-        perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
+        perform from {schema}.memory_turn for update;
         with taken as (
             delete from {schema}.memory_feed f using unnest(ids) i (id) where f.session_id = i.id returning f)
         select array_agg(f) into writes from taken;
@@ -234,39 +240,53 @@ begin
 end $$;
 -- The stored size of what a row of the feed asks to read.
 create or replace function {schema}.memory_weight(w {schema}.memory_feed) returns bigint language sql stable as $$
-    select coalesce(pg_column_size({schema}.memory_column(w.session_id)), 0)::bigint
-        + coalesce((select pg_column_size(r.run_data) from {schema}.agno_runs r where r.run_id = w.run_id), 0)
+    select coalesce(pg_column_size({schema}.memory_column(w.session_id)), 0)
+        + coalesce((select pg_column_size(run_data) from {schema}.agno_runs where run_id = w.run_id), 0)
+        + case when w.whole then coalesce((
+            select sum(pg_column_size(run_data)) from {schema}.agno_runs where session_id = w.session_id), 0) else 0 end
 $$;
--- Take up to `most` rows of the feed and count them, and return how many they were; null if another process folds for
--- longer. Threads that were deleted together go together, up to 10,000, so that nobody sees half a deletion. If
--- `bounded`, what is large is left to another.
+-- Whether a row of the feed is of a thread that was deleted. By a lookup for each, which no plan turns into a scan.
+create or replace function {schema}.memory_gone(w {schema}.memory_feed) returns boolean language sql stable as $$
+    select w.whole and (select true from {schema}.agno_sessions where session_id = w.session_id) is null
+$$;
+-- Take rows of up to `most` threads from the feed and count them, and return how many rows they were; null if another
+-- process folds for longer. Threads that were deleted together go together, up to 10,000, so that nobody sees half a
+-- deletion. Else no more than some 2 MB is read, and what is large is left to another if `bounded`.
 create or replace function {schema}.memory_fold(most integer, bounded boolean) returns integer
-language plpgsql set lock_timeout = '200ms' as $$
+language plpgsql set enable_seqscan = off set lock_timeout = '200ms' as $$
 declare
     writes {schema}.memory_feed[];
-    gone bigint := (select count(*) from (select from {schema}.memory_feed where whole limit 10001) w);
+    gone bigint := (
+        select count(*) from (select from {schema}.memory_feed w where {schema}.memory_gone(w) limit 10001) w);
 begin
     if bounded and gone > 10000 then
         return 0;
     end if;
     begin
         perform set_config('lock_timeout', '1s', true) where gone > 0;
-        perform pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'));
+        perform from {schema}.memory_turn for update;
     exception when lock_not_available then
         return null;
     end;
     -- no wait for the disk: what a crash undoes is in the feed again
     perform set_config('synchronous_commit', 'off', true);
-    with taken as (delete from {schema}.memory_feed f where f.ctid = any (array(
-        select w.ctid from (
-            select *, sum(weight) filter (where weight < 1000000) over (rows unbounded preceding) as weights from (
-                select w.ctid, case when bounded then {schema}.memory_weight(w) else 0 end as weight
-                from {schema}.memory_feed w limit most) w) w
-        where w.weight < 1000000 and w.weights < 2000000)) returning f)
+    with next as materialized (
+        select session_id from {schema}.memory_feed limit most
+    ), weighed as (
+        -- all that waits of a thread, because to sum its runs anew may cost more than these
+        select w.ctid, {schema}.memory_weight(w) as weight from {schema}.memory_feed w
+        where w.session_id in (select session_id from next) limit case when bounded then most else 10000 end
+    ), taken as (
+        delete from {schema}.memory_feed f where f.ctid = any (array(
+            select ctid from (
+                select *, sum(weight) over (rows between unbounded preceding and 1 preceding) as before
+                from weighed where weight < 1000000 or not bounded) w
+            where coalesce(before, 0) < 2000000)) returning f
+    )
     select array_agg(f) into writes from taken;
     if gone > 0 then
         with taken as (delete from {schema}.memory_feed f where f.ctid = any (array(
-            select w.ctid from {schema}.memory_feed w where w.whole limit 10000)) returning f)
+            select w.ctid from {schema}.memory_feed w where {schema}.memory_gone(w) limit 10000)) returning f)
         select writes || array_agg(f) into writes from taken;
     end if;
     if writes is not null then

@@ -48,6 +48,9 @@ alter table {schema}.memory_feed replica identity full;
 -- Moves if an agent's write could not be noted in the feed. Then every thread is counted again, and the second follows.
 create sequence if not exists {schema}.memory_missed;
 create sequence if not exists {schema}.memory_missed_counted;
+-- Whoever folds locks its row: an advisory lock could be taken by an agent, too.
+create table if not exists {schema}.memory_turn (one boolean primary key default true check (one));
+insert into {schema}.memory_turn default values on conflict do nothing;
 -- Threads that are counted when there is time, all their runs: those that were there before the index was, and those
 -- that could not be counted, with the error.
 create table if not exists {schema}.memory_backlog (

@@ -1,25 +1,36 @@
 -- A deleted thread must stay deleted. Each deletion leaves a tombstone in the same transaction, and a trigger drops
 -- what a run in flight writes later.
 --
+-- The hash of a thread's id.
+create or replace function {schema}.memory_hash(key bytea, id text) returns bytea language sql stable as $$
+    select sha256(key || sha256(key || convert_to(id, 'UTF8')))
+$$;
 -- The second in which a thread was deleted, null if it never was. The key is joined, so that it is read once.
 create or replace function {schema}.memory_buried(id text) returns bigint language sql stable as $$
     select t.deleted_at from {schema}.memory_tombstone_key k
-    join {schema}.memory_tombstone t on t.thread_hash = sha256(k.key || sha256(k.key || convert_to(id, 'UTF8')))
+    join {schema}.memory_tombstone t on t.thread_hash = {schema}.memory_hash(k.key, id)
 $$;
--- Leave tombstones, with the hash of memory_buried. It may raise, because a deletion without its tombstone must not
--- commit.
+-- Leave tombstones. It may raise, because a deletion without its tombstone must not commit.
 create or replace function {schema}.memory_bury() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     insert into {schema}.memory_tombstone as x (thread_hash, deleted_at)
-    select sha256(k.key || sha256(k.key || convert_to(gone.session_id, 'UTF8'))),
-        floor(extract(epoch from clock_timestamp()))
+    select {schema}.memory_hash(k.key, gone.session_id), floor(extract(epoch from clock_timestamp()))
     from gone cross join {schema}.memory_tombstone_key k order by 1
     on conflict (thread_hash) do update set deleted_at = greatest(x.deleted_at, excluded.deleted_at);
     return null;
 end $$;
 create or replace trigger memory_bury after delete on {schema}.agno_sessions
     referencing old table as gone for each statement execute function {schema}.memory_bury();
+-- Fail if a tombstone is there that this transaction's snapshot cannot show, as such a transaction does when it meets a
+-- row that was changed meanwhile: a unique index knows of rows that cannot be seen.
+create or replace function {schema}.memory_see(id text) returns void language plpgsql as $$
+declare
+    hash bytea := (select {schema}.memory_hash(key, id) from {schema}.memory_tombstone_key);
+begin
+    insert into {schema}.memory_tombstone (thread_hash, deleted_at) values (hash, -1) on conflict do nothing;
+    delete from {schema}.memory_tombstone where thread_hash = hash and deleted_at = -1;
+end $$;
 -- Drop a thread or a run from before the deletion of its thread, and a run whose thread was deleted. What is no older
 -- than the thread that is there needs no hash. The lock waits for a deletion that has not committed yet: without it, an
 -- upsert would pass this trigger, find its thread deleted, and insert it.
@@ -29,6 +40,9 @@ declare
     began bigint;
     buried bigint;
 begin
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        perform {schema}.memory_see(new.session_id);
+    end if;
     select created_at into began from {schema}.agno_sessions where session_id = new.session_id for key share;
     if began <= new.created_at then
         return new;
@@ -43,3 +57,8 @@ create or replace trigger memory_refuse_session before insert on {schema}.agno_s
     for each row execute function {schema}.memory_refuse();
 create or replace trigger memory_refuse_run before insert on {schema}.agno_runs
     for each row execute function {schema}.memory_refuse();
+-- One that gets the id of a deleted thread, too.
+create or replace trigger memory_refuse_session_renamed before update on {schema}.agno_sessions
+    for each row when (old.session_id <> new.session_id) execute function {schema}.memory_refuse();
+create or replace trigger memory_refuse_run_moved before update on {schema}.agno_runs
+    for each row when (old.session_id <> new.session_id) execute function {schema}.memory_refuse();

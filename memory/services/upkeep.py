@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Final
 
 from django.db import Error, connection
@@ -14,7 +13,7 @@ from memory.index import feed, repair
 from memory.query import UNLIMITED, long_statements
 from studio.models import Agent
 
-# how long one agent keeps the others waiting, in seconds
+# how long one agent's writes keep the others waiting, and then its backlog, in seconds
 TURN: Final = 0.3
 # agents that one statement asks
 _TOGETHER: Final = 100
@@ -45,16 +44,14 @@ def tidy_up() -> None:
 
 
 def _turn() -> None:
-    end = time.monotonic() + TURN
     repair.mark_missed()
     for _ in feed.fold(TURN):
         pass
-    with suppress(StopIteration):
-        batches = repair.mend(again=False)
-        # at least one batch, so that an agent that never stops writing does not stop it
-        next(batches)
-        while time.monotonic() < end:
-            next(batches)
+    # at least one batch in a time of its own, so that an agent that never stops writing does not stop it
+    end = time.monotonic() + TURN
+    for _ in repair.mend(again=False):
+        if time.monotonic() > end:
+            return
 
 
 def _tidy() -> None:

@@ -73,7 +73,11 @@ class Command(BaseCommand):
         threads = (repair.differences(ids) for ids in self._pages(repair.thread_ids, batch, f"{agent.pk} threads"))
         users = (repair.user_differences(keys) for keys in self._pages(repair.user_keys, batch, f"{agent.pk} users"))
         bad = self._report(threads) + self._report(users)
-        self.stdout.write(f"{agent.pk}: " + (f"{bad} rows differ" if bad else "the index is exact"))
+        failed = repair.failures()
+        for session_id, error in failed:
+            self.stdout.write(f"{session_id!r} could not be counted: {error}")
+        bad += len(failed)
+        self.stdout.write(f"{agent.pk}: " + (f"{bad} rows differ or failed" if bad else "the index is exact"))
         return bad
 
     def _report(self, batches: Iterable[list[repair.Difference]]) -> int:

@@ -49,7 +49,7 @@ def held(schema: str, statement: str) -> Iterator[None]:
         yield
 
 
-FOLDING = "select pg_advisory_xact_lock(hashtext('memory_feed'), hashtext('{schema}'))"
+FOLDING = "select from {schema}.memory_turn for update"
 
 
 def fold(to: Other, most: int = 200) -> int:

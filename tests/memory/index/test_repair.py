@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django_tenants.utils import schema_context
 
-from memory.index import feed, repair
+from memory.index import batch, feed, repair
 from memory.schema import run as schema_run
 from studio.models import Agent
 from tests.memory.index import oracle
@@ -188,12 +188,27 @@ def test_a_rebuild_that_is_stopped_goes_on_with_mend(ada: Agent, monkeypatch: py
     oracle.assert_exact()
 
 
-def test_long_threads_are_counted_in_ever_smaller_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_knows_how_long_a_transaction_takes_before_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     sql(
         "insert into agno_sessions (session_id, session_type, created_at)"
         " select 's' || n, 'agent', 1 from generate_series(1, 20) n"
     )
     repair.mark_all()
-    monkeypatch.setattr(repair, "SLOW", -1)
-    assert [done.mended for done in repair.mend(8)] == [8, 4, 2, 1, 1, 1, 1, 1, 1]
+    clock = iter([0, 0.05, 1, 1.05, 2, 2.2, 3, 3.5, 4, 4.5, 5, 6])
+    monkeypatch.setattr(batch, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    # two fast ones, one that is neither, and slow ones
+    assert [done.mended for done in repair.mend(8)] == [1, 4, 8, 7]
+    monkeypatch.undo()
     oracle.assert_exact()
+
+
+def test_a_slow_batch_is_followed_by_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr(batch, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    size = batch.Batch(50)
+    size.size = 50
+    sizes = []
+    for _ in range(4):
+        with size.timed():
+            sizes.append(size.size)
+    assert sizes == [50, 12, 3, 1]
