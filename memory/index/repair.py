@@ -14,22 +14,24 @@ from memory.index.batch import Batch
 BATCH: Final = 50
 
 _NEXT: Final = """
-    select array_agg(session_id order by session_id) from (
-        select session_id from memory_backlog
-        where (error = '' or %(again)s) and (%(after)s::text is null or session_id > %(after)s)
-        order by session_id limit %(limit)s) b"""
+    select array_agg(session_id) from (
+        select session_id from memory_backlog where error = '' or (%(again)s and at < %(began)s)
+        order by last_at desc limit %(limit)s) b"""
 _RECOUNT: Final = """
     select memory_recount(array(select row(id, null, true, now())::memory_feed from unnest(%(ids)s::text[]) id))"""
 _FAILED: Final = "select count(*) from memory_backlog where session_id = any (%(ids)s) and error <> ''"
 _ALL: Final = """
-    insert into memory_backlog (session_id)
-    select session_id from agno_sessions union select session_id from memory_thread
-    union select session_id from memory_participant union select session_id from memory_run
-    on conflict (session_id) do update set error = '', at = now()"""
+    insert into memory_backlog (session_id, last_at)
+    select session_id, max(last_at) from (
+        select session_id, coalesce(updated_at, created_at) as last_at from agno_sessions
+        union all select session_id, 0 from memory_thread union all select session_id, 0 from memory_participant
+        union all select session_id, 0 from memory_run) every
+    group by session_id order by max(last_at)
+    on conflict (session_id) do update set error = '', at = clock_timestamp()"""
 # Agno's clean-up drops the column, which no trigger notices
 _DROPPED: Final = """
-    insert into memory_backlog (session_id)
-    select session_id from memory_thread where column_runs > 0 and not exists (
+    insert into memory_backlog (session_id, last_at)
+    select session_id, last_at from memory_thread where column_runs > 0 and not exists (
         select from pg_attribute where attrelid = 'agno_sessions'::regclass and attname = 'runs' and not attisdropped)
     on conflict do nothing"""
 _MISSED: Final = """
@@ -73,19 +75,18 @@ def failures() -> list[tuple[str, str]]:
 
 
 def mend(batch: int = BATCH, *, again: bool = True) -> Iterator[Mended]:
-    """Count the threads of the backlog, up to a batch in each transaction, and yield the result of each.
+    """Count the threads of the backlog, the newest first, a batch in each transaction, and yield the result of each.
 
-    With `again`, those that failed before are tried too.
+    With `again`, those that failed before are tried too, once.
     """
-    after, next_batch = None, Batch(batch)
-    while ids := _row(_NEXT, {"after": after, "limit": next_batch.size, "again": again})[0]:
+    next_batch, began = Batch(batch), _row("select clock_timestamp()")[0]
+    while ids := _row(_NEXT, {"limit": next_batch.size, "again": again, "began": began})[0]:
         # the transaction of long threads is not to be long
         with next_batch.timed(), transaction.atomic():
             _row("select set_config('synchronous_commit', 'off', true)")
             _row(_RECOUNT, {"ids": ids})
             failed = int(_row(_FAILED, {"ids": ids})[0])
         yield Mended(len(ids) - failed, failed)
-        after = ids[-1]
 
 
 def mark_all() -> int:

@@ -215,7 +215,7 @@ exception when lock_not_available or deadlock_detected then
 when others then
     if cardinality(ids) = 1 then
         insert into {schema}.memory_backlog (session_id, error) values (ids[1], left(sqlerrm, 300))
-        on conflict (session_id) do update set error = excluded.error;
+        on conflict (session_id) do update set error = excluded.error, at = excluded.at;
     else
         for half in
             select array_agg(w) from unnest(writes) w group by w.session_id <= ids[cardinality(ids) / 2]

@@ -51,11 +51,13 @@ create sequence if not exists {schema}.memory_missed_counted;
 -- Whoever folds locks its row: an advisory lock could be taken by an agent, too.
 create table if not exists {schema}.memory_turn (one boolean primary key default true check (one));
 insert into {schema}.memory_turn default values on conflict do nothing;
--- Threads that are counted when there is time, all their runs: those that were there before the index was, and those
--- that could not be counted, with the error.
+-- Threads that are counted when there is time, all their runs, the newest first: those that were there before the index
+-- was, and those that could not be counted, with the error.
 create table if not exists {schema}.memory_backlog (
-    session_id text primary key, error text not null default '', at timestamptz not null default now()
+    session_id text primary key, last_at bigint not null default 0, error text not null default '',
+    at timestamptz not null default clock_timestamp()
 );
+create index if not exists memory_backlog_last on {schema}.memory_backlog (last_at desc);
 -- The users of a thread: its owner, and everybody with a run in it. user_key is a hash of the id, because an id
 -- may be longer than a btree row. last_at repeats the thread's, so that one index pages through a user's threads.
 create table if not exists {schema}.memory_participant (

@@ -78,6 +78,14 @@ def test_mending_makes_it_exact_after_a_fault(ada: Agent) -> None:
     oracle.assert_exact()
 
 
+def test_the_newest_are_counted_first(ada: Agent) -> None:
+    for number, at in (("old", NOW - 9), ("newest", NOW), ("older", NOW - 99)):
+        write_thread(ada, number, at=at)
+    repair.mark_all()
+    left = [{row[0] for row in sql("select session_id from memory_backlog")} for _ in repair.mend(1)]
+    assert left == [{"old", "older"}, {"older"}, set()]
+
+
 def test_bad_json_in_a_run_is_counted_as_far_as_it_can_be_read(ada: Agent) -> None:
     poison = [1, None, "text", [], {"run_id": 5, "messages": {"role": "user"}, "metrics": [], "created_at": "never"}]
     write_thread(ada, "t", poison)
