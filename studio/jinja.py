@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from django.templatetags.static import static
@@ -52,7 +53,7 @@ def environment(**options: Any) -> Environment:
     made = Environment(**options, extensions=[Unindented])  # noqa: S701  # nosec B701  settings switch autoescape on
     made.globals |= {
         "url": url,
-        "static": static,
+        "static": cache(static),
         "icons": icons.address,
         "htmx_script": htmx_script,
         "htmx_config": json.dumps(HTMX),
@@ -80,6 +81,7 @@ def environment(**options: Any) -> Environment:
     return made
 
 
+@lru_cache(maxsize=512)
 def url(name: str, *args: Any) -> str:
     """Return the path of a route; raises NoReverseMatch."""
     return reverse(name, args=args)

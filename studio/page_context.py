@@ -5,6 +5,8 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.middleware.csrf import get_token
+from django.template.backends.utils import csrf_input
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
@@ -39,6 +41,9 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "still_allowed": person and name_of(request) in KEPT and reverse("still-allowed", args=[person.mark]),
         "made_at": int(time.time()),
         "oidc": settings.OIDC_NAME,
+        # Django's own are made anew for each form of a page
+        "csrf_input": SimpleLazyObject(lambda: csrf_input(request)),
+        "csrf_token": SimpleLazyObject(lambda: get_token(request)),
         "may": {scope.replace(":", "_"): scope in scopes for scope in SCOPES},
     }
 
