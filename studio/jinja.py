@@ -81,6 +81,7 @@ def environment(**options: Any) -> Environment:
     return made
 
 
+# a page asks for some thirty, most of them those of the page before
 @lru_cache(maxsize=512)
 def url(name: str, *args: Any) -> str:
     """Return the path of a route; raises NoReverseMatch."""

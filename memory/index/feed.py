@@ -14,8 +14,8 @@ from memory.query import Row, current_schema, fetch
 
 log = logging.getLogger("studio")
 
-# rows of the feed at once: for a reader some 30 ms
-BATCH: Final = 200
+# threads at once: for a reader some 30 ms, and at most for who has time
+READERS: Final = 200
 MOST: Final = 1000
 # two columns of a reader's statement: whether anything waits, and whether threads are counted for the first time
 WAITS: Final = """
@@ -76,7 +76,7 @@ def fold_some() -> None:
     A reader reads all the same if nothing can be written, as on a full disk.
     """
     try:
-        _fold(BATCH, bounded=True)
+        _fold(READERS, bounded=True)
     except DatabaseError as error:
         log.warning("%s: the thread index was read as it is: %s", current_schema(), str(error).splitlines()[0])
 

@@ -26,7 +26,7 @@ _ALL: Final = """
         select session_id, coalesce(updated_at, created_at) as last_at from agno_sessions
         union all select session_id, 0 from memory_thread union all select session_id, 0 from memory_participant
         union all select session_id, 0 from memory_run) every
-    group by session_id order by max(last_at)
+    group by session_id
     on conflict (session_id) do update set error = '', at = clock_timestamp()"""
 # Agno's clean-up drops the column, which no trigger notices
 _DROPPED: Final = """

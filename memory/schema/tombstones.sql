@@ -24,7 +24,7 @@ create or replace trigger memory_bury after delete on {schema}.agno_sessions
     referencing old table as gone for each statement execute function {schema}.memory_bury();
 -- Fail if a tombstone is there that this transaction's snapshot cannot show, as such a transaction does when it meets a
 -- row that was changed meanwhile: a unique index knows of rows that cannot be seen.
-create or replace function {schema}.memory_see(id text) returns void language plpgsql as $$
+create or replace function {schema}.memory_check_unseen(id text) returns void language plpgsql as $$
 declare
     hash bytea := (select {schema}.memory_hash(key, id) from {schema}.memory_tombstone_key);
 begin
@@ -41,7 +41,7 @@ declare
     buried bigint;
 begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
-        perform {schema}.memory_see(new.session_id);
+        perform {schema}.memory_check_unseen(new.session_id);
     end if;
     select created_at into began from {schema}.agno_sessions where session_id = new.session_id for key share;
     if began <= new.created_at then

@@ -12,9 +12,8 @@ drop function if exists {schema}.memory_users_added, {schema}.memory_users_chang
     {schema}.memory_users_extremes, {schema}.memory_session_runs, {schema}.memory_session_fields,
     {schema}.memory_sessions_deleted, {schema}.memory_runs_inserted, {schema}.memory_runs_updated,
     {schema}.memory_write, {schema}.memory_put, {schema}.memory_forget, {schema}.memory_recount(text[]),
-    {schema}.memory_mark_dirty,
-    {schema}.memory_mend, {schema}.memory_users_recount, {schema}.memory_session_facts, {schema}.memory_user_key,
-    {schema}.memory_refuse_session, {schema}.memory_refuse_run;
+    {schema}.memory_mark_dirty, {schema}.memory_mend, {schema}.memory_users_recount, {schema}.memory_session_facts,
+    {schema}.memory_user_key, {schema}.memory_refuse_session, {schema}.memory_refuse_run;
 drop table if exists {schema}.memory_dirty;
 alter table {schema}.memory_thread drop column if exists first_run_at, drop column if exists first_run_index,
     drop column if exists first_run_id, drop column if exists last_run_at, drop column if exists last_run_index,

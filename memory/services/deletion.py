@@ -62,7 +62,7 @@ def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: s
                     cursor.execute("set local statement_timeout = '60s'")
                 deleted = _delete(actor, agent, session_ids, reason)
             # the rest of the index; for many threads nobody needs to wait for it
-            if len(session_ids) <= feed.BATCH:
+            if len(session_ids) <= feed.READERS:
                 feed.fold_some()
             return deleted
     except OperationalError as error:

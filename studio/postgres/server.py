@@ -9,12 +9,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 
 import psycopg
 
-from studio.postgres import rights
-from studio.postgres.binaries import ENVIRONMENT, SETTING, Programs
+from studio.postgres import processes, rights
+from studio.postgres.binaries import SETTING, Programs
 from studio.postgres.choice import AUTO, bin_dir, choose, is_bundled
 from studio.postgres.dsn import (
     SOCKET_PORT,
@@ -27,7 +26,7 @@ from studio.postgres.dsn import (
     superuser_parts,
     tcp_port,
 )
-from studio.postgres.home import Account, account, identity, locate, own_dir, socket_dir
+from studio.postgres.home import Account, account, locate, own_dir, socket_dir
 from studio.postgres.kept_files import StartFailure, locked, make_dir, replace
 
 SOCKET = f".s.PGSQL.{SOCKET_PORT}"
@@ -112,7 +111,7 @@ def stop(data_dir: Path) -> None:
         return
     user = account(home)
     command: list[str | Path] = [bin_dir(home, user) / "pg_ctl", "stop", "-D", home / "data", "-m", "fast"]
-    _run([*command, "-t", str(STOP_SECONDS)], home, user, "stop.log")
+    processes.run([*command, "-t", str(STOP_SECONDS)], home, user, "stop.log")
     if answers(data_dir):
         raise StartFailure(f"The database did not stop within {STOP_SECONDS} s: see {home / 'log'}.")
 
@@ -155,9 +154,9 @@ def _initialise(home: Path, user: Account | None, programs: Programs) -> None:
         secret.flush()
         if user:
             os.chown(secret.name, user.uid, user.gid)
-        code = _run([*command, f"--pwfile={secret.name}"], home, user, "start.log")
+        code = processes.run([*command, f"--pwfile={secret.name}"], home, user, "start.log")
     if code:
-        raise StartFailure(f"The database could not be made: {_last_line(home)}; see {home}/start.log.")
+        raise StartFailure(f"The database could not be made: {processes.last_line(home)}; see {home}/start.log.")
     # Only a complete database gets the name, so that a start after one that was cut off makes it anew.
     unfinished.rename(home / "data")
 
@@ -200,7 +199,7 @@ def _launch(data_dir: Path, home: Path, user: Account | None, programs: Programs
     deadline = time.monotonic() + BUSY_SECONDS
     replace(home / "hba.conf", HBA, mode=0o644)
     while True:
-        server = _spawn(home, user, programs, {**settings, **_places(data_dir, home)})
+        server = processes.spawn(home, user, programs, {**settings, **_places(data_dir, home)})
         try:
             while server.poll() is None:
                 if answers(data_dir):
@@ -211,8 +210,8 @@ def _launch(data_dir: Path, home: Path, user: Account | None, programs: Programs
             server.send_signal(signal.SIGINT)
             server.wait()
             raise
-        if time.monotonic() > deadline or not any(reason in _log(home) for reason in BUSY):
-            raise StartFailure(f"The database did not start: {_last_line(home)}; more in {home}/log.")
+        if time.monotonic() > deadline or not any(reason in processes.said(home) for reason in BUSY):
+            raise StartFailure(f"The database did not start: {processes.last_line(home)}; more in {home}/log.")
         time.sleep(0.5)
 
 
@@ -237,46 +236,9 @@ def _link(home: Path, port: int) -> None:
     link.symlink_to(f".s.PGSQL.{port}")
 
 
-def _spawn(home: Path, user: Account | None, programs: Programs, settings: Mapping[str, str]) -> Popen[bytes]:
-    options = [f"--{name}={value}" for name, value in settings.items()]
-    with (home / "start.log").open("wb") as log:
-        return Popen(
-            [programs.directory / "postgres", "-D", home / "data", *options],
-            stdin=DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=home,
-            env=ENVIRONMENT,
-            # Ctrl-C in the terminal must not reach the server: the studio stops it when its requests are done.
-            start_new_session=True,
-            **identity(user),
-        )
-
-
-def _run(command: list[str | Path], home: Path, user: Account | None, log_name: str) -> int:
-    # Into a file, because a pipe would stay open until a server that the program starts has ended.
-    with (home / log_name).open("wb") as log:
-        process = Popen(command, stdin=DEVNULL, stdout=log, stderr=log, cwd=home, env=ENVIRONMENT, **identity(user))
-    try:
-        return process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-
-
 def _not_ready(data_dir: Path) -> str:
     try:
         rights.open_as(superuser_parts(data_dir), "postgres").close()
     except psycopg.OperationalError as error:
         return " ".join(str(error).split())
     return ""
-
-
-def _log(home: Path) -> str:
-    return (home / "start.log").read_text(errors="replace")
-
-
-def _last_line(home: Path) -> str:
-    lines = [line for line in _log(home).splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"

@@ -127,6 +127,22 @@ def test_a_stopped_and_a_restarted_postgres_are_answered_for(apart: tuple[Breaka
     assert set(statuses) == {200, 503}
 
 
+def test_a_postgres_that_hears_nobody_is_answered_for_in_time(apart: tuple[Breakable, Path]) -> None:
+    """It takes no new connections and refuses none, as behind a broken network; the old ones are gone."""
+    thing, home = apart
+    assert ask(thing).status_code == 200
+    server = postmaster(home)
+    server.suspend()
+    try:
+        for backend in server.children():
+            if "studio studio" in " ".join(backend.cmdline()):
+                backend.terminate()
+        waits = [refused(thing) for _ in range(3)]
+    finally:
+        server.resume()
+    print(f"503 after {max(waits):.2f} s at most; healthy {healed(thing):.1f} s later")
+
+
 def test_a_table_that_is_locked_is_answered_for_in_time(broken: Breakable) -> None:
     with psycopg.connect(postgres.dsn(broken.data_dir)) as connection:
         connection.execute("lock table ag_frail.memory_thread in access exclusive mode")

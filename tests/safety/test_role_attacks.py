@@ -114,7 +114,7 @@ ATTACKS = [
     "select * from memory_tombstone_key",
     "select from memory_turn for update",
     "do $$ begin lock table memory_turn; end $$",
-    "select memory_see('x')",
+    "select memory_check_unseen('x')",
     "delete from memory_tombstone",
     "insert into memory_feed (session_id) values ('x')",
     "select * from memory_feed",

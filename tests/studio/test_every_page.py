@@ -100,6 +100,14 @@ def test_every_htmx_request_carries_the_csrf_token(admin: User) -> None:
     assert answer.status_code == 422
 
 
+def test_the_forms_of_a_page_have_one_token(page: Client) -> None:
+    html = page.get("/agents/new/").content.decode()
+    tokens = re.findall(r"(?:X-CSRFToken|csrfmiddlewaretoken)\W+(?:value=\W+)?(\w{64})", html)
+    assert len(tokens) >= 2
+    # the page's own is made apart from that of its forms
+    assert len(set(tokens)) <= 2
+
+
 @pytest.mark.parametrize("role", ["viewer", "support", "operator", "privacy"])
 def test_what_is_for_admins_is_absent_for_other_roles(db: None, role: str) -> None:
     shown = links(signed_in(person(role)).get("/agents/"))

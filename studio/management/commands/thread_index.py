@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("what", choices=("check", "mend", "rebuild"))
         parser.add_argument("--agent", default="", help="one agent's id; without it, every agent")
-        parser.add_argument("--batch", type=int, default=repair.BATCH, help="threads per transaction")
+        parser.add_argument("--batch", type=int, default=repair.BATCH, help="threads per transaction, at most")
 
     def handle(self, *args: Any, what: str, agent: str, batch: int, **options: Any) -> None:
         agents = Agent.objects.filter(pk=agent) if agent else Agent.objects.all()

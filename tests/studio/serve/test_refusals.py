@@ -3,7 +3,6 @@
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,12 +92,11 @@ def test_a_database_that_takes_its_time_to_answer(place: Path) -> None:
     """Longer than a page would wait; the rest is refused at once."""
     with socket.create_server(("127.0.0.1", 0)) as slow:
         port = slow.getsockname()[1]
-        answer = threading.Timer(4, lambda: slow.accept()[0].close())
-        answer.start()
-        started = time.monotonic()
+        threading.Timer(4, lambda: slow.accept()[0].close()).start()
         said = refused(place / "var", DATABASE_URL=url(host="127.0.0.1", port=port))
+    # what it said in the end, and not that it said nothing
     assert said.startswith("The database does not answer:")
-    assert time.monotonic() - started > 4
+    assert "closed the connection unexpectedly" in said
 
 
 def test_a_wrong_password(place: Path, foreign: psycopg.Connection) -> None:
