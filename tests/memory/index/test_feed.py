@@ -582,7 +582,6 @@ def test_an_agent_with_much_to_count_keeps_the_others_waiting_for_a_turn_only(
     shared: Agent, writer: Other, bruno_beside: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "TURN", 0)
-    monkeypatch.setattr(feed, "BATCH", 5)
     for agent in (shared, bruno_beside):
         with other(agent.schema_name) as session:
             session.execute(

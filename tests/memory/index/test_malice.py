@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from memory.index import feed, repair
+from memory.index import batch, feed, repair
 from memory.index.threads import Filter, list_threads
 from memory.services.deletion import delete_threads
 from studio.models import Agent
@@ -140,6 +140,15 @@ def test_a_reader_does_not_count_long_threads_that_were_renamed(shared: Agent, w
     assert feed.waiting() > 0
     sum(feed.fold())
     assert sql("select session_id from memory_thread") == [("renamed",)]
+
+
+def test_the_first_of_many_threads_shows_how_long_one_takes(
+    shared: Agent, writer: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(30):
+        write(writer, f"t{n}")
+    monkeypatch.setattr(batch, "FAST", 60)
+    assert list(feed.fold()) == [1, 4, 16, 9]
 
 
 def test_all_that_waits_of_one_thread_is_counted_together(shared: Agent, writer: Other) -> None:

@@ -112,7 +112,7 @@ def test_what_an_agent_wrote_just_before_is_in_the_counts(ada: Agent) -> None:
 
 def test_a_large_deletion_is_never_seen_half_done(ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its threads are gone at once, and the first who reads takes them from its users, all together."""
-    monkeypatch.setattr(feed, "BATCH", 2)
+    monkeypatch.setattr(feed, "READERS", 2)
     for n in range(5):
         write_thread(ada, f"s{n}", user_id="alice")
     write_thread(ada, "stays", user_id="alice")
