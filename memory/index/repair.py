@@ -37,11 +37,15 @@ _DROPPED: Final = """
 _MISSED: Final = """
     select 'memory_missed'::regclass::oid, m.last_value from memory_missed m, memory_missed_counted c
     where (m.last_value, m.is_called) <> (c.last_value, c.is_called)"""
-_NEWEST: Final = "select pg_current_xact_id()::text::bigint"
-_OLDEST: Final = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+# a transaction that wrote keeps its lock to its end
+_WRITERS: Final = """
+    select array_agg(virtualtransaction) from pg_locks
+    where database = (select oid from pg_database where datname = current_database())
+      and relation in ('agno_sessions'::regclass, 'agno_runs'::regclass)
+      and mode in ('RowExclusiveLock', 'AccessExclusiveLock')"""
 
-# by sequence: the last missed write, and a transaction that began after all that may have missed one
-_missed: dict[int, tuple[int, int]] = {}
+# by sequence: the last missed write, and the transactions that may have missed one
+_missed: dict[int, tuple[int, set[str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +108,14 @@ def mark_missed() -> None:
     if not (missed := _row(_MISSED)):
         return
     sequence, number = missed
-    known = _missed.get(sequence)
-    is_new = known is None or known[0] != number
-    until = _row(_NEWEST)[0] if known is None or is_new else known[1]
-    is_over = _row(_OLDEST)[0] > until
-    if is_new or is_over:
+    writers = set(_row(_WRITERS)[0] or ())
+    known, missing = _missed.get(sequence, (None, writers))
+    is_new = known != number
+    missing = writers if is_new else missing & writers
+    if is_new or not missing:
         mark_all()
-    _missed[sequence] = number, until
-    if is_over:
+    _missed[sequence] = number, missing
+    if not missing:
         _row("select setval('memory_missed_counted', %(number)s)", {"number": number})
         del _missed[sequence]
 

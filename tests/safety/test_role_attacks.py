@@ -222,8 +222,9 @@ class TestAttacks:
     ) -> None:
         """Postgres answers a grant without the grant option with a warning; what counts is that nothing changes."""
         rights = (
-            "select array_agg(relacl::text order by oid), (select array_agg(nspacl::text order by oid)"
-            " from pg_namespace), (select array_agg(datacl::text order by oid) from pg_database) from pg_class"
+            "select array_agg(relacl::text order by oid),"
+            " (select array_agg(nspacl::text order by oid) from pg_namespace),"
+            " (select datacl::text from pg_database where datname = current_database()) from pg_class"
         )
         before = session.execute(rights).fetchone()
         database = urlsplit(agent.dsn).path.lstrip("/")
