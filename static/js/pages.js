@@ -24,10 +24,16 @@ let latest = null;
 on("click", ".frame a[href]", (link, e) => {
   if (isOfTheBrowser(link, e)) return;
   e.preventDefault();
-  latest = link;
-  const how = { source: link, target: "#main", swap: "outerHTML", select: "unset", push: "true" };
-  // what failed is said as a notice
-  htmx.ajax("GET", link.href, { ...how, headers: { "HX-Boosted": "true" } }).catch(() => {});
+  // htmx needs an element that stays until the answer, and a list with the link in it may be read anew before that
+  const source = document.body.appendChild(document.createElement("i"));
+  source.hidden = true;
+  latest = source;
+  const how = { source, target: "#main", swap: "outerHTML", select: "unset", push: "true" };
+  htmx
+    .ajax("GET", link.href, { ...how, headers: { "HX-Boosted": "true" } })
+    // what failed is said as a notice
+    .catch(() => {})
+    .finally(() => source.remove());
 });
 const isMove = (detail) => detail.requestConfig?.headers["HX-Boosted"] === "true";
 document.addEventListener("htmx:beforeOnLoad", (e) => {

@@ -108,6 +108,19 @@ class TestLinks:
         expect(threads).to_have_url(re.compile("/users/$"))
         expect(threads.locator("table.users")).to_be_visible()
 
+    def test_a_link_leads_on_though_its_list_was_read_anew_meanwhile(self, threads: Page) -> None:
+        held: list[Route] = []
+        threads.route(re.compile(r"/threads/[^/?]+/$"), lambda route: held.append(route))
+        link = threads.locator("main a.title").first
+        address = link.get_attribute("href") or ""
+        with threads.expect_request(f"**{address}"):
+            link.click()
+        threads.locator("#threads-q").fill("no thread has this")
+        expect(threads.locator(f"main a[href='{address}']")).to_have_count(0)
+        held[0].continue_()
+        expect(threads).to_have_url(re.compile(f"{address}$"))
+        expect(threads.locator("article.run").first).to_be_visible()
+
     @pytest.mark.parametrize("name", ["API keys", "connection", "unknown agent", "a place on a page"])
     def test_what_differs_beyond_its_main_is_loaded_as_a_whole(self, threads: Page, name: str) -> None:
         if name == "API keys":

@@ -46,7 +46,7 @@ def test_the_command_makes_four_agents_whose_index_is_exact(written: str) -> Non
         agent = Agent.objects.get(pk=one["id"])
         made = load.threads(one, NOW)
         with schema_context(agent.schema_name), connection.cursor() as cursor:
-            feed.fold_all(60)
+            feed.fold_all(600)
             cursor.execute("select count(*), coalesce(sum(runs), 0) from memory_thread")
             assert cursor.fetchone() == (len(made), sum(len(all_runs(thread)) for thread in made))
             cursor.execute("select count(*) from memory_backlog")
@@ -94,7 +94,7 @@ def test_a_reset_makes_the_four_again_and_leaves_others_alone(written: str, ada:
     said = demo(reset=True)
     assert said.count("Removed ") == said.count("Added ") == 4
     with schema_context(Agent.objects.get(pk=SUPPORT["id"]).schema_name), connection.cursor() as cursor:
-        feed.fold_all(60)
+        feed.fold_all(600)
         cursor.execute("select runs from memory_thread where session_id = 'ops-desk'")
         assert cursor.fetchone() == (400,)
     with schema_context(ada.schema_name), connection.cursor() as cursor:

@@ -124,7 +124,7 @@ def assert_migrated(writers: Writers) -> None:
     """Check that every write is counted, that no other row differs, and that nothing of the old index is left."""
     assert writers.errors == []
     # this is the first round of the upkeep
-    feed.fold_all(60)
+    feed.fold_all(600)
     assert sum(batch.failed for batch in repair.mend(again=False)) == 0
     assert repair.backlog() == 0
     counted = dict(sql("select session_id, runs from memory_thread"))

@@ -134,7 +134,7 @@ def test_a_deletion_of_10000_and_what_follows_compare_no_thread_with_each_other(
             select 's' || n, 'agent', 'u' || n % 99, 1, jsonb_build_array('{"run_id": "a"}'::jsonb, '{"run_id": "b"}')
             from generate_series(1, 20000) n"""
         )
-        feed.fold_all(60)
+        feed.fold_all(600)
         delete_threads(DANA, ada, [f"s{n}" for n in range(10_000)])
         assert feed.waiting() == 9_999
         # nothing of these waits, so nothing is folded for them
@@ -218,7 +218,7 @@ def test_ten_thousand_threads_go_in_one_transaction(ada: Agent) -> None:
             " select 's' || n, 'agent', 'u' || n %% 500, %s from generate_series(1, 10000) n",
             [NOW],
         )
-        feed.fold_all(60)
+        feed.fold_all(600)
     assert rows(ada, "memory_user") == 500
     assert delete_threads(DANA, ada, matching(ada, Filter(), content=True)).threads == 10_000
     assert session_ids(ada) == set()
