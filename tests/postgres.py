@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Nobody needs what a test wrote after the power went off.
 FAST = {
     "fsync": "off",
+    # off by default; where it is on, a transaction may be prepared and end much later
+    "max_prepared_transactions": "10",
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "shared_buffers": "128MB",

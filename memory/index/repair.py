@@ -37,12 +37,15 @@ _DROPPED: Final = """
 _MISSED: Final = """
     select 'memory_missed'::regclass::oid, m.last_value from memory_missed m, memory_missed_counted c
     where (m.last_value, m.is_called) <> (c.last_value, c.is_called)"""
-# a transaction that wrote keeps its lock to its end
+# a transaction that wrote keeps its locks to its end, and its id though it is prepared and the server starts again
 _WRITERS: Final = """
-    select array_agg(virtualtransaction) from pg_locks
-    where database = (select oid from pg_database where datname = current_database())
-      and relation in ('agno_sessions'::regclass, 'agno_runs'::regclass)
-      and mode in ('RowExclusiveLock', 'AccessExclusiveLock')"""
+    with lock as materialized (select * from pg_locks)
+    select array_agg(transactionid::text) from lock
+    where locktype = 'transactionid' and mode = 'ExclusiveLock' and virtualtransaction in (
+        select virtualtransaction from lock
+        where database = (select oid from pg_database where datname = current_database())
+          and relation in ('agno_sessions'::regclass, 'agno_runs'::regclass)
+          and mode in ('RowExclusiveLock', 'AccessExclusiveLock'))"""
 
 # by sequence: the last missed write, and the transactions that may have missed one
 _missed: dict[int, tuple[int, set[str]]] = {}

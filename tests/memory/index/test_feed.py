@@ -128,6 +128,19 @@ def test_threads_are_marked_once_for_a_missed_write_in_flight(
     assert len(marked) == 2
 
 
+def test_a_missed_write_that_is_prepared_and_commits_later_is_counted(shared: Agent, writer: Other) -> None:
+    writer.execute("begin")
+    with held(shared.schema_name, "lock table memory_feed in access exclusive mode"):
+        write(writer, "t", "a")
+    upkeep.fold_feeds()
+    writer.execute("prepare transaction 'later'")
+    upkeep.fold_feeds()
+    writer.execute("commit prepared 'later'")
+    upkeep.fold_feeds()
+    assert counts(writer)["memory_thread"] == 1
+    oracle.assert_exact()
+
+
 def test_a_missed_write_does_not_wait_for_transactions_that_missed_none(shared: Agent, writer: Other) -> None:
     with other(shared.schema_name) as busy, busy.transaction():
         busy.execute("select pg_current_xact_id(), count(*) from agno_sessions")
