@@ -19,30 +19,79 @@ function isOfTheBrowser(link, e) {
   const agent = agentOf(link.pathname);
   return Boolean(link.hash || unsaved() || (agent && !isInSidebar(agent)));
 }
-// who follows two links wants the second
-let latest = null;
+let asked = null;
 on("click", ".frame a[href]", (link, e) => {
   if (isOfTheBrowser(link, e)) return;
   e.preventDefault();
+  const address = link.href;
+  // by the first of two clicks
+  if (asked === address) return;
+  asked = address;
   // htmx needs an element that stays until the answer, and a list with the link in it may be read anew before that
   const source = document.body.appendChild(document.createElement("i"));
   source.hidden = true;
-  latest = source;
-  const how = { source, target: "#main", swap: "outerHTML", select: "unset", push: "true" };
+  const push = String(address !== location.href);
+  const how = { source, target: "#main", swap: "outerHTML", select: "unset", push };
   htmx
-    .ajax("GET", link.href, { ...how, headers: { "HX-Boosted": "true" } })
+    .ajax("GET", address, { ...how, headers: { "HX-Boosted": "true" } })
     // what failed is said as a notice
     .catch(() => {})
-    .finally(() => source.remove());
+    .finally(() => {
+      source.remove();
+      if (asked === address) asked = null;
+    });
 });
 const isMove = (detail) => detail.requestConfig?.headers["HX-Boosted"] === "true";
-document.addEventListener("htmx:beforeOnLoad", (e) => {
-  if (isMove(e.detail) && e.detail.elt !== latest) e.preventDefault();
-});
-// an answer for a page that was left; its events do not reach the document
+
+/* ---- Of several requests of a kind the last one counts: an answer to an earlier one changes nothing. The kinds are a
+        move to another page, a change of the list that is there, and a question in a dialog. Who moves on or goes back
+        wants nothing else any more. ---- */
+
+let latest = {};
+function kindOf(detail) {
+  if (isMove(detail)) return "move";
+  if (detail.elt.matches("[data-dialog], form[data-select]")) return "question";
+  return detail.elt.closest("[hx-push-url=true]") && "change";
+}
+// an answer for what was left; its events do not reach the document
 const onlyWhileHere = (e) => {
   if (!e.currentTarget.isConnected) e.preventDefault();
 };
+const questions = () => all("dialog[data-open]:modal");
+document.addEventListener("htmx:beforeRequest", (e) => {
+  const kind = kindOf(e.detail);
+  // the second click on what is open by now
+  if (kind === "question" && questions().length) return e.preventDefault();
+  if (kind === "question") e.detail.elt.addEventListener("htmx:beforeOnLoad", onlyWhileHere);
+  if (kind === "move") latest = {};
+  if (kind) latest[kind] = e.detail.xhr;
+});
+function isOutdated({ detail }) {
+  const kind = kindOf(detail);
+  return kind && latest[kind] !== detail.xhr;
+}
+document.addEventListener("htmx:beforeOnLoad", (e) => isOutdated(e) && e.preventDefault());
+// nobody waits for what failed then
+for (const event of ["htmx:responseError", "htmx:sendError", "htmx:timeout"])
+  document.addEventListener(event, (e) => isOutdated(e) && e.stopImmediatePropagation(), true);
+function leaveAll() {
+  latest = {};
+  asked = null;
+  for (const question of questions()) question.close();
+}
+addEventListener("popstate", leaveAll);
+
+/* ---- The fields of a list say what it shows: the sort order as soon as another is asked for, the search where nobody
+        types ---- */
+
+document.addEventListener("htmx:configRequest", ({ detail: { parameters } }) => {
+  for (const field of all("select[name=sort][form]")) field.value = parameters.sort || field.value;
+});
+function showSearch() {
+  const field = document.querySelector("#filters [name=q]");
+  if (field && field !== document.activeElement) field.value = new URLSearchParams(location.search).get("q") || "";
+}
+document.addEventListener("htmx:pushedIntoHistory", showSearch);
 
 /* ---- Pages that were left stay in the tab's memory for Back, and nowhere else, if the server says how to ask
         whether they may be shown again: `main` with data-still-allowed ---- */
@@ -64,6 +113,7 @@ async function ageIfAllowed({ dataset }) {
   }
 }
 function leave() {
+  leaveAll();
   const page = main();
   const focus = document.activeElement;
   // what is removed with the focus in it makes the browser lay out the old and the new page together
@@ -121,6 +171,7 @@ addEventListener("popstate", async (e) => {
   htmx.process(kept.page);
   prepare(document);
   arrive(kept.scroll, kept.page.contains(kept.focus) ? kept.focus : kept.page);
+  showSearch();
   refresh(age);
 });
 

@@ -143,7 +143,8 @@ document.addEventListener("click", (e) => {
 });
 
 /* ---- Dialogs: [data-close] and the backdrop close one. A <dialog data-open> that htmx brings in opens by
-        itself and leaves when it is closed. <a data-dialog> brings one in; a list has fifty, too many for htmx. ---- */
+        itself, in place of one that is open, and leaves when it is closed. <a data-dialog> brings one in; a list has
+        fifty, too many for htmx. ---- */
 
 const isPlainClick = (e) => !(e.defaultPrevented || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey);
 on("click", "a[data-dialog]", (link, e) => {
@@ -167,6 +168,7 @@ on("mousedown", "dialog", (dialog, e) => {
 ready.push((root) => {
   for (const dialog of all("dialog[data-open]", root)) {
     if (dialog.matches(":modal")) continue;
+    for (const other of all("dialog[data-open]:modal")) other.close();
     dialog.showModal();
     dialog.addEventListener("close", () => dialog.remove());
   }

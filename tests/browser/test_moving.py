@@ -174,6 +174,169 @@ class TestLinks:
         assert threads.locator("input[name=next]").input_value() == f"/agents/{SUPPORT}/users/"
 
 
+class TestHaste:
+    """Who does a second thing before the first is answered. The address always says what the list shows."""
+
+    @pytest.fixture
+    def held(self, threads: Page) -> list[Route]:
+        """Hold what htmx asks for from now on, in the order in which it was asked."""
+        held: list[Route] = []
+        threads.route(
+            re.compile("/agents/"),
+            lambda route: held.append(route) if route.request.headers.get("hx-request") else route.continue_(),
+        )
+        return held
+
+    @staticmethod
+    def answer(page: Page, held: list[Route], count: int) -> None:
+        for _ in range(100):
+            if len(held) >= count:
+                break
+            page.wait_for_timeout(50)
+        assert len(held) == count
+        for route in held:
+            route.continue_()
+            page.wait_for_timeout(200)
+        page.wait_for_load_state("networkidle")
+
+    @staticmethod
+    def sorted_by(page: Page) -> str:
+        return page.locator("th[aria-sort]").inner_text().strip()
+
+    def test_the_second_of_two_orders_wins(self, threads: Page, held: list[Route]) -> None:
+        for name in ("Runs", "Tokens"):
+            threads.get_by_role("link", name=name, exact=True).click()
+        self.answer(threads, held, 2)
+        expect(threads).to_have_url(re.compile(r"\?sort=tokens$"))
+        assert self.sorted_by(threads) == "Tokens"
+        expect(threads.get_by_label("Sort by")).to_have_value("tokens")
+
+    @pytest.mark.parametrize("typed_before", [0, 400])
+    def test_a_search_and_an_order_at_once_are_both_there(
+        self, threads: Page, held: list[Route], typed_before: int
+    ) -> None:
+        threads.locator("#threads-q").fill("order")
+        threads.wait_for_timeout(typed_before)
+        threads.get_by_role("link", name="Runs", exact=True).click()
+        # before the search is asked for, after the order it is asked for with it
+        self.answer(threads, held, 2)
+        expect(threads).to_have_url(re.compile(r"\?q=order&sort=runs$"))
+        assert self.sorted_by(threads) == "Runs"
+        expect(threads.locator(".chip")).to_contain_text("order")
+
+    def test_an_older_page_and_the_field_agree(self, threads: Page, held: list[Route]) -> None:
+        threads.locator("#threads-q").fill("order")
+        threads.wait_for_timeout(400)
+        threads.get_by_role("link", name="Older", exact=True).click()
+        self.answer(threads, held, 2)
+        expect(threads).to_have_url(re.compile(r"\?cursor="))
+        expect(threads.locator("#threads-q")).to_have_value("")
+        expect(threads.locator(".chip")).to_have_count(0)
+
+    def test_two_orders_of_users(self, threads: Page, held: list[Route]) -> None:
+        threads.goto("/agents/agt-supp2ortbot3/users/")
+        threads.get_by_role("searchbox", name="Search ids").fill("a")
+        threads.wait_for_timeout(400)
+        for name in ("Threads", "Runs"):
+            threads.locator("main").get_by_role("table").get_by_role("link", name=name, exact=True).click()
+        self.answer(threads, held, 3)
+        expect(threads).to_have_url(re.compile(r"\?q=a&sort=runs$"))
+        assert self.sorted_by(threads) == "Runs"
+
+    @pytest.mark.parametrize("how", ["twice", "two threads", "many twice"])
+    def test_there_is_one_question(self, threads: Page, held: list[Route], how: str) -> None:
+        links = threads.locator("tbody a[data-dialog]")
+        if how == "many twice":
+            threads.locator("tbody input[type=checkbox]").first.check()
+            button = threads.get_by_role("button", name="Delete…")
+            button.click()
+            button.click()
+        else:
+            links.first.click()
+            links.nth(1 if how == "two threads" else 0).click()
+        self.answer(threads, held, 2 if how == "two threads" else 1)
+        expect(threads.locator("dialog")).to_have_count(1)
+        threads.keyboard.press("Escape")
+        expect(threads.locator("dialog")).to_have_count(0)
+
+    @pytest.mark.parametrize("to", ["another page", "another list"])
+    def test_a_question_for_what_was_left_is_not_asked(self, threads: Page, held: list[Route], to: str) -> None:
+        if to == "another page":
+            threads.locator("tbody a[data-dialog]").first.click()
+            threads.get_by_role("link", name="Users", exact=True).click()
+        else:
+            threads.locator("tbody input[type=checkbox]").first.check()
+            threads.locator("#threads-q").fill("order")
+            threads.wait_for_timeout(400)
+            threads.get_by_role("button", name="Delete…").click()
+        self.answer(threads, held, 2)
+        expect(threads).to_have_url(re.compile("/users/$" if to == "another page" else r"\?q=order$"))
+        expect(threads.locator("dialog")).to_have_count(0)
+
+    def test_back_closes_the_question(self, threads: Page) -> None:
+        threads.get_by_role("link", name="Users", exact=True).click()
+        expect(threads).to_have_url(re.compile("/users/$"))
+        threads.get_by_role("link", name="Threads", exact=True).first.click()
+        threads.locator("tbody a[data-dialog]").first.click()
+        expect(threads.locator("dialog")).to_be_visible()
+        threads.go_back()
+        expect(threads).to_have_url(re.compile("/users/$"))
+        expect(threads.locator("dialog")).to_have_count(0)
+
+    def test_a_question_goes_with_its_page(self, threads: Page) -> None:
+        held: list[Route] = []
+        threads.route("**/activity/", lambda route: held.append(route))
+        threads.get_by_role("link", name="Activity", exact=True).first.click()
+        threads.locator("tbody a[data-dialog]").first.click()
+        expect(threads.locator("dialog")).to_be_visible()
+        self.answer(threads, held, 1)
+        expect(threads).to_have_url(re.compile("/activity/$"))
+        expect(threads.locator("dialog")).to_have_count(0)
+
+    def test_what_nobody_waits_for_fails_in_silence(self, threads: Page, visit: Visit) -> None:
+        held: list[Route] = []
+        threads.route("**/users/", lambda route: held.append(route))
+        threads.get_by_role("link", name="Users", exact=True).click()
+        threads.get_by_role("link", name="Activity", exact=True).first.click()
+        expect(threads).to_have_url(re.compile("/activity/$"))
+        held[0].abort()
+        threads.wait_for_load_state("networkidle")
+        expect(threads.locator(".toast")).to_have_count(0)
+        # the browser itself says it
+        visit.problems.found.clear()
+
+    def test_a_double_click_asks_once_and_the_page_itself_is_no_step(self, threads: Page) -> None:
+        asked: list[str] = []
+        threads.on("request", lambda request: asked.append(request.url) if "/users/" in request.url else None)
+        threads.get_by_role("link", name="Users", exact=True).dblclick()
+        expect(threads).to_have_url(re.compile("/users/$"))
+        threads.wait_for_load_state("networkidle")
+        assert len(asked) == 1
+        steps = threads.evaluate("history.length")
+        threads.get_by_role("link", name="Users", exact=True).click()
+        threads.wait_for_load_state("networkidle")
+        assert (len(asked), threads.evaluate("history.length")) == (2, steps)
+
+    def test_back_takes_back_a_link_that_is_not_answered_yet(self, threads: Page) -> None:
+        threads.get_by_role("link", name="Users", exact=True).click()
+        expect(threads).to_have_url(re.compile("/users/$"))
+        threads.get_by_role("link", name="Threads", exact=True).first.click()
+        expect(threads.locator("a.title").first).to_be_visible()
+        held: list[Route] = []
+        threads.route(re.compile(r"/threads/[^/?]+/$"), lambda route: held.append(route))
+        threads.locator("main a.title").first.click()
+        threads.go_back()
+        expect(threads).to_have_url(re.compile("/users/$"))
+        self.answer(threads, held, 1)
+        expect(threads).to_have_url(re.compile("/users/$"))
+        expect(threads.locator("table.users")).to_be_visible()
+        # and it can be followed again
+        threads.unroute_all()
+        threads.go_forward()
+        threads.locator("main a.title").first.click()
+        expect(threads.locator("article.run").first).to_be_visible()
+
+
 class TestBack:
     def test_the_list_is_there_at_once_where_one_was(self, threads: Page) -> None:
         link = threads.locator("main a.title").nth(20)
