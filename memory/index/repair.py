@@ -35,20 +35,16 @@ _DROPPED: Final = """
         select from pg_attribute where attrelid = 'agno_sessions'::regclass and attname = 'runs' and not attisdropped)
     on conflict do nothing"""
 _MISSED: Final = """
-    select 'memory_missed'::regclass::oid, m.last_value from memory_missed m, memory_missed_counted c
-    where (m.last_value, m.is_called) <> (c.last_value, c.is_called)"""
-# a transaction that wrote keeps its locks to its end, and its id though it is prepared and the server starts again
-_WRITERS: Final = """
-    with lock as materialized (select * from pg_locks)
-    select array_agg(transactionid::text) from lock
-    where locktype = 'transactionid' and mode = 'ExclusiveLock' and virtualtransaction in (
-        select virtualtransaction from lock
-        where database = (select oid from pg_database where datname = current_database())
-          and relation in ('agno_sessions'::regclass, 'agno_runs'::regclass)
-          and mode in ('RowExclusiveLock', 'AccessExclusiveLock'))"""
+    select 'memory_missed'::regclass::oid as sequence, m.last_value, m.is_called
+    from memory_missed m, memory_missed_counted c where (m.last_value, m.is_called) <> (c.last_value, c.is_called)"""
+# a transaction that moved the sequence has its lock to the end, even if what it wrote is undone
+_MISSING: Final = """
+    select exists (select from pg_locks where relation = 'memory_missed'::regclass and mode = 'RowExclusiveLock'
+        and database = (select oid from pg_database where datname = current_database()))"""
+_COUNTING: Final = "select exists (select from memory_backlog where error = '')"
 
-# by sequence: the last missed write, and the transactions that may have missed one
-_missed: dict[int, tuple[int, set[str]]] = {}
+# by sequence: the missed write for which all threads were put into the backlog
+_marked: dict[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +102,23 @@ def mark_all() -> int:
 def mark_missed() -> None:
     """Put every thread into the backlog if a write could not be noted in the feed.
 
-    At once, and again when all transactions are over that may have missed one: until then it cannot be seen.
+    At once, and again when all transactions are over that may have missed one: until then it cannot be seen. What is
+    missed meanwhile waits until these threads are counted, because else the same ones would be counted again and again.
     """
     if not (missed := _row(_MISSED)):
         return
-    sequence, number = missed
-    writers = set(_row(_WRITERS)[0] or ())
-    known, missing = _missed.get(sequence, (None, writers))
-    is_new = known != number
-    missing = writers if is_new else missing & writers
-    if is_new or not missing:
-        mark_all()
-    _missed[sequence] = number, missing
-    if not missing:
-        _row("select setval('memory_missed_counted', %(number)s)", {"number": number})
-        del _missed[sequence]
+    sequence, number, is_called = missed
+    # after the number was read
+    is_open = _row(_MISSING)[0]
+    known = _marked.get(sequence)
+    if known is not None and (_row(_COUNTING)[0] or (known == number and is_open)):
+        return
+    mark_all()
+    _marked[sequence] = number
+    if not is_open:
+        values = {"number": number, "is_called": is_called}
+        _row("select setval('memory_missed_counted', %(number)s, %(is_called)s)", values)
+        del _marked[sequence]
 
 
 def mark_dropped() -> None:

@@ -3,11 +3,11 @@
 -- None raises, because an agent's write must not fail, and none waits for a lock for longer than a migration holds it.
 --
 -- Remember that a write could not be noted: a sequence moves whatever becomes of this transaction. Who has left no room
--- for that on the stack has to write again.
+-- for that, or has made the transaction read only after the write, has to write again.
 create or replace function {schema}.memory_miss() returns void language plpgsql as $$
 begin
     perform nextval('{schema}.memory_missed');
-exception when statement_too_complex then
+exception when statement_too_complex or insufficient_resources or read_only_sql_transaction then
     raise;
 when others then
     null;

@@ -141,6 +141,43 @@ def test_a_missed_write_that_is_prepared_and_commits_later_is_counted(shared: Ag
     oracle.assert_exact()
 
 
+def test_threads_are_marked_once_while_they_are_counted_though_more_is_missed(
+    shared: Agent, writer: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the newest would be counted again and again, and others never."""
+    marked: list[int] = []
+    mark_all = repair.mark_all
+    monkeypatch.setattr(repair, "mark_all", lambda: marked.append(mark_all()))
+    with monkeypatch.context() as patch, other(shared.schema_name) as slow, slow.transaction():
+        patch.setattr(repair, "mend", lambda **_: iter(()))
+        writer.execute("alter table memory_feed rename to gone")
+        write(slow, "slow")
+        for n in range(3):
+            write(writer, f"t{n}", "a")
+            repair.mark_missed()
+        assert len(marked) == 1
+        writer.execute("alter table gone rename to memory_feed")
+    for _ in range(2):
+        upkeep.fold_feeds()
+    assert (len(marked), writer.execute(repair._MISSED).fetchall()) == (2, [])
+    oracle.assert_exact()
+
+
+def test_a_sequence_that_is_made_anew_costs_one_count(
+    shared: Agent, writer: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held(shared.schema_name, "lock table memory_feed in access exclusive mode"):
+        write(writer, "t", "a")
+    upkeep.fold_feeds()
+    writer.execute("drop sequence memory_missed")
+    writer.execute("create sequence memory_missed")
+    marked: list[int] = []
+    monkeypatch.setattr(repair, "mark_all", lambda: marked.append(1))
+    for _ in range(3):
+        upkeep.fold_feeds()
+    assert len(marked) == 1
+
+
 def test_a_missed_write_does_not_wait_for_transactions_that_missed_none(shared: Agent, writer: Other) -> None:
     with other(shared.schema_name) as busy, busy.transaction():
         busy.execute("select pg_current_xact_id(), count(*) from agno_sessions")

@@ -84,6 +84,34 @@ def test_who_leaves_no_stack_to_note_a_write_cannot_write(shared: Agent, writer:
         assert noted or writer.execute(repair._MISSED).fetchall(), (levels, blocks)
 
 
+READ_ONLY = "returning set_config('transaction_read_only', 'on', true)"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into agno_sessions (session_id, session_type, created_at) values ('new', 'agent', 1)",
+        "insert into agno_runs (run_id, session_id, run_type, run_data, created_at) values ('b', 't', '', '{}', 1)",
+        "update agno_sessions set user_id = 'bob'",
+        "update agno_runs set status = 'ERROR'",
+        "delete from agno_runs",
+        "delete from agno_sessions",
+    ],
+)
+def test_who_makes_it_impossible_to_note_a_write_after_it_cannot_write(
+    shared: Agent, writer: Other, statement: str
+) -> None:
+    """What a statement returns is made after its rows are written, and before its triggers run."""
+    write(writer, "t")
+    write_run(writer, "t", "a")
+    fold(writer)
+    with other(shared.schema_name) as agent, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        agent.execute(f"{statement} {READ_ONLY}")
+    assert sql(
+        "select s.session_id, s.user_id, run_id, status from agno_sessions s join agno_runs using (session_id)"
+    ) == [("t", "ann", "a", None)]
+
+
 def test_a_run_that_looks_as_it_was_is_found_by_a_check_and_counted_by_a_rebuild(shared: Agent, writer: Other) -> None:
     """Postgres' hash of two values that change places 32 tokens apart is the same."""
     between = {f"k{n:06d}": n for n in range(15)}
