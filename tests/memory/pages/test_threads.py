@@ -1,13 +1,16 @@
 """The list of threads: rows, pages, and who may see what."""
 
 import gzip
+import json
 import re
 import uuid
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -216,12 +219,25 @@ class TestFragment:
         assert "HX-Push-Url" not in page.get(THREADS + "?status=ERROR", headers=HTMX)
 
     def test_every_link_of_htmx_is_a_link_without_it(self, page: Client, ada: Agent) -> None:
-        named(ada, "A")
+        for n in range(3):
+            write_thread(ada, f"s-{n}", [run(f"r{n}", at=NOW + n)] * (3 - n))
         for tag in re.findall(r"<a [^>]*hx-get[^>]*>", html(page.get(THREADS, {"q": "s-"}))):
-            href, get = re.search(r' href="([^"]*)"', tag), re.search(r'hx-get="([^"]*)"', tag)
+            href, get, more = (re.search(f"{name}=(['\"])(.*?)\\1", tag) for name in (" href", "hx-get", "hx-vals"))
             assert href is not None
             assert get is not None
-            assert href[1] == get[1]
+            if more is None:
+                assert href[2] == get[2]
+                continue
+            # it takes along what the fields of the filter say
+            there, here = page.get(unescape(href[2])), page.get(get[2], {"q": "s-", **json.loads(more[2])})
+            for part in (r"<th[^>]*aria-sort.*?</a>", r'<ul\s+class="chips".*?</ul>', r"<tbody>.*?</tbody>"):
+                assert found(part, there) == found(part, here)
+
+
+def found(part: str, answer: HttpResponse) -> str:
+    there = re.search(part, html(answer), re.DOTALL)
+    assert there is not None
+    return there[0]
 
 
 class TestWhoMay:
