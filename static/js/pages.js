@@ -84,8 +84,9 @@ addEventListener("popstate", leaveAll);
 /* ---- The fields of a list say what it shows: the sort order as soon as another is asked for, the search where nobody
         types ---- */
 
-document.addEventListener("htmx:configRequest", ({ detail: { parameters } }) => {
-  for (const field of all("select[name=sort][form]")) field.value = parameters.sort || field.value;
+document.addEventListener("htmx:configRequest", ({ detail: { path } }) => {
+  const sort = new URL(path, location).searchParams.get("sort");
+  for (const field of all("select[name=sort][form]")) field.value = sort || field.value;
 });
 function showSearch() {
   const field = document.querySelector("#filters [name=q]");
