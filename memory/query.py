@@ -78,11 +78,6 @@ def count_some(source: sql.Composable, condition: sql.Composable) -> sql.Composa
     return sql.SQL(_COUNT_SOME).format(source=source, condition=condition, cap=sql.Literal(COUNT_CAP))
 
 
-def like(text: str) -> str:
-    """Escape the wildcards of LIKE."""
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
 def user_key(user_id: str) -> UUID:
     """Return a user's key in the index, as the SQL function memory_key does."""
     # a hash, because an id may be too long for an index row

@@ -212,7 +212,7 @@ def run(run_id: str, text: str = "Hello", answer: str = "Hi there", *, at: int =
         "model": "gpt-4o-mini",
         "content": answer,
         "input": {"input_content": text},
-        "messages": [message("user", text), message("assistant", answer)],
+        "messages": [message("user", text, created_at=at), message("assistant", answer, created_at=at)],
         "metrics": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15, "duration": 1.5},
         **more,
     }

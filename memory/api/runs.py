@@ -6,6 +6,7 @@ from typing import Any, Final
 from memory.query import Row
 from memory.transcript import runs
 from memory.transcript.model import Message, Run, ToolCall
+from memory.transcript.place import Place
 from memory.transcript.stored import StoredRun
 from studio import token
 
@@ -60,7 +61,7 @@ def page_of_messages(thread: Row, cursor: str, limit: int) -> tuple[list[Json], 
     at, skip = _read(cursor)
     items: list[Json] = []
     for _ in range(PAGES):
-        page = runs.list_runs(thread, at, RUNS, runs.OLDEST)
+        page = runs.list_runs(thread, Place.read(at), RUNS, runs.OLDEST)
         found = [message for stored in page.runs for message in messages_of(stored)][skip:]
         taken = found[: limit - len(items)]
         items += taken

@@ -106,7 +106,7 @@ class Run(Schema):
     name: str
     user_id: str | None
     status: str
-    created_at: int
+    created_at: int | None
     model: str
     provider: str
     input_tokens: int | None
@@ -139,9 +139,9 @@ class Thread(Schema):
     input_tokens: int
     output_tokens: int
     last_status: str | None
-    created_at: int
+    created_at: int | None = Field(description="in seconds, whatever is stored; null for what is no time")
     updated_at: int | None
-    last_activity: int
+    last_activity: int | None
     behind: float = Field(0, description="not in a list: seconds since the oldest write that is not counted yet")
     summary: str | None = Field(None, description="in a list only with include=runs")
     first_runs: Page[Run] | None = Field(

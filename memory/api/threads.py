@@ -13,6 +13,7 @@ from memory.index.threads import Filter
 from memory.query import Row
 from memory.services import deletion, reading
 from memory.transcript import runs
+from memory.transcript.place import Place
 from memory.transcript.runs import RunPage
 from memory.transcript.session_row import get_summary
 from studio import ids
@@ -128,7 +129,7 @@ def list_runs(
     """List runs with their messages. A page may be shorter than `limit` if runs are large."""
     agent = auth.get_storing_agent(request, agent_id, READ)
     thread = _find(session_id)
-    page = _with_cursor(lambda: runs.list_runs(thread, cursor, limit, order))
+    page = _with_cursor(lambda: runs.list_runs(thread, Place.read(cursor), limit, order))
     _log_reading(request, agent, session_id)
     return _run_page(page)
 
@@ -197,7 +198,9 @@ def _log_reading(request: ApiRequest, agent: Agent, session_id: str = "", thread
 
 def _thread(agent: Agent, row: Row) -> dict[str, Any]:
     url = f"/api/agents/{agent.pk}/threads/{ids.encode(row['session_id'])}"
-    return {**row, "url": url, "last_activity": row["last_at"]}
+    # a time that nobody knows is 0 in the index
+    times = {"created_at": row["created_at"] or None, "last_activity": row["last_at"] or None}
+    return {**row, **times, "url": url}
 
 
 def _summary(session_id: str) -> str | None:
@@ -213,7 +216,7 @@ def _add_runs(rows: list[Row]) -> None:
         thread = threads.get_thread(row["session_id"])
         if thread is None or carried > INCLUDED:
             continue
-        page = runs.list_runs(thread, "", RUNS, runs.OLDEST)
+        page = runs.list_runs(thread, None, RUNS, runs.OLDEST)
         carried += sum(stored.bytes for stored in page.runs if not stored.too_large)
         row["first_runs"] = _run_page(page)
 

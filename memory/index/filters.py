@@ -5,13 +5,18 @@ from typing import Any
 
 from psycopg import sql
 
-from memory.query import count_some, count_table, like, user_key
+from memory.query import count_some, count_table, user_key
 
-# All texts are joined and compared once, because five comparisons cost twice as much. Participants are looked
-# at only where there are others than the owner.
-_SEARCH = """(lower(concat_ws(e'\\n', t.name, {texts} t.session_id, t.user_id)) like lower(%(q)s)
+# A row that waits to be counted anew may not have what is searched yet. Participants are looked at only where there are
+# others than the owner.
+_SEARCH = """(strpos(coalesce(t.names_folded, memory_folded(concat_ws(chr(31), t.name, t.session_id, t.user_id))),
+        memory_folded(%(q)s)) > 0 {texts}
     or (t.users > 1 or t.user_id is null) and exists (
-        select 1 from memory_participant s where s.session_id = t.session_id and lower(s.user_id) like lower(%(q)s)))"""
+        select 1 from memory_participant s where s.session_id = t.session_id
+            and strpos(memory_folded(left(s.user_id, 2000)), memory_folded(%(q)s)) > 0))"""
+_SEARCH_TEXTS = """
+    or strpos(coalesce(t.texts_folded, memory_folded(concat_ws(chr(31), t.first_text, t.last_text))),
+        memory_folded(%(q)s)) > 0"""
 _OF_USER = "p.user_key = %(user_key)s"
 # memory_user has the number of a user's threads. It still has those of a deletion that waits in the feed, which the
 # rows of the page have not.
@@ -55,7 +60,7 @@ def conditions(filter: Filter, content: bool) -> tuple[tuple[str, ...], dict[str
     Without `content` the search does not look into texts.
     """
     active = "t.last_at" if filter.user_id is None else "p.last_at"
-    search = _SEARCH.format(texts="t.first_text, t.last_text," if content else "")
+    search = _SEARCH.format(texts=_SEARCH_TEXTS if content else "")
     terms: list[tuple[bool, str, dict[str, Any]]] = [
         (filter.user_id is not None, _OF_USER, {"user_key": user_key(filter.user_id or "")}),
         (filter.since is not None, f"{active} >= %(since)s", {"since": filter.since}),
@@ -63,7 +68,7 @@ def conditions(filter: Filter, content: bool) -> tuple[tuple[str, ...], dict[str
         (bool(filter.status), "t.last_status = %(status)s", {"status": filter.status}),
         (filter.errors, "t.errors > 0", {}),
         (filter.shared, "t.users > 1", {}),
-        (bool(filter.q), search, {"q": f"%{like(filter.q)}%"}),
+        (bool(filter.q), search, {"q": filter.q}),
     ]
     chosen = [(term, values) for wanted, term, values in terms if wanted]
     return tuple(term for term, _ in chosen), {name: value for _, named in chosen for name, value in named.items()}

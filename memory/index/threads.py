@@ -42,7 +42,7 @@ _IDS = "select t.session_id from {source} where {condition} limit %(limit)s"
 
 # An index row may remain for a moment after its thread is gone, hence the `exists`.
 _THREAD = """
-    select {columns}, t.column_runs, t.table_runs, t.column_sorted, t.has_summary, t.text_bytes, true as indexed,
+    select {columns}, t.column_runs, t.table_runs, t.reordered, t.has_summary, t.text_bytes, true as indexed,
         {waits}
     from memory_thread t where t.session_id = %(session_id)s
         and exists (select 1 from agno_sessions s where s.session_id = t.session_id)"""
@@ -52,13 +52,17 @@ _UNINDEXED = """
     select s.session_id, coalesce(n.name, memory_line(s.session_id), '(blank id)') as title, n.name,
         s.session_type, s.user_id, num_nonnulls(s.user_id) as users_count, false as shared,
         c.column_runs + r.table_runs as runs, 0 as messages, 0 as tool_calls, 0 as errors, 0 as tokens,
-        0 as input_tokens, 0 as output_tokens, null as last_status, null as last_text, s.created_at, s.updated_at,
-        coalesce(s.updated_at, s.created_at) as last_at, array_remove(array[s.user_id::text], null) as users,
-        c.column_runs, r.table_runs, false as column_sorted,
-        coalesce(jsonb_typeof(s.summary::jsonb) = 'object', false) as has_summary, 0 as text_bytes, false as indexed
+        0 as input_tokens, 0 as output_tokens, null as last_status, null as last_text, at.created_at, at.updated_at,
+        coalesce(at.updated_at, at.created_at) as last_at, array_remove(array[s.user_id::text], null) as users,
+        c.column_runs, r.table_runs, false as reordered,
+        coalesce(jsonb_typeof(memory_json(s.summary::jsonb)) = 'object', false) as has_summary, 0 as text_bytes,
+        false as indexed
     from agno_sessions s
-    cross join lateral (select memory_line(s.session_data ->> 'session_name') as name) n
-    cross join lateral (select jsonb_array_length(memory_list(memory_column(s.session_id))) as column_runs) c
+    cross join lateral (select memory_line(memory_json(s.session_data::jsonb) ->> 'session_name') as name) n
+    cross join lateral (select coalesce(memory_seconds(s.created_at), memory_seconds(s.updated_at), 0) as created_at,
+        memory_seconds(s.updated_at) as updated_at) at
+    cross join lateral (select memory_column(s.session_id) #> '{}' as runs offset 0) stored
+    cross join lateral (select jsonb_array_length(memory_elements(stored.runs)) as column_runs) c
     cross join lateral (select count(*)::integer as table_runs from agno_runs x where x.session_id = s.session_id) r
     where s.session_id = %(session_id)s"""
 
@@ -103,7 +107,7 @@ def matching_ids(filter: Filter, limit: int, content: bool = True) -> list[str]:
 def get_thread(session_id: str, content: bool = True) -> Row | None:
     """Read one thread's index row with up to 20 of its users, None if there is no such thread.
 
-    Its columns are those of a list, and column_runs, table_runs, column_sorted, has_summary, text_bytes, and
+    Its columns are those of a list, and column_runs, table_runs, reordered, has_summary, text_bytes, and
     `indexed`, which is false if the index has no row yet and only Agno's row could be read. `lag` is the index's.
     """
     values = {"session_id": session_id}

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from memory.index import feed
 from memory.index.paging import Cursor, Page, beyond, make_page, read_order
-from memory.query import LIMIT, Row, count_some, count_table, like, user_key
+from memory.query import LIMIT, Row, count_some, count_table, user_key
 
 __all__ = ["DEFAULT_SORT", "SORTS", "get_user", "list_users", "user_key"]
 
@@ -25,19 +25,21 @@ _LIST = """
     left join lateral (select {count}) total on {counted} or (select count(*) from page) = {limit}"""
 _USER = "select {columns}, {waits} from memory_user u where u.user_key = %(user_key)s"
 # The first term is the expression of the index, which holds 200 characters; the second compares the rest.
-_PREFIX = """lower(left(u.user_id, 200)) like lower(%(prefix)s)
-    and lower(u.user_id) like lower(%(q)s)"""
+_PREFIX = """memory_folded(left(u.user_id, 200)) like {prefix} || '%%'
+    and starts_with(memory_folded(left(u.user_id, 2000)), left(memory_folded(%(q)s), 2000))"""
+# a pattern of the folded words without wildcards of their own
+_PATTERN = r"regexp_replace(left(memory_folded(%(q)s), 100), '([\\%%_])', '\\\1', 'g')"
 
 
 def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50) -> Page:
-    """Read one page of users whose id begins with `q`, in upper or lower case, and their number.
+    """Read one page of users whose id begins with `q`, in any case and with or without accents, and their number.
 
     Raises ValueError for a cursor that this list did not make.
     """
     sort = sort if sort in SORTS else DEFAULT_SORT
     limit = min(max(limit, 1), LIMIT)
     here = _read(cursor, sort)
-    values: dict[str, Any] = {"prefix": like(q[:200]) + "%", "q": like(q) + "%"} if q else {}
+    values: dict[str, Any] = {"q": q} if q else {}
     if here:
         values |= {"value": here.value, "key": UUID(here.key)}
     statement = _statement(bool(q), sort, limit + 1, here and here.newer)
@@ -58,7 +60,7 @@ def get_user(user_id: str) -> Row | None:
 @lru_cache(maxsize=256)
 def _statement(search: bool, sort: str, limit: int, newer: bool | None) -> str:
     """Write the statement of a page; `newer` is that of its cursor, None without one."""
-    condition = sql.SQL(_PREFIX if search else "true")
+    condition = sql.SQL(_PREFIX.format(prefix=_PATTERN) if search else "true")
     value, key = sql.Identifier("u", SORTS[sort]), sql.Identifier("u", "user_key")
     statement = sql.SQL(_LIST).format(
         columns=sql.SQL(_COLUMNS),

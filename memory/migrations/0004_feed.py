@@ -16,5 +16,5 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("memory", "0003_triggers_without_row_types")]
     operations: ClassVar = [
         migrations.RunPython(run(f"{name}.sql", again=True), migrations.RunPython.noop)
-        for name in ("tables", "facts", "feed", "tombstones", "without_counters", "fold", "backlog")
+        for name in ("tables", "facts", "feed", "tombstones", "gone", "fold", "backlog")
     ]

@@ -21,6 +21,8 @@ from studio.compress import compressed
 from studio.people import guard
 from studio.web import AppRequest, get_only, vary_on_htmx, whole_number, with_query
 
+# a run of which one text is shown may hold photos beside it
+PART_LIMIT: Final = 20_000_000
 _TEXT: Final = "text/plain; charset=utf-8"
 _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -33,7 +35,7 @@ def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str)
     agent = guard.get_agno_agent(request, agent_id, "threads:read")
     at, part = request.GET.get("at", ""), request.GET.get("part", "")
     position = whole_number(at)
-    text = runs.get_run(session_id, run_id, position, longest=TEXT_LIMIT)
+    text = runs.get_run(session_id, run_id, position, longest=PART_LIMIT if part else TEXT_LIMIT)
     if text is None:
         raise Http404("no such run")
     fragment = bool(part and request.htmx)

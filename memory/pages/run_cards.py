@@ -61,7 +61,7 @@ class RunCards:
     def _card(self, row: StoredRun, sent: bool) -> Card:
         run, address = row.run, self._run_address(row)
         card = self._show(run, address)
-        card.href = self._link(run.run_id) if run.run_id else ""
+        card.href = self._link(run.run_id, row.position) if run.run_id else ""
         card.json_href = address
         card.too_large, card.sent = row.too_large, sent
         card.left_out = not run.is_sub_run and run.status in SKIPPED
@@ -118,15 +118,17 @@ class RunCards:
             block.content, block.style = markdown(shown, self._budget), "prose"
         return block
 
-    def _link(self, run_id: str) -> str:
+    def _link(self, run_id: str, position: int | None = None) -> str:
         """Return the address of the page that begins with a run, with the run's anchor."""
         key = ids.encode(run_id)
-        return f"{self.reading.link(run=key)}#run-{key}"
+        # of several runs with one id the position tells which
+        at = {} if position is None else {"at": str(position)}
+        return f"{self.reading.link(run=key, **at)}#run-{key}"
 
     def _run_address(self, row: StoredRun) -> str:
         # not by `reverse`, which is slow for a page of many runs
         address = f"{self.reading.address}runs/{ids.encode(row.run_id or '')}/"
-        return address if row.run_id or row.position is None else f"{address}?at={row.position}"
+        return address if row.position is None else f"{address}?at={row.position}"
 
     def _anchor(self, kind: str, stored_id: str) -> str:
         """Return the anchor of an id, "" without an id; from its second use on the page a number is added."""

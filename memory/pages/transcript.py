@@ -20,7 +20,7 @@ from studio import ids
 from studio.compress import compressed
 from studio.models import Agent
 from studio.people import guard
-from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx
+from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx, whole_number
 
 log = logging.getLogger("memory")
 
@@ -32,12 +32,12 @@ def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpRespo
     """Show a thread with a page of its runs; htmx asks for further pages of runs."""
     agent = guard.get_agno_agent(request, agent_id, "threads:read")
     fragment = is_fragment(request)
-    place = _place(request)
     thread = get_thread(session_id)
     if thread is None and fragment:
         return render(request, "memory/_thread_gone.html")
     if thread is None:
         raise Http404("no such thread")
+    place = _place(request, thread)
     given = request.GET.get("ticket", "") if fragment else ""
     mode = ReadingMode(
         agent_id,
@@ -47,25 +47,27 @@ def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpRespo
         ticket=reading.open_logged(guard.actor_of(request), agent, session_id, given),
     )
     if fragment:
-        return render(request, "memory/_runs.html", _runs(agent, thread, mode, *place, lazy=True))
-    ctx = _about(agent, thread) | {"reading": mode, "from_start": not any(place)}
+        return render(request, "memory/_runs.html", _runs(agent, thread, mode, place, lazy=True))
+    ctx = _about(agent, thread) | {"reading": mode, "from_start": place is None}
     # if the runs cannot be read, the page still shows the facts of the thread
     try:
-        ctx |= _runs(agent, thread, mode, *place)
+        ctx |= _runs(agent, thread, mode, place)
     except DatabaseError:
         log.exception("runs of a thread could not be read")
         ctx["cards"] = None
     return render(request, "memory/transcript.html", ctx)
 
 
-def _place(request: AppRequest) -> tuple[str, str]:
-    """Return where the page begins: a cursor and the id of a run, "" for none; raise BadRequest for others."""
-    cursor = request.GET.get("cursor", "")
+def _place(request: AppRequest, thread: Row) -> Place | None:
+    """Return where the page begins, by a run or a cursor; raise BadRequest for what is neither."""
+    order = request.GET.get("order", "")
     try:
-        Place.read(cursor)
-        return cursor, ids.decode(request.GET["run"]) if request.GET.get("run") else ""
+        here = Place.read(request.GET.get("cursor", ""))
+        run_id = ids.decode(request.GET["run"]) if request.GET.get("run") else None
+        position = whole_number(request.GET["at"]) if request.GET.get("at") else None
     except ValueError as error:
         raise BadRequest("place") from error
+    return here if run_id is None else runs.find_place(thread, run_id, position, order) or here
 
 
 def _about(agent: Agent, thread: Row) -> dict[str, Any]:
@@ -82,13 +84,10 @@ def _about(agent: Agent, thread: Row) -> dict[str, Any]:
     }
 
 
-def _runs(
-    agent: Agent, thread: Row, mode: ReadingMode, cursor: str, anchor_run: str, *, lazy: bool = False
-) -> dict[str, Any]:
+def _runs(agent: Agent, thread: Row, mode: ReadingMode, place: Place | None, *, lazy: bool = False) -> dict[str, Any]:
     """Return the context of a page of runs; a `lazy` one is added by htmx to those that are shown already."""
     window = agent.memory.num_history_runs if agent.memory.session_storage else 0
-    page = runs.list_runs(thread, cursor, runs.PAGE, mode.order, anchor_run, window)
-    place = Place.read(cursor)
+    page = runs.list_runs(thread, place, runs.PAGE, mode.order, window)
     downwards = mode.order != "oldest"
     backwards = place is not None and place.newer == downwards
     # a lazy page links on in its own direction only: on its other side are the runs that are shown already
@@ -97,6 +96,6 @@ def _runs(
         "lazy": lazy,
         "back": mode.page(page.previous) if page.previous and (backwards or not lazy) else None,
         "on": mode.page(page.next) if page.next and not (backwards and lazy) else None,
-        "left": None if page.shown is None else max(page.total - page.shown, 0),
+        "left": page.left,
         "downwards": downwards,
     }

@@ -47,9 +47,6 @@ do $$ begin
     alter table {schema}.agno_runs alter column run_data set compression lz4;
 exception when others then null;
 end $$;
--- The studio's own: a transcript is read in the order (created_at, run_index, run_id).
-create index if not exists memory_agno_runs_order on {schema}.agno_runs
-    (session_id, created_at, (coalesce(run_index, 0)));
 -- The studio's own: Agno sorts its session lists by this expression and has no index for it.
 create index if not exists memory_agno_sessions_recent on {schema}.agno_sessions
     ((coalesce(updated_at, created_at)) desc);

@@ -15,7 +15,16 @@ LOCK_MS: Final = 50
 WAIT: Final = 0.2
 TRIES: Final = 300
 # the files that make a schema, in this order
-FILES: Final = ("agno.sql", "tables.sql", "facts.sql", "feed.sql", "tombstones.sql", "fold.sql", "backlog.sql")
+FILES: Final = (
+    "agno.sql",
+    "tables.sql",
+    "facts.sql",
+    "shown.sql",
+    "feed.sql",
+    "tombstones.sql",
+    "fold.sql",
+    "backlog.sql",
+)
 # a statement ends with a semicolon, but not with one in the body of a function or in a comment
 _STATEMENT: Final = re.compile(r"(?:\$\$.*?\$\$|--[^\n]*|[^;])+;", re.DOTALL)
 _PLAIN_INDEX: Final = re.compile(r"^create (unique )?index (?=if not exists)", re.MULTILINE)

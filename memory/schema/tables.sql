@@ -2,6 +2,8 @@
 create table if not exists {schema}.memory_thread (
     session_id text primary key, session_type text not null default '', user_id text,
     name text, first_text text, last_text text, has_summary boolean not null default false,
+    -- what is searched: ids and name, and the two texts
+    names_folded text, texts_folded text,
     runs integer not null default 0, messages integer not null default 0, tool_calls integer not null default 0,
     errors integer not null default 0, text_bytes bigint not null default 0, users integer not null default 0,
     run_input_tokens bigint not null default 0, run_output_tokens bigint not null default 0,
@@ -10,15 +12,17 @@ create table if not exists {schema}.memory_thread (
     output_tokens bigint not null generated always as (coalesce(session_output_tokens, run_output_tokens)) stored,
     tokens bigint not null generated always as (
         coalesce(session_input_tokens, run_input_tokens) + coalesce(session_output_tokens, run_output_tokens)) stored,
-    -- the rows of agno_runs, the elements of agno_sessions.runs, and whether these are in the transcript's order
+    -- the rows of agno_runs, the elements of agno_sessions.runs, and whether Agno reads them in another order
     table_runs integer not null default 0, column_runs integer not null default 0,
-    column_sorted boolean not null default true,
+    reordered boolean not null default false,
     -- keys of memory_run, of the runs that the two texts are from
     first_run uuid, last_run uuid, last_status text,
     created_at bigint not null, updated_at bigint,
     last_at bigint not null generated always as (coalesce(updated_at, created_at)) stored
 );
-alter table {schema}.memory_thread add column if not exists first_run uuid, add column if not exists last_run uuid;
+alter table {schema}.memory_thread add column if not exists first_run uuid, add column if not exists last_run uuid,
+    add column if not exists reordered boolean not null default false,
+    add column if not exists names_folded text, add column if not exists texts_folded text;
 create index if not exists memory_thread_last on {schema}.memory_thread (last_at desc, session_id desc);
 create index if not exists memory_thread_created on {schema}.memory_thread (created_at desc, session_id desc);
 create index if not exists memory_thread_runs on {schema}.memory_thread (runs desc, session_id desc);
@@ -29,15 +33,20 @@ create index if not exists memory_thread_errors on {schema}.memory_thread (last_
 create index if not exists memory_thread_shared on {schema}.memory_thread (last_at desc, session_id desc)
     where users > 1;
 -- The facts of one run, from which its thread is summed. `key` is a hash of the id of a row of agno_runs, or the
--- position of an element of agno_sessions.runs. `at` and `user_id` are null where those of the thread count. An
--- element with the fingerprint that it had is not counted again.
+-- position of an element of agno_sessions.runs. `place` counts the runs of a thread in the order in which a person
+-- reads them; it is negative for an element that a row stands in for. `at` and `user_id` are null where those of the
+-- thread count. `inside` has the counts of the runs in it. An element with the fingerprint that it had is not counted
+-- again.
 create table if not exists {schema}.memory_run (
-    session_id text not null, key uuid not null, position integer, run_id text not null, run_index bigint not null,
-    at bigint, user_id text, status text, is_root boolean not null,
+    session_id text not null, key uuid not null, place integer, position integer, run_id text not null,
+    run_index bigint, at bigint, user_id text, status text, is_root boolean not null,
     messages integer not null, tool_calls integer not null, tool_errors integer not null, text_bytes bigint not null,
-    input_tokens bigint not null, output_tokens bigint not null, fingerprint bigint,
-    primary key (session_id, key)
+    input_tokens bigint not null, output_tokens bigint not null, inside jsonb, fingerprint bigint
 );
+alter table {schema}.memory_run add column if not exists place integer, add column if not exists inside jsonb;
+create unique index if not exists memory_run_place on {schema}.memory_run (session_id, place);
+alter table {schema}.memory_run alter column run_index drop not null, drop constraint if exists memory_run_pkey,
+    replica identity full;
 -- What agents wrote and nobody has counted yet: only ever added to, without an index, so that an agent waits for
 -- nobody. `whole` asks to count all runs of the thread, else only the named one, and the elements that changed.
 -- Its end is never cut off, because that would lock out agents. The identity is for Citus, which moves tables.
@@ -75,10 +84,21 @@ create table if not exists {schema}.memory_user (
 create index if not exists memory_user_seen on {schema}.memory_user (seen_at desc, user_key desc);
 create index if not exists memory_user_threads on {schema}.memory_user (threads desc, user_key desc);
 create index if not exists memory_user_runs on {schema}.memory_user (runs desc, user_key desc);
+-- A text as it is searched: without what is written in several ways, such as accents, case and width. Of the accents
+-- only those of European letters go, because others make another letter.
+create or replace function {schema}.memory_folded(t text) returns text language sql immutable parallel safe as $$
+    select regexp_replace(replace(replace(lower(normalize(regexp_replace(
+        normalize(t, NFKD), '[\u0300-\u036f]', '', 'g'), NFC)), 'ς', 'σ'), 'ß', 'ss'), '\s+', ' ', 'g')
+$$;
 -- 200 characters, because a whole id may be longer than a btree row
-create index if not exists memory_user_prefix on {schema}.memory_user (lower(left(user_id, 200)) text_pattern_ops);
--- Threads that were deleted for good: a keyed hash of the id, which names nobody, and the second of the deletion.
-create table if not exists {schema}.memory_tombstone (thread_hash bytea primary key, deleted_at bigint not null);
+create index if not exists memory_user_folded on {schema}.memory_user
+    ({schema}.memory_folded(left(user_id, 200)) text_pattern_ops);
+-- Threads that were deleted for good: a keyed hash of the id, which names nobody, the second of the deletion, and that
+-- in which the thread was created, by its agent's clock; null for what was deleted before that was kept.
+create table if not exists {schema}.memory_tombstone (
+    thread_hash bytea primary key, deleted_at bigint not null, created_at bigint
+);
+alter table {schema}.memory_tombstone add column if not exists created_at bigint;
 create table if not exists {schema}.memory_tombstone_key (
     one boolean primary key default true check (one),
     key bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())

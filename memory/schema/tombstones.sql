@@ -5,19 +5,22 @@
 create or replace function {schema}.memory_hash(key bytea, id text) returns bytea language sql stable as $$
     select sha256(key || sha256(key || convert_to(id, 'UTF8')))
 $$;
--- The second in which a thread was deleted, null if it never was. The key is joined, so that it is read once.
+-- When the last thread of this id that was deleted had been created, null if none was. The key is joined, so that it is
+-- read once.
 create or replace function {schema}.memory_buried(id text) returns bigint language sql stable as $$
-    select t.deleted_at from {schema}.memory_tombstone_key k
+    select coalesce(t.created_at, t.deleted_at) from {schema}.memory_tombstone_key k
     join {schema}.memory_tombstone t on t.thread_hash = {schema}.memory_hash(k.key, id)
 $$;
 -- Leave tombstones. It may raise, because a deletion without its tombstone must not commit.
 create or replace function {schema}.memory_bury() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    insert into {schema}.memory_tombstone as x (thread_hash, deleted_at)
-    select {schema}.memory_hash(k.key, gone.session_id), floor(extract(epoch from clock_timestamp()))
+    insert into {schema}.memory_tombstone as x (thread_hash, deleted_at, created_at)
+    select {schema}.memory_hash(k.key, gone.session_id), floor(extract(epoch from clock_timestamp())),
+        coalesce({schema}.memory_seconds(gone.created_at), 0)
     from gone cross join {schema}.memory_tombstone_key k order by 1
-    on conflict (thread_hash) do update set deleted_at = greatest(x.deleted_at, excluded.deleted_at);
+    on conflict (thread_hash) do update set deleted_at = greatest(x.deleted_at, excluded.deleted_at),
+        created_at = greatest(x.created_at, excluded.created_at);
     return null;
 end $$;
 create or replace trigger memory_bury after delete on {schema}.agno_sessions
@@ -31,27 +34,33 @@ begin
     insert into {schema}.memory_tombstone (thread_hash, deleted_at) values (hash, -1) on conflict do nothing;
     delete from {schema}.memory_tombstone where thread_hash = hash and deleted_at = -1;
 end $$;
--- Drop a thread or a run from before the deletion of its thread, and a run whose thread was deleted. What is no older
--- than the thread that is there needs no hash. The lock waits for a deletion that has not committed yet: without it, an
--- upsert would pass this trigger, find its thread deleted, and insert it.
+-- Drop what a run in flight writes of a deleted thread. Only times of the agent's own clock are compared: what a
+-- deleted thread writes late was created when it was; a new talk under its id was created later, and so were its runs.
+-- What is no older than the thread that is there needs no hash. The lock waits for a deletion that has not committed
+-- yet: without it, an upsert would pass this trigger, find its thread deleted, and insert it.
 create or replace function {schema}.memory_refuse() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
+    at bigint := coalesce({schema}.memory_seconds(new.created_at), 0);
     began bigint;
     buried bigint;
 begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         perform {schema}.memory_check_unseen(new.session_id);
     end if;
-    select created_at into began from {schema}.agno_sessions where session_id = new.session_id for key share;
-    if began <= new.created_at then
+    select coalesce({schema}.memory_seconds(created_at), 0) into began
+    from {schema}.agno_sessions where session_id = new.session_id for key share;
+    if began <= at then
         return new;
     end if;
     buried := {schema}.memory_buried(new.session_id);
-    if new.created_at <= buried or (tg_table_name = 'agno_runs' and began is null and buried is not null) then
-        return null;
+    if buried is null then
+        return new;
+    elsif tg_table_name = 'agno_sessions' then
+        return case when at > buried then new end;
     end if;
-    return new;
+    -- some versions of Agno store a wrong time with a run, but none with its messages
+    return case when {schema}.memory_began(new.run_data, at) >= began then new end;
 end $$;
 create or replace trigger memory_refuse_session before insert on {schema}.agno_sessions
     for each row execute function {schema}.memory_refuse();

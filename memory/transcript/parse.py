@@ -5,13 +5,14 @@ Pure, and never raises: a run that cannot be read becomes a Run with a `problem`
 
 import json
 from collections import defaultdict, deque
+from contextlib import suppress
 from typing import Any, Final
 
 from memory.transcript.calls import pair, read_calls
 from memory.transcript.content import field_media, text_and_media
 from memory.transcript.model import Message, Run, Step
 from memory.transcript.text_ids import TextIds
-from memory.transcript.values import amount, as_dict, as_int, as_json, as_list, count, first, string
+from memory.transcript.values import amount, as_dict, as_json, as_list, as_time, count, first, string
 
 _LONGEST_INTEGER: Final = 4_000  # digits; Python itself refuses to write more than 4,300
 _DEEPEST_MEMBER: Final = 6
@@ -24,7 +25,7 @@ def parse_run(text: str | None, size: int | None = None) -> Run:
     """Read a run from JSON text; `size` is the size of that text in bytes, counted here if not given."""
     size = len((text or "").encode("utf-8", "replace")) if size is None else size
     try:
-        value = json.loads(text or "", parse_int=_integer)
+        value = _loads(text or "")
     except RecursionError:
         return Run(problem="It is nested too deeply to be read.", size=size)
     except ValueError:
@@ -51,6 +52,15 @@ _TYPES: Final = {
 }
 
 
+def _loads(text: str) -> Any:
+    value = json.loads(text, parse_int=_integer)
+    # some writers have encoded it twice
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return json.loads(value, parse_int=_integer)
+    return value
+
+
 def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
 
@@ -66,7 +76,7 @@ def _run(value: dict[str, Any], size: int, text_ids: TextIds | None = None, dept
         owned="agent_id" in value or "team_id" in value,
         user_id=string(value.get("user_id")) if isinstance(value.get("user_id"), str) else None,
         status=string(value.get("status")).upper()[:40],
-        created_at=as_int(value.get("created_at")),
+        created_at=as_time(value.get("created_at")),
         model=string(value.get("model")) or first(as_dict(value.get("model")), "id", "name"),
         provider=string(value.get("model_provider")),
         input_tokens=count(metrics, "input_tokens", "prompt_tokens"),
@@ -152,7 +162,7 @@ def _message(
         string(one.get("id")),
         role,
         text_ids.text(text, "markdown" if role == "assistant" and kind == "text" else kind),
-        as_int(one.get("created_at")),
+        as_time(one.get("created_at")),
         string(one.get("name"))[:200],
         text_ids.text(reasoning) if reasoning else None,
         [*media, *field_media(one)],
@@ -181,7 +191,7 @@ def _outside_of_messages(run: Run, value: dict[str, Any], text_ids: TextIds) -> 
             run.note = text_ids.text(reason, kind if answer else "text")
     elif answer and not answers:
         kind = "markdown" if kind == "text" else kind
-        answers = [Message("", "assistant", text_ids.text(answer, kind), as_int(value.get("created_at")))]
+        answers = [Message("", "assistant", text_ids.text(answer, kind), as_time(value.get("created_at")))]
         run.messages += answers
     if reasoning and answers and not any(message.reasoning for message in run.messages):
         answers[-1].reasoning = text_ids.text(reasoning)

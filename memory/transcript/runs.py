@@ -6,7 +6,7 @@ run and its sub-runs on one page, where they are shown nested.
 
 import codecs
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from django.db import connection
@@ -17,7 +17,7 @@ from memory.query import Row, fetch, long_statements
 from memory.transcript import statements
 from memory.transcript.model import SKIPPED
 from memory.transcript.place import Place
-from memory.transcript.stored import StoredRun, in_column, in_table, read
+from memory.transcript.stored import StoredRun, in_column, in_table, ordered, read
 
 PAGE: Final = 20
 LIMIT: Final = 200
@@ -35,8 +35,8 @@ OLDEST: Final = "oldest"
 class RunPage:
     """One page of runs in reading order; `older` and `newer` are the cursors of its neighbours, or None.
 
-    `total` is the number of runs in the thread; `shown` the number of those up to the end of this page,
-    None if unknown. `sent` are the runs of this page that the model is sent at the next turn, as
+    `total` is the number of runs in the thread, `left` the number of those after this page in reading order. `sent`
+    are the runs of this page that the model is sent at the next turn, as
     (run_id, position); it is empty without a window.
     """
 
@@ -45,7 +45,7 @@ class RunPage:
     older: str | None
     newer: str | None
     total: int
-    shown: int | None = None
+    left: int = 0
     sent: Sent = frozenset()
 
     @property
@@ -59,15 +59,13 @@ class RunPage:
 
 
 def list_runs(
-    thread: Row, cursor: str = "", limit: int = PAGE, order: str = NEWEST, anchor_run: str = "", window: int = 0
+    thread: Row, here: Place | None = None, limit: int = PAGE, order: str = NEWEST, window: int = 0
 ) -> RunPage:
     """Read one page of a thread's runs; `thread` is a row of get_thread.
 
-    The page begins with `anchor_run` if the thread has that run, else after `cursor`, else with the first
-    run in `order`. `window` is the number of runs that the model is sent as history. Raises ValueError for
-    a cursor that was not made here.
+    The page begins at a place, else with the first run in `order`. `window` is the number of runs that the model is
+    sent as history.
     """
-    here = (find_place(thread["session_id"], anchor_run, order) if anchor_run else None) or Place.read(cursor)
     to_newer = order == OLDEST
     newer = here.newer if here else to_newer
     onwards = newer == to_newer
@@ -77,30 +75,40 @@ def list_runs(
     ahead = len(kept) < len(rows)
     if not onwards and not ahead:
         # less than a page is left before the beginning: the first page shows all of it
-        return list_runs(thread, "", limit, order, "", window)
-    behind = here is not None and (not here.inclusive or _is_more(thread, here, not newer))
+        return list_runs(thread, None, limit, order, window)
     # rows come in the order in which they were read; a page is always in reading order
-    runs, following, preceding = (kept, ahead, behind) if onwards else (kept[::-1], behind, ahead)
+    runs = kept if onwards else kept[::-1]
+    if not runs:
+        return RunPage([], order, None, None, thread["runs"])
+    first, last = runs[0].place, runs[-1].place
     sent, sent_so_far = _sent(thread, runs, order, here, window)
-    shown = _shown(here, len(runs), onwards)
-    after = runs[-1].place(newer=to_newer, shown=shown, sent=sent_so_far).write() if runs and following else None
-    before = runs[0].place(newer=not to_newer).write() if runs and preceding else None
+    end = thread["runs"] - 1
+    left = max(end - last if to_newer else last, 0)
+    after = Place(last, to_newer, sent=sent_so_far).write() if (ahead if onwards else left) else None
+    before = Place(first, not to_newer).write() if (first > 0 if to_newer else first < end) else None
     older_and_newer = (before, after) if to_newer else (after, before)
-    return RunPage(runs, order, *older_and_newer, thread["runs"], shown, sent)
+    return RunPage(runs, order, *older_and_newer, thread["runs"], left, sent)
 
 
-def find_place(session_id: str, run_id: str, order: str = NEWEST) -> Place | None:
-    """Return the place of a run as the beginning of a page, None if the thread does not have it."""
-    rows = fetch(sql.SQL(statements.PLACE), {"session_id": session_id, "run_id": run_id})
-    return Place(**rows[0], newer=order == OLDEST, inclusive=True) if rows else None
+def find_place(thread: Row, run_id: str, position: int | None = None, order: str = NEWEST) -> Place | None:
+    """Return the place of a run as the beginning of a page, None if the thread does not have it.
+
+    Of several runs with one id the one at this position of the column is meant.
+    """
+    values = {"session_id": thread["session_id"], "run_id": run_id, "position": position, "limit": None, "place": None}
+    for source in (statements.INDEXED, statements.UNINDEXED) if thread["indexed"] else (statements.UNINDEXED,):
+        rows = fetch(sql.SQL(statements.PLACE).format(source=ordered(source, None, newer=True)), values)
+        if rows:
+            return Place(rows[0]["place"], order == OLDEST, inclusive=True)
+    return None
 
 
 def get_run(session_id: str, run_id: str, position: int | None = None, longest: int | None = None) -> str | None:
     """Return one run's JSON text, "" if it has more than `longest` bytes, None if there is no such run.
 
-    A run of the column that has no id is found by its `position`.
+    `position` tells runs of the column with the same id apart, or without one.
     """
-    statement = sql.SQL(statements.ONE_TEXT).format(source=sql.SQL(statements.ONE_RUN))
+    statement = sql.SQL(statements.ONE_TEXT).format(source=sql.SQL(statements.ONE_RUN).format())
     values = {"session_id": session_id, "run_id": run_id, "position": position, "longest": longest}
     rows = fetch(statement, values)
     return rows[0]["text"] if rows else None
@@ -108,7 +116,7 @@ def get_run(session_id: str, run_id: str, position: int | None = None, longest: 
 
 def stream_run(session_id: str, run_id: str, position: int | None = None) -> Iterator[str]:
     """Yield one run's JSON text in pieces of a million bytes; nothing if there is no such run."""
-    source = sql.SQL(statements.ONE_RUN)
+    source = sql.SQL(statements.ONE_RUN).format()
     statement = sql.SQL(statements.PIECES).format(source=source, size=sql.Literal(PIECE))
     # a cursor on the server, because without one the client fetches all pieces at once
     with connection.chunked_cursor() as cursor:
@@ -126,22 +134,18 @@ def iter_runs(thread: Row) -> Iterator[Iterator[str]]:
     Runs that are written meanwhile may be left out.
     """
     # page by page, so that a long thread needs neither a long transaction nor much memory
-    cursor = ""
+    here: Place | None = None
     while True:
         with long_statements():
-            page = list_runs(thread, cursor, LIMIT, OLDEST)
+            page = list_runs(thread, here, LIMIT, OLDEST)
         for stored in page.runs:
-            if stored.text is None:
+            if stored.text is None or not stored.is_whole:
                 yield stream_run(thread["session_id"], stored.run_id or "", stored.position)
             else:
                 yield iter((stored.text,))
         if page.newer is None:
             return
-        cursor = page.newer
-
-
-def _is_more(thread: Row, here: Place, newer: bool) -> bool:
-    return bool(read(thread, replace(here, inclusive=False), newer, 0))
+        here = Place.read(page.newer)
 
 
 def _fitting(rows: list[StoredRun], limit: int) -> int:
@@ -160,13 +164,6 @@ def _fitting(rows: list[StoredRun], limit: int) -> int:
     return cut if cut > 0 and count - cut <= _FAMILY else count
 
 
-def _shown(here: Place | None, count: int, onwards: bool) -> int | None:
-    """Return the number of runs up to a page's end, None if the cursor does not say how many came before."""
-    if here is None:
-        return count
-    return here.shown + count if onwards and here.shown is not None else None
-
-
 def _sent(thread: Row, runs: list[StoredRun], order: str, here: Place | None, window: int) -> tuple[Sent, int | None]:
     """Return the runs of a page that the model is sent, and their number from the newest run to the page's end.
 
@@ -181,5 +178,6 @@ def _sent(thread: Row, runs: list[StoredRun], order: str, here: Place | None, wi
         able = [row.key for row in runs if is_sent(row.run)]
         return frozenset(able[: max(window - above, 0)]), above + len(able)
     statement = statements.SENT_TABLE if in_table(thread) else statements.SENT_MERGED
-    found = fetch(sql.SQL(statement), {"session_id": thread["session_id"], "limit": window, "skipped": sorted(SKIPPED)})
+    values = {"session_id": thread["session_id"], "limit": window, "skipped": sorted(SKIPPED)}
+    found = fetch(sql.SQL(statement), values)
     return frozenset((row["run_id"], row["position"]) for row in found) & {row.key for row in runs}, None

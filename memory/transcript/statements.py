@@ -1,51 +1,55 @@
-"""SQL that reads runs from the column, the table, or both.
+"""SQL that reads runs, in the order in which a person reads them.
 
-The three sources have the same columns. The size of a run is checked before it is fetched: first the stored
-size, which costs nothing, then the unpacked one, then that of its text.
+The index says where each run is: in the column or in the table. The size of a run is checked before it is fetched:
+first the stored size, which costs nothing, then the unpacked one, then that of its text.
 """
 
 from typing import Final
 
-# One page of runs of the column, whose order is the transcript's. jsonb has no slices, so one path takes all
-# runs of the page and the column is unpacked once. No memory_list around it: Postgres would inline that and
-# unpack the column twice.
-COLUMN: Final = """
-    select e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent_run_id, e.run ->> 'user_id' as user_id,
-        e.run ->> 'status' as status, coalesce(memory_int(e.run -> 'created_at'), s.created_at) as created_at,
-        %(first)s + e.n - 1 as run_index, %(first)s + e.n - 1 as position, e.run as data
-    from agno_sessions s
-    cross join lateral jsonb_array_elements(
-        jsonb_path_query_array(memory_column(s.session_id), %(slice)s::jsonpath)) with ordinality as e (run, n)
-    where s.session_id = %(session_id)s"""
+# One page of runs. jsonb has no slices, so one path takes all runs that the page has of the column, which is unpacked
+# once.
+INDEXED: Final = """
+    with m as materialized (
+        select * from memory_run where session_id = %(session_id)s and place >= 0 and {after} order by {order}
+        limit %(limit)s
+    ), part as materialized (
+        select s.first, jsonb_path_query_array(memory_elements(c.runs), s.path) as runs
+        from (select min(position) as first, format('$[%%s to %%s]', min(position), max(position))::jsonpath as path
+              from m) s
+        cross join lateral (select memory_column(%(session_id)s) #> '{{}}' as runs offset 0) c
+        where s.first is not null
+    )
+    select m.place, nullif(m.run_id, '') as run_id, m.user_id, m.status, m.at as created_at, m.position, d.data,
+        case when m.position is null then d.parent_run_id else d.data ->> 'parent_run_id' end as parent_run_id
+    from m left join part on m.position is not null
+    left join agno_runs r on m.position is null and r.run_id = m.run_id
+    cross join lateral (
+        select case when m.position is null then r.run_data else part.runs -> m.position - part.first end as data,
+            r.parent_run_id offset 0) d
+    where d.data is not null"""
 
-# One page of runs of the table. The order must be that of the index memory_agno_runs_order.
-TABLE: Final = """
-    select r.run_id, r.parent_run_id, r.user_id, r.status, r.created_at, coalesce(r.run_index, 0) as run_index,
-        null::bigint as position, r.run_data as data
-    from agno_runs r
-    where r.session_id = %(session_id)s and {after}
-    order by {order} limit %(limit)s"""
-TABLE_KEY: Final = ("r.created_at", "coalesce(r.run_index, 0)", "r.run_id")
-
-# For runs in both, or a column in another order. All runs are sorted by their small columns; only those of
-# the page are written as text.
-MERGED: Final = """
+# The same without the index, for a thread that waits to be counted, in the order in which Agno reads its runs.
+UNINDEXED: Final = """
+    with element as materialized (
+        select n::integer - 1 as position, run, run ->> 'run_id' as run_id
+        from (select memory_column(%(session_id)s) #> '{{}}' as runs offset 0) c
+        cross join lateral jsonb_array_elements(memory_elements(c.runs)) with ordinality e (run, n)
+    ), own as materialized (
+        select * from agno_runs where session_id = %(session_id)s
+    )
     select * from (
-        select e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent_run_id,
-            e.run ->> 'user_id' as user_id, e.run ->> 'status' as status,
-            coalesce(memory_int(e.run -> 'created_at'), s.created_at) as created_at,
-            e.n - 1 as run_index, e.n - 1 as position, e.run as data
-        from agno_sessions s
-        cross join lateral jsonb_array_elements(memory_list(memory_column(s.session_id))) with ordinality as e (run, n)
-        where s.session_id = %(session_id)s and not exists (
-            select 1 from agno_runs x where x.run_id = e.run ->> 'run_id' and x.session_id = %(session_id)s)
-        union all
-        select r.run_id, r.parent_run_id, r.user_id, r.status, r.created_at, coalesce(r.run_index, 0), null, r.run_data
-        from agno_runs r where r.session_id = %(session_id)s
-    ) r
-    where {after}
-    order by {order} limit %(limit)s"""
-MERGED_KEY: Final = ("created_at", "run_index", "run_id is null", "coalesce(run_id, '')", "coalesce(position, -1)")
+        select row_number() over (order by in_column, run_index, created_at, run_id) - 1 as place, p.*
+        from (
+            select run_id, run ->> 'parent_run_id' as parent_run_id, run ->> 'user_id' as user_id,
+                run ->> 'status' as status, memory_time(run -> 'created_at') as created_at, position, run as data,
+                position as in_column, null::bigint as run_index
+            from element left join own using (run_id) where own.run_id is null
+            union all
+            select run_id, parent_run_id, user_id, status, memory_seconds(created_at), null, run_data, e.in_column,
+                run_index
+            from own left join (select run_id, min(position) as in_column from element group by run_id) e using (run_id)
+        ) p
+    ) r where {after} order by {order} limit %(limit)s"""
 
 # `bytes` is the size of the JSON text if it was made, else an estimate. A run without `text` is either too
 # large to be shown, and then `facts` holds a few of its fields, or it does not fit on this page any more.
@@ -61,22 +65,27 @@ WEIGHED: Final = """
             select case when p.position is null then pg_column_size(p.data) else 0 end as weight) w
         window o as (order by {order})
     ), unpacked as (
-        select s.*, u.raw from stored s left join lateral (
+        select s.*, u.raw,
+            case when u.raw > {shown_from} then memory_shown(memory_json(s.data)) else s.data end as shown
+        from stored s left join lateral (
             select pg_column_size(case when s.position is not null then s.data
                 else s.data || case jsonb_typeof(s.data) when 'object' then '{{}}' else '[]' end::jsonb end) as raw
             where s.n <= %(rows)s and s.weight <= {stored_limit} and s.stored_so_far <= {stored_budget} offset 0
         ) u on true
     ), written as (
-        select u.*, t.text, octet_length(t.text) as bytes from unpacked u left join lateral (
-            select u.data::text as text where u.raw <= 2 * {text_limit} offset 0) t on true
+        select u.*, t.text, octet_length(t.text) as length from unpacked u left join lateral (
+            select u.shown::text as text
+            where u.raw is not null and pg_column_size(u.shown) <= 2 * {text_limit} offset 0) t on true
     ), judged as (
-        select w.*, w.weight > {stored_limit} or w.raw > 2 * {text_limit} or w.bytes > {text_limit} as too_large,
-            sum(case when w.bytes <= {text_limit} then w.bytes else 0 end) over (order by w.n) as bytes_so_far
+        select w.*, w.weight > {stored_limit} or w.raw is not null and w.text is null or w.length > {text_limit}
+                as too_large,
+            sum(case when w.length <= {text_limit} then w.length else 0 end) over (order by w.n) as so_far
         from written w
     )
-    select j.run_id, j.parent_run_id, j.user_id, j.status, j.created_at, j.run_index, j.position,
-        coalesce(j.bytes, f.bytes, j.raw, j.weight) as bytes, coalesce(j.too_large, false) as too_large,
-        case when j.bytes <= {text_limit} and j.bytes_so_far <= {text_budget} then j.text end as text, f.facts,
+    select j.place, j.run_id, j.parent_run_id, j.user_id, j.status, j.created_at, j.position,
+        coalesce(case when j.raw <= {shown_from} then j.length end, j.raw, f.bytes, j.weight) as bytes,
+        coalesce(j.too_large, false) as too_large, coalesce(j.raw <= {shown_from}, false) as is_whole,
+        case when j.length <= {text_limit} and j.so_far <= {text_budget} then j.text end as text, f.facts,
         exists (select from memory_feed w where w.session_id = %(session_id)s)
             or exists (select from memory_backlog b where b.session_id = %(session_id)s) as dirty
     from judged j left join lateral (
@@ -110,9 +119,8 @@ SENT_MERGED: Final = """
     with element as materialized (
         select e.n, e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent, e.run ->> 'status' as status,
             e.run ?| array['agent_id', 'team_id'] as owned
-        from agno_sessions s
-        cross join lateral jsonb_array_elements(memory_list(memory_column(s.session_id))) with ordinality as e (run, n)
-        where s.session_id = %(session_id)s
+        from (select memory_column(%(session_id)s) #> '{}' as runs offset 0) c
+        cross join lateral jsonb_array_elements(memory_elements(c.runs)) with ordinality as e (run, n)
     ), run as (
         select e.n as place, case when r.run_id is null then e.n - 1 end as position, e.run_id,
             r.run_index, r.created_at,
@@ -130,30 +138,20 @@ SENT_MERGED: Final = """
     where parent is null and (status is null or status <> all (%(skipped)s)) and owned
     order by place desc nulls first, run_index desc nulls first, created_at desc, run_id desc limit %(limit)s"""
 
-# The place of a run by its id. A row of the table wins over an element of the column.
+# The place of a run by its id, or by its position in the column where several have one id.
 PLACE: Final = """
-    select * from (
-        select r.created_at, coalesce(r.run_index, 0) as run_index, r.run_id, null::bigint as position
-        from agno_runs r where r.run_id = %(run_id)s and r.session_id = %(session_id)s
-        union all
-        (select coalesce(memory_int(e.run -> 'created_at'), s.created_at), e.n - 1, e.run ->> 'run_id', e.n - 1
-        from agno_sessions s
-        cross join lateral jsonb_array_elements(memory_list(memory_column(s.session_id))) with ordinality as e (run, n)
-        where s.session_id = %(session_id)s and e.run ->> 'run_id' = %(run_id)s
-            and not exists (select 1 from agno_runs x where x.run_id = %(run_id)s and x.session_id = %(session_id)s)
-        limit 1)
-    ) r limit 1"""
+    select place from ({source}) r where run_id = %(run_id)s
+    order by (position = %(position)s) desc nulls last, place limit 1"""
 
-# One run by its id, or a run of the column by its position.
+# One run. A row of the table stands in for the elements of its id. Elements may have one id, or none, so they are told
+# apart by their position.
 ONE_RUN: Final = """
-    select r.run_data as data from agno_runs r
-    where r.run_id = %(run_id)s and r.session_id = %(session_id)s and %(position)s::bigint is null
+    select r.run_data as data from agno_runs r where r.run_id = %(run_id)s and r.session_id = %(session_id)s
     union all
-    (select e.run from agno_sessions s
-    cross join lateral jsonb_array_elements(memory_list(memory_column(s.session_id))) with ordinality as e (run, n)
-    where s.session_id = %(session_id)s and case when %(position)s::bigint is null
-        then e.run ->> 'run_id' = %(run_id)s else e.n - 1 = %(position)s end
-    limit 1)
+    (select e.run from (select memory_column(%(session_id)s) #> '{{}}' as runs offset 0) c
+    cross join lateral jsonb_array_elements(memory_elements(c.runs)) with ordinality as e (run, n)
+    where case when %(run_id)s = '' then e.n - 1 = %(position)s::bigint else e.run ->> 'run_id' = %(run_id)s end
+    order by (e.n - 1 = %(position)s::bigint) desc nulls last, e.n limit 1)
     limit 1"""
 
 # The text of a run, after the same checks of its size.

@@ -5,6 +5,8 @@ import math
 import re
 from typing import Any, Final
 
+from studio.formats import moment
+
 # far above any time or count, and small enough for a bigint
 _LARGEST: Final = 10**18
 _UNWRITABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -21,6 +23,12 @@ def as_int(value: Any) -> int | None:
     """Return a number as an integer; None for booleans, other types and absurdly large numbers."""
     number = as_float(value)
     return None if number is None else int(number)
+
+
+def as_time(value: Any) -> int | None:
+    """Read a time in seconds, milliseconds or finer, as SQL's memory_time does; None for what is none."""
+    at = moment(value)
+    return None if at is None else int(at.timestamp())
 
 
 def as_float(value: Any) -> float | None:

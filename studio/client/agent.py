@@ -36,7 +36,7 @@ class Session:
 
     session_id: str
     user_id: str | None
-    created_at: int
+    created_at: int | None
     updated_at: int | None
     summary: str | None
     runs: list[Json] = field(repr=False)

@@ -7,7 +7,7 @@ import pytest
 from studio.models import Agent, AuditEvent
 from tests.calls import Api
 from tests.memory.api.threads import TOOL_RUN, every, path
-from tests.world import NOW, run, write_thread
+from tests.world import NOW, message, run, write_thread
 
 
 class TestRuns:
@@ -66,7 +66,9 @@ class TestRuns:
         assert api("GET", f"{path('t-1')}/messages").status == 200
 
     def test_a_run_that_is_too_large_says_so(self, api: Api, ada: Agent) -> None:
-        write_thread(ada, "t-1", [run("huge", "x" * 3_000_000), run("small", at=NOW + 1)])
+        write_thread(
+            ada, "t-1", [run("huge", messages=[message("user", "word " * 20_000)] * 30), run("small", at=NOW + 1)]
+        )
         huge, small = api.get(f"{path('t-1')}/runs")["items"]
         assert (huge["problem"], huge["messages"]) == ("It is too large to be given here.", [])
         assert huge["bytes"] > 3_000_000

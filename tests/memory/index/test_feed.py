@@ -257,14 +257,14 @@ def changed_runs(work: Any) -> set[tuple[Any, ...]]:
 def count_facts() -> Any:
     """Count from now on how many runs are opened, and return a function that tells and begins anew."""
     sql("create sequence opened")
-    sql("alter function memory_run_facts rename to memory_run_facts_of")
+    sql("alter function memory_facts rename to memory_facts_of")
     sql("""
-        create function memory_run_facts(run jsonb)
+        create function memory_facts(run jsonb)
         returns table (messages integer, tool_calls integer, tool_errors integer, text_bytes bigint,
-                       input_tokens bigint, output_tokens bigint) language plpgsql as $$
+                       input_tokens bigint, output_tokens bigint, inside jsonb) language plpgsql as $$
         begin
             perform nextval('opened');
-            return query select * from memory_run_facts_of(run);
+            return query select * from memory_facts_of(run);
         end $$""")
 
     def opened() -> int:

@@ -48,7 +48,7 @@ FAULTS = {
     "a table renamed away": "alter table memory_thread rename to memory_thread_away",
     "a column that is gone": "alter table memory_participant rename column runs to gone",
     "a rollup that refuses": "alter table memory_user add constraint fault check (threads < 0)",
-    "a function that is gone": "drop function memory_run_facts cascade",
+    "a function that is gone": "drop function memory_facts cascade",
 }
 
 

@@ -16,7 +16,9 @@ from tests.rounds import rounds
 SESSIONS = st.sampled_from(["s1", "s2", "s/3 ü"])
 RUN_IDS = st.sampled_from([f"r{n}" for n in range(5)])
 USERS = st.sampled_from([None, "ann", "bob", ""])
-TIMES = st.integers(1_700_000_000, 1_700_000_009)
+# in seconds, milliseconds and microseconds, and such as are none
+SECONDS = st.integers(1_700_000_000, 1_700_000_009)
+TIMES = SECONDS | SECONDS.map(lambda s: s * 1000 + 5) | SECONDS.map(lambda s: s * 10**6) | st.sampled_from([0, -5])
 STATUS = st.sampled_from(["COMPLETED", "ERROR", "PAUSED", "RUNNING", None])
 NUMBERS = st.sampled_from([None, 0, 7, 3.9, -4, "12", True, 10**30])
 MESSAGES = st.lists(
@@ -26,17 +28,24 @@ MESSAGES = st.lists(
                 "role": st.sampled_from(["user", "assistant", "tool", "system"]),
                 "content": st.sampled_from(["", " a\n b", "ü😀"]),
             },
-            optional={"from_history": st.booleans(), "tool_call_error": st.booleans()},
+            optional={
+                "from_history": st.booleans(),
+                "tool_call_error": st.booleans(),
+                "created_at": TIMES | st.sampled_from(["1700000003", "soon", None, True, []]),
+            },
         ),
         st.sampled_from([None, 3, "text", []]),
     ),
     max_size=4,
 )
+INSIDE = st.fixed_dictionaries({"run_id": RUN_IDS | st.just("inside"), "status": STATUS, "messages": MESSAGES})
 RUNS = st.fixed_dictionaries(
     {"run_id": RUN_IDS, "user_id": USERS, "status": STATUS, "created_at": TIMES},
     optional={
         "parent_run_id": st.sampled_from([None, "r0"]),
         "messages": st.one_of(MESSAGES, st.sampled_from([None, {}, "x", 1])),
+        "member_responses": st.lists(INSIDE | st.none(), max_size=2) | st.just("x"),
+        "step_executor_runs": st.lists(INSIDE.map(lambda one: {**one, "member_responses": [one]}), max_size=1),
         "tools": st.sampled_from([None, [1, 2], {}, "x"]),
         "metrics": st.one_of(st.none(), st.fixed_dictionaries({"input_tokens": NUMBERS, "output_tokens": NUMBERS})),
         "input": st.sampled_from([{}, {"input_content": "hello  there"}, {"input_content": 3}, "a workflow's  text"]),
@@ -45,8 +54,9 @@ RUNS = st.fixed_dictionaries(
 )
 COLUMN = st.one_of(
     st.none(),
-    st.sampled_from(["null", "{}", '"x"', "[1, null, []]"]),
-    st.lists(RUNS, max_size=4, unique_by=lambda r: r["run_id"]).map(json.dumps),
+    st.sampled_from(["null", "{}", '"x"', "[1, null, []]", '{"run_id": "r1"}']),
+    st.lists(RUNS, max_size=4).map(json.dumps),
+    st.lists(RUNS, max_size=2).map(json.dumps).map(json.dumps),
 )
 
 

@@ -141,7 +141,7 @@ def test_a_thread_is_read_with_its_users_and_what_its_transcript_needs(write: Wr
     assert (thread["users_count"], thread["runs"], thread["has_summary"], thread["indexed"]) == (26, 25, True, True)
     assert thread["column_runs"] == (25 if layout != "table" else 0)
     assert thread["table_runs"] == (25 if layout != "column" else 0)
-    assert thread["column_sorted"] is True
+    assert thread["reordered"] is False
     assert thread["text_bytes"] > 0
 
 

@@ -148,7 +148,7 @@ def test_counts_stop_at_their_cap_and_say_so(ada: Agent, here: None, count_to: C
         ("", "seen", "memory_user_seen"),
         ("", "threads", "memory_user_threads"),
         ("", "runs", "memory_user_runs"),
-        ("user12", "seen", "memory_user_prefix"),
+        ("user12", "seen", "memory_user_folded"),
     ],
 )
 def test_every_list_has_its_index(

@@ -54,7 +54,9 @@ class TestPages:
 
     def test_each_run_links_to_its_own_page(self, page: Client, many: None) -> None:
         shown = html(page.get(address()))
-        assert f"{address()}?run=r30#run-r30" in links(shown, "run=r30")
+        (link,) = set(links(shown, "run=r30"))
+        assert link in (f"{address()}?run=r30#run-r30", f"{address()}?run=r30&at=30#run-r30")
+        assert articles(html(page.get(link)))[0] == "r30"
 
     def test_messages_have_anchors(self, page: Client, ada: Agent) -> None:
         messages = [{**message("user", "q"), "id": "m 1/?"}, {**message("assistant", "a"), "id": "plain"}]

@@ -5,9 +5,11 @@ import random
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from memory.transcript import stored
 from memory.transcript.runs import get_run, iter_runs, stream_run
+from memory.transcript.stored import _LIMITS
 from studio.models import Agent
 from tests.memory.transcript.threads import agno, execute, flat, page, thread_of, walk, write
 from tests.world import NOW
@@ -20,16 +22,13 @@ def limit(
     stored: int = stored.STORED_LIMIT,
     stored_budget: int = stored.STORED_BUDGET,
 ) -> None:
-    from psycopg import sql
-
     values = {"text_limit": text, "text_budget": budget, "stored_limit": stored, "stored_budget": stored_budget}
-    monkeypatch.setattr(
-        "memory.transcript.stored._LIMITS", {name: sql.Literal(value) for name, value in values.items()}
-    )
+    for name, value in values.items():
+        monkeypatch.setitem(_LIMITS, name, sql.Literal(value))
 
 
 def large(run_id: str, size: int, **more: Any) -> dict[str, Any]:
-    noise = random.Random(run_id).randbytes(size // 2).hex()
+    noise = random.Random(run_id).randbytes(size // 2).hex(" ", 12)
     return agno(run_id, messages=[{"role": "tool", "content": noise}], **more)
 
 
@@ -49,7 +48,7 @@ def test_a_run_that_is_too_large_leaves_its_facts_and_its_size(
 
 def test_a_run_that_packs_well_is_weighed_unpacked(here: Agent, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     limit(monkeypatch, text=50_000)
-    write(here, "s", [agno("packs", messages=[{"role": "user", "content": "a" * 400_000}])], layout)
+    write(here, "s", [agno("packs", messages=[{"role": "user", "content": "a " * 200_000}])], layout)
     (packs,) = page("s").runs
     assert packs.too_large
     assert packs.bytes > 400_000

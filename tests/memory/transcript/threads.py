@@ -1,16 +1,16 @@
 """Threads in every layout, and their runs by id."""
 
-import random
 from typing import Any
 
 from django.db import connection
 
 from memory.index.threads import get_thread
-from memory.transcript.runs import RunPage, list_runs
+from memory.transcript.place import Place
+from memory.transcript.runs import RunPage, find_place, list_runs
 from studio.models import Agent
 from tests.world import run, write_run, write_thread
 
-LAYOUTS = ("column", "table", "both", "split", "unsorted", "unindexed")
+LAYOUTS = ("column", "table", "both", "split", "unindexed")
 
 
 def agno(run_id: str, **more: Any) -> dict[str, Any]:
@@ -24,8 +24,6 @@ def write(agent: Agent, session_id: str, runs: list[dict[str, Any]], layout: str
         write_thread(agent, session_id, runs[:half], layout="column")
         for index, item in enumerate(runs[half:], half):
             write_run(agent, session_id, item, index)
-    elif layout == "unsorted":
-        write_thread(agent, session_id, random.Random(1).sample(runs, len(runs)), layout="column")
     elif layout == "unindexed":
         write_thread(agent, session_id, runs, layout="column")
         execute("delete from memory_thread where session_id = %s", session_id)
@@ -44,8 +42,11 @@ def thread_of(session_id: str) -> dict[str, Any]:
     return thread
 
 
-def page(session_id: str, cursor: str | None = "", **more: Any) -> RunPage:
-    return list_runs(thread_of(session_id), cursor or "", **more)
+def page(session_id: str, cursor: str | None = "", anchor_run: str = "", **more: Any) -> RunPage:
+    thread, here = thread_of(session_id), Place.read(cursor or "")
+    if anchor_run:
+        here = find_place(thread, anchor_run, order=more.get("order", "newest"))
+    return list_runs(thread, here, **more)
 
 
 def ids(page: RunPage) -> list[str | None]:

@@ -1,4 +1,4 @@
--- What counted inside an agent's transaction before the feed.
+-- What earlier versions had: counting inside an agent's transaction, and runs in the order of their stored times.
 drop trigger if exists memory_session_inserted on {schema}.agno_sessions;
 drop trigger if exists memory_session_runs on {schema}.agno_sessions;
 drop trigger if exists memory_session_updated on {schema}.agno_sessions;
@@ -17,4 +17,6 @@ drop function if exists {schema}.memory_users_added, {schema}.memory_users_chang
 drop table if exists {schema}.memory_dirty;
 alter table {schema}.memory_thread drop column if exists first_run_at, drop column if exists first_run_index,
     drop column if exists first_run_id, drop column if exists last_run_at, drop column if exists last_run_index,
-    drop column if exists last_run_id;
+    drop column if exists last_run_id, drop column if exists column_sorted;
+drop function if exists {schema}.memory_stored(text, uuid), {schema}.memory_run_facts(jsonb);
+drop index if exists {schema}.memory_agno_runs_order, {schema}.memory_user_prefix;

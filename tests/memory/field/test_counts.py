@@ -1,0 +1,165 @@
+"""What is stored is counted, found and shown, whatever form it has."""
+
+import json
+
+import pytest
+
+from tests.memory.field.rows import NOW, Studio, said, turn
+
+PHOTO = {"id": "i1", "mime_type": "image/jpeg", "content": "QUJD" * 500_000}
+
+
+def test_02_photo_hides_the_answer(studio: Studio, where: str) -> None:
+    run = turn("ph1", "What is this?", "It is a red bike.", input={"input_content": "What is this?", "images": [PHOTO]})
+    run["messages"][0]["images"] = [PHOTO]
+    studio.both("photo-1", [run], where)
+    shown = studio.transcript("photo-1")
+    for part in ("What is this?", "image/jpeg · 1.5 MB", "It is a red bike."):
+        assert part in shown
+    items = studio.read("photo-1", "/messages")["items"]
+    assert [one["content"] for one in items] == ["What is this?", "It is a red bike."]
+    assert len(studio.page.get(f"/agents/{studio.agent.pk}/threads/photo-1/").content) < 100_000
+
+
+BESIDE = {
+    "copies of earlier turns": {"messages": [said("user", "copy " * 1000, from_history=True)] * 600},
+    "events": {"events": [{"event": "RunContent", "content": "word " * 100}] * 6000},
+    "a long result": {"messages": [said("tool", "row " * 1_000_000, tool_call_id="c1", tool_name="query")]},
+    "a photo in a result": {
+        "messages": [said("tool", [{"type": "image", "mimeType": "image/png", "data": "QUJD" * 900_000}])]
+    },
+    "a photo in the text": {"messages": [said("user", "see data:image/png;base64," + "QUJD" * 900_000)]},
+    "a state": {"session_state": {f"key {n}": "value " * 50 for n in range(10_000)}},
+    "references": {"references": [{"query": "q", "references": [{"content": "page " * 600_000}]}]},
+    "a run inside": {"member_responses": [turn("m", "asked", "said", images=[PHOTO, PHOTO])]},
+}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_what_is_large_hides_no_text_beside_it(studio: Studio, where: str, what: str) -> None:
+    more = dict(BESIDE[what])
+    run = turn("r1", "What is this?", "It is a red bike.")
+    run["messages"][1:1] = more.pop("messages", [])
+    studio.both("s", [run | more], where)
+    shown = studio.transcript("s")
+    assert "What is this?" in shown
+    assert "It is a red bike." in shown
+    said_there = [one["content"] for one in studio.read("s", "/messages")["items"]]
+    assert "What is this?" in said_there
+    assert "It is a red bike." in said_there
+    assert len(studio.page.get(f"/agents/{studio.agent.pk}/threads/s/").content) < 200_000
+
+
+def flow() -> dict[str, object]:
+    looked = turn("w1a", "Please check my return", "found it", agent_name="Looker", parent_run_id="w1")
+    call = {"id": "c1", "type": "function", "function": {"name": "find_parcel", "arguments": '{"no": "17"}'}}
+    looked["messages"][1:1] = [
+        said("assistant", None, tool_calls=[call]),
+        said("tool", "in Ghent", tool_call_id="c1", tool_name="find_parcel"),
+    ]
+    paid = turn("w1b", "pay back", "I try", agent_name="Payer", parent_run_id="w1", status="ERROR")
+    steps = [
+        {"step_name": "look", "executor_name": "Looker", "content": "found it", "success": True},
+        {"step_name": "pay", "executor_name": "Payer", "content": "no bank", "success": False, "error": "no bank"},
+    ]
+    return {
+        "run_id": "w1",
+        "workflow_id": "wf-1",
+        "workflow_name": "Returns",
+        "status": "COMPLETED",
+        "created_at": NOW,
+        "input": "Please check my return",
+        "content": "done",
+        "step_results": steps,
+        "step_executor_runs": [looked, paid],
+    }
+
+
+def test_03_workflow_counts_nothing(studio: Studio, where: str) -> None:
+    studio.both("flow-1", [flow()], where, type="workflow")
+    thread = studio.read("flow-1")
+    assert (thread["messages"], thread["tool_calls"], thread["errors"]) == (6, 1, 1)
+    assert studio.found(errors=1) == ["flow-1"]
+    asked = studio.page.get(f"/agents/{studio.agent.pk}/delete-threads/?id=flow-1").content.decode()
+    assert "6" in asked
+    assert "0 B" not in asked
+
+
+def test_a_member_that_is_stored_by_itself_too_is_counted_once(studio: Studio, where: str) -> None:
+    member = turn("m1", "asked", "answered", parent_run_id="t1")
+    team = turn("t1", "question", "answer", team_id="team", member_responses=[member])
+    studio.both("team-1", [team, dict(member)], where, type="team")
+    assert studio.read("team-1")["messages"] == 4
+
+
+def test_a_step_that_fails_without_a_run_is_an_error(studio: Studio, where: str) -> None:
+    run = {**flow(), "step_executor_runs": []}
+    studio.both("flow-2", [run], where, type="workflow")
+    assert (studio.read("flow-2")["errors"], studio.found(errors=1)) == (1, ["flow-2"])
+
+
+def test_tokens_of_runs_inside_are_counted(studio: Studio, where: str) -> None:
+    used = {"metrics": {"input_tokens": 7, "output_tokens": 3}}
+    studio.both("flow-3", [{**flow(), "step_executor_runs": [turn("x", "q", "a", **used)]}], where)
+    assert studio.read("flow-3")["tokens"] == 10
+
+
+TWICE = json.dumps([turn("t1", "my card was stolen", "blocked")])
+
+
+@pytest.mark.parametrize("stored", [TWICE, json.dumps(json.loads(TWICE)[0]), [json.dumps(json.loads(TWICE)[0])]])
+def test_12_runs_as_a_string(studio: Studio, stored: object) -> None:
+    studio.thread("twice-1", stored, session_data=json.dumps({"session_name": "Stolen card"}))
+    assert "Stolen card" in studio.listed()
+    shown = studio.transcript("twice-1")
+    assert "my card was stolen" in shown
+    assert "blocked" in shown
+    thread = studio.read("twice-1")
+    assert (thread["runs"], thread["messages"], thread["name"]) == (1, 2, "Stolen card")
+    assert "my card was stolen" in studio.download("twice-1")
+    assert studio.api("DELETE", f"agents/{studio.agent.pk}/threads/twice-1").status in (200, 204)
+
+
+@pytest.mark.parametrize("stored", ["not JSON at all", 7, True, {"runs": []}])
+def test_a_column_that_cannot_be_read_says_so(studio: Studio, stored: object) -> None:
+    studio.thread("odd", stored)
+    shown = studio.transcript("odd")
+    assert "No runs" not in shown
+    assert studio.read("odd")["runs"] == 1
+    assert json.loads(studio.download("odd"))["runs"] == [stored]
+
+
+def test_a_row_of_the_table_that_is_a_string(studio: Studio) -> None:
+    studio.thread("s", None)
+    studio._write(
+        "insert into agno_runs (run_id, session_id, run_type, run_index, run_data, created_at)"
+        " values ('r1', 's', 'agent', 0, %s, %s)",
+        [json.dumps(json.dumps(turn("r1", "my card was stolen", "blocked"))), NOW],
+    )
+    assert "my card was stolen" in studio.transcript("s")
+    assert studio.read("s")["messages"] == 2
+
+
+@pytest.mark.parametrize(
+    "asked", [{"order": "4711", "city": "Paris"}, [{"order": "4711"}], {"input_content": {"order": "4711"}}]
+)
+def test_17_no_title(studio: Studio, where: str, asked: object) -> None:
+    run = {"run_id": "nt1", "workflow_id": "wf-1", "status": "COMPLETED", "created_at": NOW, "input": asked}
+    studio.both("b6f1c1de", [run | {"content": "done"}], where, type="workflow")
+    assert "4711" in studio.read("b6f1c1de")["title"]
+    assert studio.found(q="4711") == ["b6f1c1de"]
+    assert "4711" in studio.listed("?q=4711")
+
+
+@pytest.mark.parametrize("answer", [{"answer": {"total": 4711}}, [{"total": 4711}]])
+def test_an_answer_that_is_an_object_has_a_preview(studio: Studio, where: str, answer: object) -> None:
+    studio.both("s", [turn("r", "q", "a") | {"content": answer}], where)
+    assert "4711" in studio.listed("?q=q")
+
+
+def test_13_search_two_spellings(studio: Studio) -> None:
+    for session_id, name in (("sp-1", "Caf\u00e9 open?"), ("sp-2", "Cafe\u0301 open?")):
+        studio.thread(session_id, [], session_data={"session_name": name})
+    for q in ("Caf%C3%A9", "Cafe%CC%81", "cafe", "CAF%C3%89"):
+        assert sorted(studio.found(q=q)) == ["sp-1", "sp-2"]
+        assert studio.listed(f"?q={q}").count("open?") == 2
