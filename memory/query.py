@@ -79,6 +79,6 @@ def count_some(source: sql.Composable, condition: sql.Composable) -> sql.Composa
 
 
 def user_key(user_id: str) -> UUID:
-    """Return a user's key in the index, as the SQL function memory_key does."""
+    """Return a user's key in the index, as the SQL functions memory_person and memory_key do."""
     # a hash, because an id may be too long for an index row
-    return UUID(bytes=sha256(user_id.encode()).digest()[:16])
+    return UUID(bytes=sha256(user_id[:10000].encode()).digest()[:16])

@@ -13,7 +13,7 @@ _SEARCH = """(strpos(coalesce(t.names_folded, memory_folded(concat_ws(chr(31), t
         memory_folded(%(q)s)) > 0 {texts}
     or (t.users > 1 or t.user_id is null) and exists (
         select 1 from memory_participant s where s.session_id = t.session_id
-            and strpos(memory_folded(left(s.user_id, 2000)), memory_folded(%(q)s)) > 0))"""
+            and strpos(memory_folded(s.user_id), memory_folded(%(q)s)) > 0))"""
 _SEARCH_TEXTS = """
     or strpos(coalesce(t.texts_folded, memory_folded(concat_ws(chr(31), t.first_text, t.last_text))),
         memory_folded(%(q)s)) > 0"""

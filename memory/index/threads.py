@@ -50,10 +50,10 @@ _THREAD = """
 # For a thread whose index row is not written yet: everything that can be found without reading its runs.
 _UNINDEXED = """
     select s.session_id, coalesce(n.name, memory_line(s.session_id), '(blank id)') as title, n.name,
-        s.session_type, s.user_id, num_nonnulls(s.user_id) as users_count, false as shared,
+        s.session_type, memory_person(s.user_id) as user_id, num_nonnulls(s.user_id) as users_count, false as shared,
         c.column_runs + r.table_runs as runs, 0 as messages, 0 as tool_calls, 0 as errors, 0 as tokens,
         0 as input_tokens, 0 as output_tokens, null as last_status, null as last_text, at.created_at, at.updated_at,
-        coalesce(at.updated_at, at.created_at) as last_at, array_remove(array[s.user_id::text], null) as users,
+        coalesce(at.updated_at, at.created_at) as last_at, array_remove(array[memory_person(s.user_id)], null) as users,
         c.column_runs, r.table_runs, false as reordered,
         coalesce(jsonb_typeof(memory_json(s.summary::jsonb)) = 'object', false) as has_summary, 0 as text_bytes,
         false as indexed

@@ -26,7 +26,7 @@ _LIST = """
 _USER = "select {columns}, {waits} from memory_user u where u.user_key = %(user_key)s"
 # The first term is the expression of the index, which holds 200 characters; the second compares the rest.
 _PREFIX = """memory_folded(left(u.user_id, 200)) like {prefix} || '%%'
-    and starts_with(memory_folded(left(u.user_id, 2000)), left(memory_folded(%(q)s), 2000))"""
+    and starts_with(memory_folded(u.user_id), memory_folded(memory_person(%(q)s)))"""
 # a pattern of the folded words without wildcards of their own
 _PATTERN = r"regexp_replace(left(memory_folded(%(q)s), 100), '([\\%%_])', '\\\1', 'g')"
 

@@ -143,6 +143,10 @@ language sql immutable parallel safe as $$
         select case when run ?| array['member_responses', 'step_executor_runs', 'workflow_agent_run', 'step_results']
             then coalesce({schema}.memory_inside(run), '[]') end as inside offset 0) i
 $$;
+-- Whose something is. Of an id of megabytes the beginning counts, so that no list has megabytes.
+create or replace function {schema}.memory_person(id text) returns text language sql immutable parallel safe as $$
+    select left(id, 10000)
+$$;
 -- An id may be longer than an index row, so the key is a hash of it. memory/query.py computes the same.
 create or replace function {schema}.memory_key(id text) returns uuid language sql stable parallel safe as $$
     select encode(substr(sha256(convert_to(id, 'UTF8')), 1, 16), 'hex')::uuid

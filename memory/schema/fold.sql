@@ -17,7 +17,8 @@ begin
         select r.*, r.ctid as tid, w.id is not null as is_whole
         from {schema}.memory_run r left join unnest(whole) w (id) on w.id = r.session_id where r.session_id = any (ids)
     ), thread as materialized (
-        select session_id::text, user_id::text as owner, coalesce({schema}.memory_seconds(created_at), 0) as began
+        select session_id::text, {schema}.memory_person(user_id) as owner,
+            coalesce({schema}.memory_seconds(created_at), 0) as began
         from {schema}.agno_sessions where session_id = any (ids)
     ), element as materialized (
         -- a column is unpacked once, and of a run that is as it was nothing but its position goes on from here
@@ -37,14 +38,15 @@ begin
         union select session_id, run_id from unnest(writes) w where run_id is not null
     ), changed as materialized (
         select session_id, key, position::integer, coalesce(run ->> 'run_id', '') as run_id, null::bigint as run_index,
-            {schema}.memory_began(run, {schema}.memory_time(run -> 'created_at')) as at, run ->> 'user_id' as user_id,
+            {schema}.memory_began(run, {schema}.memory_time(run -> 'created_at')) as at,
+            {schema}.memory_person(run ->> 'user_id') as user_id,
             left(run ->> 'status', 40) as status, run ->> 'parent_run_id' is null as is_root, fingerprint, run
         from element where run is not null
         union all
         -- #> '{}' unpacks a run once, without it every access to a field would unpack it again
         select r.session_id, {schema}.memory_key(r.run_id), null, r.run_id, r.run_index,
-            {schema}.memory_began(r.run, {schema}.memory_seconds(r.created_at)), r.user_id, left(r.status, 40),
-            r.parent_run_id is null, null, {schema}.memory_json(r.run)
+            {schema}.memory_began(r.run, {schema}.memory_seconds(r.created_at)), {schema}.memory_person(r.user_id),
+            left(r.status, 40), r.parent_run_id is null, null, {schema}.memory_json(r.run)
         -- offset 0 keeps Postgres from looking through all runs of the thread
         from named cross join lateral (
             select *, run_data #> '{}' as run from {schema}.agno_runs r where r.run_id = named.run_id offset 0) r
@@ -118,7 +120,8 @@ end $$;
 create or replace function {schema}.memory_runs_of(ids text[]) returns table (
     session_id text, run {schema}.memory_run, at bigint, user_id text, counts boolean)
 language sql stable as $$
-    select m.session_id, m, coalesce(m.at, {schema}.memory_seconds(s.created_at)), coalesce(m.user_id, s.user_id),
+    select m.session_id, m, coalesce(m.at, {schema}.memory_seconds(s.created_at)),
+        coalesce(m.user_id, {schema}.memory_person(s.user_id)),
         m.place >= 0
     from {schema}.agno_sessions s join {schema}.memory_run m on m.session_id = s.session_id
     where s.session_id = any (ids) and m.session_id = any (ids)
@@ -171,9 +174,10 @@ begin
         first_text, last_text, has_summary, runs, messages, tool_calls, errors, text_bytes, run_input_tokens,
         run_output_tokens, session_input_tokens, session_output_tokens, users, table_runs, column_runs, reordered,
         first_run, last_run, last_status, created_at, updated_at)
-    select {schema}.memory_folded(concat_ws(chr(31), name, t.session_id, left(t.user_id, 2000))),
+    select {schema}.memory_folded(concat_ws(chr(31), name, t.session_id, t.user_id)),
         {schema}.memory_folded(concat_ws(chr(31), first_text, last_text)), t.*
-    from (select s.session_id, s.session_type, s.user_id, {schema}.memory_line(d.data ->> 'session_name') as name,
+    from (select s.session_id, s.session_type, {schema}.memory_person(s.user_id) as user_id,
+            {schema}.memory_line(d.data ->> 'session_name') as name,
         case when x.texts ? (n.first).key::text then x.texts -> (n.first).key::text ->> 0
             when o.first_run = (n.first).key then o.first_text
             else {schema}.memory_title({schema}.memory_stored(n.first)) end as first_text,
@@ -206,7 +210,8 @@ declare
     lost uuid[];
 begin
     with own as materialized (
-        select session_id::text, user_id::text, {schema}.memory_seconds(updated_at) as updated_at,
+        select session_id::text, {schema}.memory_person(user_id) as user_id,
+            {schema}.memory_seconds(updated_at) as updated_at,
             {schema}.memory_created(session_id, created_at, updated_at) as created_at
         from {schema}.agno_sessions where session_id = any (ids)
     ), fresh as (

@@ -113,6 +113,7 @@ def count() -> dict[str, dict[Any, Row]]:
     threads, participants = {}, {}
     for session in sessions:
         sid = session["session_id"]
+        session["user_id"] = _person(session["user_id"])
         thread, people = _thread(session, table_runs[sid])
         threads[sid] = thread
         for user_id, person in people.items():
@@ -153,6 +154,10 @@ def _elements(session: Row) -> list[Any]:
     return [_decoded(run) for run in runs] if isinstance(runs, list) else [runs][: runs not in (None, "", {})]
 
 
+def _person(user_id: Any) -> Any:
+    return user_id[:10000] if isinstance(user_id, str) else user_id
+
+
 def _loaded(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
@@ -162,7 +167,7 @@ def _run(run: Any, row: Row) -> Row:
     return {
         "run": _dict(run),
         "id": row["run_id"],
-        "user": row.get("user_id"),
+        "user": _person(row.get("user_id")),
         "status": row.get("status"),
         "parent": row.get("parent_run_id"),
         "index": row.get("run_index"),

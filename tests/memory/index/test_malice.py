@@ -13,7 +13,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from memory.index import batch, feed, repair
-from memory.index.threads import Filter, list_threads
+from memory.index.threads import Filter, get_thread, list_threads
+from memory.index.users import list_users
 from memory.services.deletion import delete_threads
 from studio.models import Agent
 from tests.memory.index.beside import SESSION, Other, fold, other, where, write, write_run
@@ -136,6 +137,25 @@ def test_no_status_is_too_long_for_the_index(shared: Agent, writer: Other, layou
     fold(writer)
     assert repair.backlog() == 0
     assert list_threads(Filter(status=status[:40]), "last", "", content=True).rows
+
+
+@pytest.mark.parametrize("layout", ["column", "table", "owner"])
+def test_no_id_of_a_user_makes_a_list_of_megabytes(shared: Agent, writer: Other, layout: str) -> None:
+    user = noise(3_000_000)
+    put(writer, "t", [run("a", user_id=user)] if layout == "column" else [])
+    if layout == "table":
+        write_run(writer, "t", "a")
+        # it has an index that holds no more of what does not compress
+        writer.execute("update agno_runs set user_id = repeat('long', 10000)")
+        user = "long" * 10_000
+    writer.execute("update agno_sessions set user_id = %s", [user if layout == "owner" else None])
+    fold(writer)
+    assert repair.backlog() == 0
+    assert [row["users"] for row in list_threads(Filter(user_id=user)).rows] == [[user[:10000]]]
+    assert [row["user_id"] for row in list_users(user).rows] == [user[:10000]]
+    thread = get_thread("t")
+    assert thread is not None
+    assert len(str(thread)) < 50_000
 
 
 def test_a_check_names_what_cannot_be_counted(shared: Agent, writer: Other, capsys: pytest.CaptureFixture[str]) -> None:
