@@ -5,7 +5,7 @@ import psycopg
 import pytest
 
 from tests.safety.roles import Studio, insert_thread
-from tests.server import ServedAgent, StudioServer
+from tests.server import ServedAgent, StudioServer, new_database, serving
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +39,13 @@ def session(agent: ServedAgent) -> Iterator[psycopg.Connection]:
     """What an agent's code can open."""
     with psycopg.connect(agent.dsn, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="module")
+def racing_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioServer]:
+    """A studio that takes any number of requests."""
+    with (
+        new_database() as dsn,
+        serving(dsn, tmp_path_factory.mktemp("race"), API_REQUESTS_PER_MINUTE="100000") as server,
+    ):
+        yield server

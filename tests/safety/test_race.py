@@ -6,7 +6,6 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,19 +13,10 @@ import pytest
 
 from tests.conformance import environments
 from tests.rounds import rounds
-from tests.server import ServedAgent, StudioServer, new_database, serving
+from tests.server import ServedAgent, StudioServer
 
 ROUNDS = rounds(30, 500)
 RACER = Path(__file__).parent / "agents" / "racer.py"
-
-
-@pytest.fixture(scope="module")
-def racing_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioServer]:
-    with (
-        new_database() as dsn,
-        serving(dsn, tmp_path_factory.mktemp("race"), API_REQUESTS_PER_MINUTE="100000") as server,
-    ):
-        yield server
 
 
 @pytest.fixture(params=[environments.AGNO_2, environments.AGNO_3])
