@@ -36,7 +36,7 @@ begin
 end $$;
 -- Drop what a run in flight writes of a deleted thread. Only times of the agent's own clock are compared: what a
 -- deleted thread writes late was created when it was; a new talk under its id was created later, and so were its runs.
--- What is no older than the thread that is there needs no hash. The lock waits for a deletion that has not committed
+-- What is newer than the thread that is there needs no hash. The lock waits for a deletion that has not committed
 -- yet: without it, an upsert would pass this trigger, find its thread deleted, and insert it.
 create or replace function {schema}.memory_refuse() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
@@ -44,13 +44,14 @@ declare
     at bigint := coalesce({schema}.memory_seconds(new.created_at), 0);
     began bigint;
     buried bigint;
+    run_began bigint;
 begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         perform {schema}.memory_check_unseen(new.session_id);
     end if;
     select coalesce({schema}.memory_seconds(created_at), 0) into began
     from {schema}.agno_sessions where session_id = new.session_id for key share;
-    if began <= at then
+    if began < at or began = at and tg_table_name = 'agno_sessions' then
         return new;
     end if;
     buried := {schema}.memory_buried(new.session_id);
@@ -60,7 +61,13 @@ begin
         return case when at > buried then new end;
     end if;
     -- some versions of Agno store a wrong time with a run, but none with its messages
-    return case when {schema}.memory_began(new.run_data, at) >= began then new end;
+    run_began := {schema}.memory_began(new.run_data, at);
+    if run_began = began then
+        -- the second in which the new talk began, too: one of the deleted thread counts on from runs that are gone
+        perform from {schema}.agno_runs where session_id = new.session_id and run_index = new.run_index - 1;
+        return case when found or coalesce(new.run_index, 0) = 0 then new end;
+    end if;
+    return case when run_began > began then new end;
 end $$;
 create or replace trigger memory_refuse_session before insert on {schema}.agno_sessions
     for each row execute function {schema}.memory_refuse();

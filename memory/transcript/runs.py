@@ -70,7 +70,7 @@ def list_runs(
     newer = here.newer if here else to_newer
     onwards = newer == to_newer
     limit = min(max(limit, 1), LIMIT)
-    rows = read(thread, here, newer, limit)
+    rows, indexed = read(thread, here, newer, limit)
     kept = rows[: _fitting(rows, limit)]
     ahead = len(kept) < len(rows)
     if not onwards and not ahead:
@@ -81,7 +81,7 @@ def list_runs(
     if not runs:
         return RunPage([], order, None, None, thread["runs"])
     first, last = runs[0].place, runs[-1].place
-    sent, sent_so_far = _sent(thread, runs, order, here, window)
+    sent, sent_so_far = _sent(thread | {"indexed": indexed}, runs, order, here, window)
     end = thread["runs"] - 1
     left = max(end - last if to_newer else last, 0)
     after = Place(last, to_newer, sent=sent_so_far).write() if (ahead if onwards else left) else None

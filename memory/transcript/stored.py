@@ -68,8 +68,11 @@ class StoredRun:
         return self.run_id, self.position
 
 
-def read(thread: Row, here: Place | None, newer: bool, limit: int) -> list[StoredRun]:
-    """Fetch up to `limit + 1` runs from a place on, newer or older ones; the last one without its text."""
+def read(thread: Row, here: Place | None, newer: bool, limit: int) -> tuple[list[StoredRun], bool]:
+    """Fetch up to `limit + 1` runs from a place on, newer or older ones; the last one without its text.
+
+    Tell too whether the index could be used: where it is behind, Agno's own column and table are read.
+    """
     values = {
         "session_id": thread["session_id"],
         "limit": limit + 1,
@@ -77,9 +80,10 @@ def read(thread: Row, here: Place | None, newer: bool, limit: int) -> list[Store
         "place": None if here is None else here.place,
     }
     rows = _weigh(statements.INDEXED, values, here, newer) if thread["indexed"] else []
-    if not rows or rows[0]["dirty"]:
+    indexed = bool(rows) and not rows[0]["dirty"]
+    if not indexed:
         rows = _weigh(statements.UNINDEXED, values, here, newer)
-    return [_stored(row, thread) for row in rows]
+    return [_stored(row, thread) for row in rows], indexed
 
 
 def _stored(row: Row, thread: Row) -> StoredRun:

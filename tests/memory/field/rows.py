@@ -43,10 +43,12 @@ class Studio:
         """Write a thread as agno 3.1 does; a run's `index` is its row's run_index."""
         self.thread(session_id, None, user_id, **more)
         for n, run in enumerate(runs):
-            index = run.pop("index", n)
-            columns = [run.get(name) for name in ("user_id", "parent_run_id", "status")]
-            at = run.get("created_at", NOW)
-            self._write(_RUN, [run["run_id"], session_id, *columns, index, json.dumps(run), at])
+            self.run(session_id, run, run.pop("index", n))
+
+    def run(self, session_id: str, run: dict[str, Any], index: int) -> None:
+        """Write one row of the table."""
+        columns = [run.get(name) for name in ("user_id", "parent_run_id", "status")]
+        self._write(_RUN, [run["run_id"], session_id, *columns, index, json.dumps(run), run.get("created_at", NOW)])
 
     def both(self, session_id: str, runs: list[dict[str, Any]], where: str, **more: Any) -> None:
         (self.table if where == "table" else self.thread)(session_id, runs, **more)

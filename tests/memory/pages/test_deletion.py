@@ -204,9 +204,9 @@ class TestDeleting:
 
     @pytest.mark.parametrize("odd", ODD_IDS)
     def test_any_id_is_deleted_from_its_row_a_selection_and_its_user(self, page: Client, ada: Agent, odd: str) -> None:
-        for way in ("row", "selection", "user"):
-            # later each time, as what is older than a deletion would not be stored
-            write_thread(ada, odd, [run("r1")], user_id=odd, at=NOW + 10_000)
+        for later, way in enumerate(("row", "selection", "user")):
+            # later each time, as what is no newer than what was deleted would not be stored
+            write_thread(ada, odd, [run("r1")], user_id=odd, at=NOW + later)
             write_thread(ada, f"other-{way}", user_id="other")
             key = ids.encode(odd)
             if way == "row":

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from memory.transcript.place import Place
-from memory.transcript.runs import RunPage, find_place, get_run
+from memory.transcript.runs import RunPage, find_place, get_run, list_runs
 from memory.transcript.stored import StoredRun
 from studio.models import Agent
-from tests.memory.transcript.threads import agno, flat, ids, page, thread_of, walk, write
+from tests.memory.transcript.threads import agno, execute, flat, ids, page, thread_of, walk, write
 from tests.world import NOW, write_run, write_thread
 
 DATA = Path(__file__).parents[1] / "data"
@@ -91,6 +91,20 @@ def test_the_table_wins_over_the_column(here: Agent) -> None:
     found = {one.run_id: one for one in page("s").runs}
     assert found.keys() == {"r", "only"}
     assert (found["r"].status, found["r"].position, found["only"].position) == ("COMPLETED", None, 1)
+
+
+@pytest.mark.parametrize("counted", ["column", "table"])
+def test_an_index_that_is_behind_has_both_places_read(here: Agent, counted: str) -> None:
+    write(here, "s", [agno("a", at=NOW)], counted)
+    thread = thread_of("s")
+    write_run(here, "s", agno("b", at=NOW + 1), 1)
+    execute("update agno_sessions set runs = %s where session_id = 's'", json.dumps([agno("a"), agno("c")]))
+    # what waits in the feed is not counted between the thread and its runs
+    assert (thread["runs"], thread["indexed"]) == (1, True)
+    newest, oldest = list_runs(thread, window=2), list_runs(thread, order="oldest")
+    assert (ids(newest), ids(oldest)) == (["b", "c", "a"], ["a", "c", "b"])
+    assert {run_id for run_id, _ in newest.sent} == {"b", "c"}
+    assert find_place(thread, "b") and find_place(thread, "c")
 
 
 def test_a_run_of_another_thread_does_not_hide_ours(here: Agent) -> None:

@@ -1,0 +1,63 @@
+"""What an agent writes of a deleted thread, and a new talk under its id, by clocks that differ from the studio's."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django_tenants.utils import schema_context
+
+from memory.services.deletion import delete_threads
+from tests.memory.field.rows import NOW, Studio, turn
+from tests.world import DANA
+
+CLOCKS = [at * unit for unit in (1, 1_000, 1_000_000) for at in (NOW - 600, NOW - 5, NOW, NOW + 5, NOW + 600)]
+
+
+@pytest.fixture(params=CLOCKS)
+def at(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def deleted(studio: Studio, where: str, at: int) -> Callable[[], None]:
+    """A thread that is deleted, and what writes it again."""
+    runs = [turn(f"r{n}", "q", "a", created_at=at, index=n) for n in range(2)]
+
+    def write() -> None:
+        studio.both("s", json.loads(json.dumps(runs)), where, at=at)
+
+    write()
+    with schema_context(studio.agent.schema_name):
+        assert delete_threads(DANA, studio.agent, ["s"]).threads == 1
+    return write
+
+
+def stored(studio: Studio) -> list[tuple[str, ...]]:
+    with schema_context(studio.agent.schema_name), connection.cursor() as cursor:
+        cursor.execute("select 'thread', session_id from agno_sessions union all select 'run', run_id from agno_runs")
+        return sorted(cursor.fetchall())
+
+
+def test_07_deleted_then_late_write(studio: Studio, deleted: Callable[[], None]) -> None:
+    deleted()
+    assert stored(studio) == []
+
+
+def test_07_deleted_then_new_talk(studio: Studio, deleted: Callable[[], None], where: str, at: int) -> None:
+    second = 1_000_000 if at > 10**15 else 1_000 if at > 10**12 else 1
+    studio.both("s", [turn("new", "q", "a", created_at=at + second)], where, at=at + second)
+    deleted()
+    assert stored(studio) == ([("run", "new")] if where == "table" else []) + [("thread", "s")]
+    assert [run["run_id"] for run in studio.read("s", "/runs")["items"]] == ["new"]
+
+
+def test_a_run_in_the_very_second_of_the_new_talk(studio: Studio) -> None:
+    """It is kept if it goes on from what is there, not if it goes on from what was deleted."""
+    studio.table("s", [turn("r0", "q", "a", created_at=NOW)], at=NOW)
+    with schema_context(studio.agent.schema_name):
+        delete_threads(DANA, studio.agent, ["s"])
+    studio.table("s", [turn("old", "q", "a", created_at=NOW + 1, index=3)], at=NOW + 1)
+    studio.run("s", turn("new", "q", "a", created_at=NOW + 1), 0)
+    studio.run("s", turn("next", "q", "a", created_at=NOW + 1), 1)
+    assert stored(studio) == [("run", "new"), ("run", "next"), ("thread", "s")]
