@@ -32,16 +32,24 @@ def counted(report: dict[str, Any]) -> dict[str, Any]:
     runs, owner = report["runs"], report["user_id"]
     if report["session_type"] == "agent":
         assert sum(len(run["messages"]) for run in runs) == len(report["messages"])
+    # a member may be stored by itself, too
+    own = {run["run_id"] for run in runs}
+    said = [*runs, *(run for run in inside(runs) if run["run_id"] not in own)]
     return {
         "user_id": owner,
         "name": report["name"],
         "has_summary": report["summary"] is not None,
         "session_type": report["session_type"],
         "runs": len(runs),
-        "messages": sum(len(run["messages"]) for run in runs),
-        "tool_calls": sum(run["tool_calls"] for run in runs),
+        "messages": sum(len(run["messages"]) for run in said),
+        "tool_calls": sum(run["tool_calls"] for run in said),
         "input_tokens": report["tokens"][0],
         "output_tokens": report["tokens"][1],
         "last_status": "COMPLETED",
         "users": len({owner, *(run["user_id"] or owner for run in runs)} - {None}),
     }
+
+
+def inside(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs inside runs of teams and workflows, at any depth."""
+    return [found for run in runs for member in run["inside"] for found in (member, *inside([member]))]

@@ -20,6 +20,25 @@ from echo import Echo, look_up, plain
 from worries import Worries
 
 
+def report(run: Any) -> dict[str, Any]:
+    """What the library says of a run, and of the runs inside one of a team or a workflow."""
+    inside = [*(getattr(run, "member_responses", None) or []), *(getattr(run, "step_executor_runs", None) or [])]
+    return {
+        "run_id": run.run_id,
+        "parent_run_id": getattr(run, "parent_run_id", None),
+        "user_id": getattr(run, "user_id", None),
+        "status": getattr(run.status, "value", run.status),
+        "content": run.content,
+        "messages": [
+            plain(message)
+            for message in getattr(run, "messages", None) or []
+            if message.role != "system" and not message.from_history
+        ],
+        "tool_calls": len(getattr(run, "tools", None) or []),
+        "inside": [report(member) for member in inside],
+    }
+
+
 class Studio:
     """The steps, on one database handle as an agent's process has it."""
 
@@ -144,22 +163,7 @@ class Studio:
             "messages": [plain(message) for message in session.get_messages(skip_roles=["system"], skip_statuses=[])]
             if session_type == "agent"
             else [],
-            "runs": [
-                {
-                    "run_id": run.run_id,
-                    "parent_run_id": getattr(run, "parent_run_id", None),
-                    "user_id": getattr(run, "user_id", None),
-                    "status": getattr(run.status, "value", run.status),
-                    "content": run.content,
-                    "messages": [
-                        plain(message)
-                        for message in getattr(run, "messages", None) or []
-                        if message.role != "system" and not message.from_history
-                    ],
-                    "tool_calls": len(getattr(run, "tools", None) or []),
-                }
-                for run in runs
-            ],
+            "runs": [report(run) for run in runs],
         }
 
     async def close(self) -> None:
