@@ -256,6 +256,16 @@ def test_methods_that_are_not_in_the_table_are_refused(name: str, world: dict[st
         assert status == 405 or (status == 404 and name in ("api/", "api")), (method, status)
 
 
+@pytest.mark.parametrize("name", [name for name in TABLE if "get" in TABLE[name]], ids=lambda value: value or "home")
+def test_head_is_answered_as_get_is(name: str, world: dict[str, Any], admin: User) -> None:
+    _, key = keys.create(Actor.system(), name="k", scopes=["admin"])
+    browsers = [(signed_in(admin), {}), (Client(), {}), (Client(), {"x-api-key": key})]
+    for client, headers in browsers:
+        get, head = (send(client, method, path(ROUTES[name], world), **headers) for method in ("get", "head"))
+        assert head == get
+        assert head[0] != 405
+
+
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("everywhere", [True, False], ids=["all agents", "one agent"])
 def test_no_page_offers_what_its_reader_may_not_do(

@@ -31,10 +31,10 @@ def test_an_unknown_address(api: Api, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", "agents/list", {"GET"}),
-        ("PUT", "agents/agt-ada/memory", {"GET", "PATCH"}),
+        ("POST", "agents/list", {"GET", "HEAD"}),
+        ("PUT", "agents/agt-ada/memory", {"GET", "HEAD", "PATCH"}),
         ("GET", "agents", {"POST"}),
-        ("TRACE", "agents/agt-ada", {"GET", "DELETE"}),
+        ("TRACE", "agents/agt-ada", {"GET", "HEAD", "DELETE"}),
         ("POST", "openapi.json", {"GET"}),
     ],
 )
@@ -45,6 +45,11 @@ def test_a_method_that_is_not_there(api: Api, method: str, path: str, allowed: s
         return
     assert answer.said == (405, f"{method} is not possible here.")
     assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+def test_head_is_not_there_where_get_is_not(api: Api) -> None:
+    answer = api("HEAD", "agents")
+    assert (answer.status, answer.headers["allow"], answer.body) == (405, "POST", None)
 
 
 @pytest.mark.parametrize(
