@@ -4,6 +4,7 @@ import logging
 import sys
 from typing import Any
 
+from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
@@ -16,6 +17,10 @@ from studio.web import is_boosted
 
 log = logging.getLogger("studio")
 API = "/api/"
+UNKNOWN_HOST = (
+    "The studio does not answer under the host name of this address. Whoever runs it adds the name to ALLOWED_HOSTS,"
+    " or sets PUBLIC_URL to this address."
+)
 
 
 def _page(request: HttpRequest, status: int, title: str, text: str, *, framed: bool = False) -> HttpResponse:
@@ -39,6 +44,8 @@ def _page(request: HttpRequest, status: int, title: str, text: str, *, framed: b
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
+    if isinstance(exception, DisallowedHost):
+        return _page(request, 400, "Unknown host", UNKNOWN_HOST)
     return _page(
         request,
         400,

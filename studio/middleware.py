@@ -3,14 +3,14 @@
 import re
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
-from ipaddress import ip_address
-from typing import Any, cast
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware, get_user
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http.request import split_domain_port
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 from django_htmx.http import HttpResponseClientRedirect, retarget
@@ -19,9 +19,11 @@ from studio import policies
 from studio.ids import schema_name
 from studio.people.sessions import SessionStore
 from studio.postgres.backend.base import DatabaseWrapper
+from studio.proxies import client_address, plain_address
 from studio.web import AppRequest, is_boosted, name_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+HEALTH: Final = "/health"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -95,16 +97,22 @@ class BoostMiddleware:
         return None
 
 
-def client_address(get_response: GetResponse) -> GetResponse:
-    """Set REMOTE_ADDR to the address that the outermost trusted proxy saw."""
+def behind_proxies(get_response: GetResponse) -> GetResponse:
+    """Set REMOTE_ADDR and the host to what they were before the proxies in front of the studio."""
+    netloc = urlsplit(settings.PUBLIC_URL).netloc
+    host, _ = split_domain_port(netloc)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        proxies = settings.TRUSTED_PROXIES
-        seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        # counted from the end: what stands further left was sent by the client and may be made up
-        if proxies and len(seen) >= proxies:
-            with suppress(ValueError):
-                request.META["REMOTE_ADDR"] = str(ip_address(seen[-proxies]))
+        meta, proxies = request.META, settings.TRUSTED_PROXIES
+        direct = meta.get("REMOTE_ADDR", "")
+        forwarded = request.headers.get("X-Forwarded-For", "")
+        meta["REMOTE_ADDR"] = client_address(forwarded, proxies) or plain_address(direct) or direct
+        if request.path_info == HEALTH:
+            # probes ask by an address that nobody can list beforehand, and the answer does not depend on it
+            meta["HTTP_HOST"] = "localhost"
+        elif proxies > 0 and meta.get("HTTP_HOST", "").lower() == host:
+            # many proxies leave out the port, which redirects and OpenID Connect need
+            meta["HTTP_HOST"] = netloc
         return get_response(request)
 
     return middleware

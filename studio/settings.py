@@ -12,6 +12,7 @@ from whitenoise.compress import Compressor
 from studio import logs
 from studio.database import database
 from studio.postgres.kept_files import make_once
+from studio.proxies import in_address, own_url, public_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -27,15 +28,15 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or make_once(DATA_DIR / "secret_k
 # PUBLIC_URL is how browsers reach the studio, e.g. https://studio.example.com behind a proxy.
 # Only compared with: the default address listens on 127.0.0.1.
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # nosec B104
-PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://{'localhost' if HOST in _EVERYWHERE else HOST}:{PORT}")
+_PUBLIC_URL = env.str("PUBLIC_URL", default="").strip()
+PUBLIC_URL = public_url(_PUBLIC_URL) if _PUBLIC_URL else own_url("localhost" if HOST in _EVERYWHERE else HOST, PORT)
 HTTPS = PUBLIC_URL.startswith("https://")
-ALLOWED_HOSTS = env.list(
-    "ALLOWED_HOSTS",
-    default=["127.0.0.1", "localhost", "[::1]", HOST, urlsplit(PUBLIC_URL).hostname or ""],
-)
+_OWN_HOSTS = {"127.0.0.1", "localhost", "[::1]", in_address(HOST), in_address(urlsplit(PUBLIC_URL).hostname or "")}
+ALLOWED_HOSTS = [*sorted(_OWN_HOSTS), *(name.strip() for name in env.list("ALLOWED_HOSTS", default=[]))]
 # The number of proxies in front of the studio. With 0 the header X-Forwarded-For is ignored: anybody can send one.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if HTTPS else []
+# also where a proxy sends another Host than the browser's, or leaves out its port
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 # The address of the database for agents, where it differs from the studio's own.
 PUBLIC_DATABASE_HOST = env.str("PUBLIC_DATABASE_HOST", default="")
@@ -82,9 +83,10 @@ DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 MIDDLEWARE = [
     # Before all others, so that their own answers (redirects, 403, static files) have the headers too.
     "studio.middleware.headers",
+    # redirects to HTTPS need the host as browsers write it
+    "studio.middleware.behind_proxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "studio.middleware.client_address",
     "studio.middleware.request_id",
     "django_htmx.middleware.HtmxMiddleware",
     "studio.middleware.BoostMiddleware",

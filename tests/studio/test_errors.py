@@ -74,7 +74,7 @@ class TestThePages:
         assert errors.not_found(request).status_code == 404
 
     def test_a_wrong_host_is_refused(self, db: None) -> None:
-        assert Client(headers={"host": "evil.example"}).get("/health").status_code == 400
+        assert Client(headers={"host": "evil.example"}).get("/sign-in/").status_code == 400
 
 
 class TestWhileTheDatabaseIsAway:

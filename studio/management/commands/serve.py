@@ -94,7 +94,7 @@ class Command(BaseCommand):
     def greet(self, url: str) -> None:
         from studio.people.links import new_link
 
-        self.say(f"Open {os.environ.get('PUBLIC_URL') or url}{new_link()}")
+        self.say(f"Open {settings.PUBLIC_URL if os.environ.get('PUBLIC_URL') else url}{new_link()}")
         self.say("The link works once, for one hour; manage.py sign_in_link prints another. Ctrl-C stops the studio.")
 
     def watch(self, server: subprocess.Popen[bytes], data_dir: Path | None) -> NoReturn:

@@ -63,6 +63,11 @@ def test_an_address_that_cannot_be(place: Path, variables: dict[str, str], expec
     assert expected in refused(place / "var", **variables)
 
 
+def test_a_public_url_that_no_browser_could_open(place: Path) -> None:
+    said = refused(place / "var", PUBLIC_URL="studio.example.com")
+    assert said == "PUBLIC_URL lacks http:// or https://: write it like https://studio.example.com."
+
+
 def test_a_data_dir_where_nothing_can_be_made(place: Path) -> None:
     (place / "file").touch()
     said = refused(place / "file" / "var")
