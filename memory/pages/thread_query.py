@@ -52,10 +52,9 @@ class ThreadQuery:
         """Read a query string or a form; raise ValueError for what no page of ours would send."""
         if any("\x00" in value for _, values in data.lists() for value in values):
             raise ValueError("NUL")
-        user, active, sort = data.get("user", ""), data.get("active", ""), data.get("sort", "")
+        active, sort = data.get("active", ""), data.get("sort", "")
         found = cls(
-            # a form sends an id as it was typed; one that begins with ~ is encoded as in addresses
-            user=(ids.decode(user) if user.startswith("~") else user) if user else None,
+            user=_user(data.get("user", "")),
             q=" ".join(data.get("q", "").split())[:LONGEST],
             status=data.get("status", "")[:LONGEST],
             active=active if active in PERIODS else "",
@@ -141,6 +140,14 @@ class ThreadQuery:
             for name, text in named.items()
             if getattr(self, name) != getattr(empty, name)
         ]
+
+
+def _user(text: str) -> str | None:
+    """Read a user's id as it was typed; one that begins with ~ is encoded as in addresses, if that can be read."""
+    try:
+        return ids.decode(text) if text.startswith("~") else text or None
+    except ValueError:
+        return text
 
 
 def _seconds(text: str, past: timedelta) -> int | None:
