@@ -57,6 +57,51 @@ const failed = (status) => notice(WHY[status] || `Something went wrong (${status
 document.addEventListener("htmx:responseError", (e) => failed(e.detail.xhr.status));
 for (const event of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(event, () => failed(0));
 
+/* ---- Who waits is told: after 200 ms a thin bar stands at the top, what will be replaced is dim, and the button says
+        so, by [data-wait="Saving…"] in its own words ---- */
+
+const SOON = 200;
+const LEFT_BY_THEN = 10_000;
+const waitedFor = new Set();
+function signs(part, button, words) {
+  const marked = [part, button].filter((one) => one && one !== document.body);
+  const written = button?.textContent.trim() && button.matches("button, .button") ? [...button.childNodes] : null;
+  return {
+    show() {
+      waitedFor.add(this);
+      for (const one of marked) one.setAttribute("aria-busy", "true");
+      if (written) button.replaceChildren(button.dataset.wait || words);
+      document.documentElement.dataset.waiting = "";
+    },
+    end() {
+      if (!waitedFor.delete(this)) return;
+      for (const one of marked) one.removeAttribute("aria-busy");
+      if (written) button.replaceChildren(...written);
+      if (!waitedFor.size) delete document.documentElement.dataset.waiting;
+    },
+  };
+}
+function wait(part, button, words) {
+  const wanted = signs(part, button, words);
+  const timer = setTimeout(() => wanted.show(), SOON);
+  return () => {
+    clearTimeout(timer);
+    wanted.end();
+  };
+}
+document.addEventListener("htmx:beforeSend", ({ detail: { elt, target, xhr, requestConfig: how } }) => {
+  const button = how.triggeringEvent?.submitter || (elt.matches("a, button") ? elt : null);
+  // the request's own event: those of htmx do not reach the document from a page that was left meanwhile
+  xhr.addEventListener("loadend", wait(target, button, how.verb === "get" ? "Loading…" : "Working…"));
+});
+document.addEventListener("submit", (e) => {
+  if (e.defaultPrevented) return;
+  const end = wait(null, e.submitter, "Working…");
+  // the page is still there if its reader stopped the browser
+  setTimeout(end, LEFT_BY_THEN);
+  addEventListener("pagehide", end, { once: true });
+});
+
 /* ---- Theme: [data-theme-set=light|dark|system] ---- */
 
 function showTheme() {
