@@ -1,7 +1,7 @@
 """Demo data: four agents, and some 300 recorded threads of three of them.
 
-agents.json has the agents, their settings, and who saved these how many days ago. Each line of a .jsonl file is a
-thread as Agno stored it: `session` is its row of agno_sessions, `runs` are its rows of agno_runs.
+agents.json has the agents and the changes of their settings. Each line of a .jsonl file is a thread as Agno stored it:
+`session` is its row of agno_sessions, `runs` are its rows of agno_runs.
 
 load.py moves the times of a thread so that `recorded_at` becomes now. If the last activity is more than a day before
 `recorded_at`, it moves by whole days, so that the time of day stays; else exactly, so that the newest threads ended

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from studio.agents import memory_settings, provision
 from studio.audit.record import Actor
-from studio.models import Agent, MemorySettings, MemorySettingsVersion
+from studio.models import Agent
 
 Json = dict[str, Any]
 
@@ -45,11 +45,12 @@ def remove() -> list[str]:
 
 def add(one: Json) -> int:
     """Add one demo agent in one transaction, and return the number of its threads."""
-    now = timezone.now()
-    made = threads(one, int(now.timestamp()))
+    made = threads(one, int(timezone.now().timestamp()))
     with transaction.atomic():
         agent = provision.create_agent(Actor.system(), agent_id=one["id"], **one["fields"])
-        _save_settings(agent, one, now)
+        # by whom and when is the truth, as in the audit log: the studio, now
+        for version, values in enumerate(one["saves"], start=1):
+            memory_settings.save(Actor.system(), agent, values, version)
         with schema_context(agent.schema_name):
             _copy("agno_sessions", [thread["session"] for thread in made])
             _copy("agno_runs", [run for thread in made for run in thread["runs"]])
@@ -101,20 +102,6 @@ def _spoken(unit: str, number: int, start: date, lang: str) -> str:
         return str(months[(start.month - 1 + number) % 12])
     day = start + timedelta(days=number)
     return str(_DATES[lang]["day"].format(d=day.day, m=months[day.month - 1]))
-
-
-def _save_settings(agent: Agent, one: Json, now: datetime) -> None:
-    """Save the agent's versions of settings, then set their authors and dates to those of the story."""
-    # the audit log is left as it is: the studio made them all, and now
-    for version, save in enumerate(one["saves"], start=1):
-        memory_settings.save(Actor.system(), agent, save["values"], version)
-    signed = [{"who": "Agent Studio", "days_ago": one["days_old"]}, *one["saves"]]
-    dates = [now - timedelta(days=save["days_ago"]) for save in signed]
-    for version, save in enumerate(signed, start=1):
-        row = MemorySettingsVersion.objects.filter(agent=agent, version=version)
-        row.update(actor=save["who"], created_at=dates[version - 1])
-    MemorySettings.objects.filter(agent=agent).update(updated_at=dates[-1])
-    Agent.objects.filter(pk=agent.pk).update(created_at=dates[0])
 
 
 def _copy(table: str, rows: list[Json]) -> None:

@@ -100,6 +100,19 @@ def test_every_kind_of_run_is_there(threads: list[Json], runs: list[Json]) -> No
     assert {thread["session"]["session_type"] for thread in threads} == {"agent", "team", "workflow"}
 
 
+def test_the_first_token_comes_before_the_end_of_its_call_and_of_its_run(runs: list[Json]) -> None:
+    found = 0
+    for run in runs:
+        first = run["metrics"].get("time_to_first_token")
+        calls = [one["metrics"] for one in run.get("messages") or [] if one["role"] == "assistant" and "metrics" in one]
+        if first is not None:
+            found += 1
+            assert all(first < end for end in (run["metrics"]["duration"], *(one["duration"] for one in calls[:1])))
+        for call in calls:
+            assert call.get("time_to_first_token", 0) <= call["duration"]
+    assert found > 900
+
+
 def test_tool_results_have_real_sizes(runs: list[Json]) -> None:
     sizes = sorted(len(tool["result"].encode()) for run in runs for tool in run.get("tools", []) if tool["result"])
     looked_up = [size for size in sizes if size > 400]

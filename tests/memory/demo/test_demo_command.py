@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from memory.demo import load
@@ -62,9 +63,23 @@ def test_settings_have_a_history(written: str) -> None:
     assert versions == {"Support Bot": 4, "Research Analyst": 3, "Webhook Enricher": 3, "Sales Assistant": 1}
     webhook = Agent.objects.select_related("memory").get(pk=WEBHOOK["id"])
     assert memory_settings.values_of(webhook.memory)["session_storage"] is False
-    dates = list(MemorySettingsVersion.objects.filter(agent_id=SUPPORT["id"]).values_list("created_at", flat=True))
-    assert dates == sorted(dates, reverse=True)
-    assert dates[-1] == Agent.objects.get(pk=SUPPORT["id"]).created_at
+
+
+def test_versions_and_activity_tell_the_same_story(db: None) -> None:
+    before = timezone.now()
+    demo()
+    after = timezone.now()
+    for one in load.AGENTS:
+        agent = Agent.objects.get(pk=one["id"])
+        # the first version is made with the agent
+        versions = MemorySettingsVersion.objects.filter(agent=agent).order_by("version")
+        events = AuditEvent.objects.filter(agent_id=agent.pk).order_by("id")
+        assert [event.action for event in events] == ["agent.create"] + ["settings.save"] * (len(versions) - 1)
+        for version, event in zip(versions, events, strict=True):
+            assert version.actor == event.actor
+            assert version.changes == event.data.get("changes", {})
+            for at in (version.created_at, event.at, agent.created_at):
+                assert before <= at <= after
 
 
 def test_the_audit_log_says_that_the_studio_did_it(written: str) -> None:
