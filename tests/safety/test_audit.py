@@ -60,6 +60,30 @@ class TestWhatIsLogged:
         signed_in(person("viewer")).get("/agents/agt-ada/threads/", {"q": "hello"})
         assert not AuditEvent.objects.filter(action="threads.search").exists()
 
+    @pytest.mark.parametrize(("seconds", "times"), [(0, 1), (290, 1), (310, 2), (86_400, 2)])
+    def test_a_search_is_logged_again_after_five_minutes(
+        self, page: Client, ada: Agent, seconds: int, times: int
+    ) -> None:
+        page.get("/agents/agt-ada/threads/", {"q": "hello"})
+        sql("grant update on studio_auditevent to current_user")
+        sql("alter table studio_auditevent disable trigger user")
+        sql("update studio_auditevent set at = at - make_interval(secs => %s) where action = 'threads.search'", seconds)
+        sql("alter table studio_auditevent enable trigger user")
+        page.get("/agents/agt-ada/threads/", {"q": "hello"})
+        assert AuditEvent.objects.filter(action="threads.search").count() == times
+
+    def test_a_search_by_somebody_else_or_elsewhere_is_logged_at_once(
+        self, page: Client, ada: Agent, bruno: Agent
+    ) -> None:
+        _, key = keys.create(SYSTEM, name="k", scopes=["agents:read", "threads:read"])
+        for _ in range(2):
+            page.get("/agents/agt-ada/threads/", {"q": "hello"})
+            page.get("/agents/agt-bruno/threads/", {"q": "hello"})
+            signed_in(person("support")).get("/agents/agt-ada/threads/", {"q": "hello"})
+            Client().get("/api/agents/agt-ada/threads?q=hello", headers={"x-api-key": key})
+        events = AuditEvent.objects.filter(action="threads.search").values_list("agent_id", "actor_kind", "actor_id")
+        assert len(set(events)) == len(events) == 4
+
     def test_a_search_by_a_key(self, ada: Agent) -> None:
         _, key = keys.create(SYSTEM, name="k", scopes=["agents:read", "threads:read"])
         Client().get("/api/agents/agt-ada/threads?q=hello", headers={"x-api-key": key})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from studio.ids import is_agent_id, schema_name
 from studio.keys import service as keys
 from studio.models import Agent
 from tests.safety.routes import routes, sample
-from tests.world import run, sql, write_thread
+from tests.world import fails, run, sql, write_thread
 
 CANARY = "canary-of-somebody-else"
 LONGEST = 58
@@ -24,6 +24,34 @@ IDS = st.from_regex(r"[a-z0-9](?:[a-z0-9_-]{0,56}[a-z0-9])?", fullmatch=True)
 
 def tables(schema: str) -> set[str]:
     return {name for (name,) in sql("select relname from pg_class where relnamespace = %s::regnamespace", schema)}
+
+
+class TestTheConnection:
+    """A thread's connection outlives the request, so the schema of one agent must not be there for the next."""
+
+    def test_is_back_in_public_after_every_address_of_an_agent(self, page: Client, ada: Agent) -> None:
+        write_thread(ada, "s-1")
+        _, key = keys.create(Actor.system(), name="k", scopes=["admin"])
+        for method in ("get", "post"):
+            for path, answer in answers(page, key, method):
+                answer.getvalue()
+                assert connection.schema_name == "public", (method, path, answer.status_code)
+
+    def test_is_back_in_public_after_an_error(self, page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("memory.pages.thread_list.threads.list_threads", fails(RuntimeError("boom")))
+        page.raise_request_exception = False
+        assert page.get("/agents/agt-ada/threads/").status_code == 500
+        assert connection.schema_name == "public"
+
+    def test_is_in_public_at_the_start_whatever_was_before(
+        self, page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = []
+        monkeypatch.setattr("studio.agents.views.listing.page", lambda *_, **__: seen.append(connection.schema_name))
+        connection.set_schema(ada.schema_name)
+        page.raise_request_exception = False
+        page.get("/agents/")
+        assert seen == ["public"]
 
 
 @pytest.fixture

@@ -211,6 +211,27 @@ class TestSavingMeanwhile:
         assert "Dana Levi saved the same values meanwhile, as version 2." in text(page.get(ADA))
         assert saved(ada).version == 2
 
+    @pytest.mark.parametrize("base", ["", "0", "99", "x", None])
+    def test_a_conflict_without_a_base_shows_both_sides_and_claims_nothing_of_before(
+        self, page: Client, ada: Agent, base: str | None
+    ) -> None:
+        sent = filled(page, num_history_runs="5", max_tool_calls_from_history="3")
+        sent = {**sent, "version": [base]} if base is not None else {k: v for k, v in sent.items() if k != "version"}
+        by_dana(ada, num_history_runs=8)
+        answer = page.post(ADA, sent)
+        said = text(answer)
+        assert answer.status_code == 409
+        assert "while you were changing an earlier one." in said
+        assert "where both of you changed a setting, it holds yours." in said
+        assert "Setting v2, saved Yours In the form No. of history runs 8 5 5" in said
+        assert "Max tool calls from history no cap 3 3" in said
+        assert "changed by both" not in said
+        assert "Session summaries off" not in said.partition("In the form")[2].partition("Save mine on top")[0]
+        assert saved(ada).num_history_runs == 8
+        # on top of theirs, once it has been seen
+        assert page.post(ADA, form(answer).fields).status_code == 303
+        assert (saved(ada).num_history_runs, saved(ada).max_tool_calls_from_history) == (5, 3)
+
     def test_what_both_typed_wrong_is_said_before_the_conflict(self, page: Client, ada: Agent) -> None:
         mine = filled(page, num_history_runs="x")
         by_dana(ada, num_history_runs=8)

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from memory.pages import run_cards
-from memory.pages.run_cards import CUT, CUT_PROSE
+from memory.pages.run_cards import CUT, CUT_PROSE, INDENTED_UP_TO
 from studio.models import Agent
 from tests.memory.pages.transcript import address, agno, events
 from tests.reading import html, links, text
@@ -107,6 +107,21 @@ class TestLongTexts:
         fragment = html(page.get(part.replace("&amp;", "&"), headers=HTMX))
         assert text(fragment).count('"city": "München"') == 60
         assert "Indent" in text(shown)
+
+    @pytest.mark.parametrize(
+        ("stored", "is_cut"),
+        [
+            pytest.param('["' + "a" * CUT + '"]', True, id="longer than what is shown"),
+            pytest.param('["' + "\\u00fc" * CUT + '"]', True, id="shown as no more, but not all of it"),
+            pytest.param('["' + "a" * (INDENTED_UP_TO + 1) + '"]', False, id="shown whole"),
+            pytest.param('["' + "\\u00fc" * (CUT - 10) + '"]', False, id="shown whole once it is readable"),
+        ],
+    )
+    def test_long_json_says_that_it_is_cut_if_it_is(self, page: Client, ada: Agent, stored: str, is_cut: bool) -> None:
+        messages = [message("assistant", None, tool_calls=[{"id": "c"}]), message("tool", stored, tool_call_id="c")]
+        write_thread(ada, "s", [agno("r", messages=messages)])
+        said = text(page.get(address()))
+        assert ("Cut, " in said, "Show all" in said, "Indent" in said) == (is_cut, is_cut, not is_cut)
 
     def test_a_part_that_is_not_there_is_not_found(self, page: Client, long: None) -> None:
         run_url = reverse("thread-run", args=["agt-ada", "s", "r"])
