@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.core.exceptions import ObjectDoesNotExist
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.template.defaultfilters import floatformat
 from django_htmx.http import trigger_client_event
 
 from memory.index import stats
@@ -123,8 +122,7 @@ def _show(
         "editable": agent.is_agno and request.user.access.may("settings:write", agent.pk),
         "presets": PRESETS,
         "stats": measured if measured and measured.threads else None,
-        "window": measured.at(form.depth) if measured else None,
-        "calls_a_run": floatformat(measured.run_tool_calls) if measured else "",
+        "within": measured.percent_within(form.depth) if measured else 0,
         "versions": versions[:VERSIONS],
         "older": token.pack(_CURSOR, versions[VERSIONS - 1].version) if len(versions) > VERSIONS else None,
         "below": below,

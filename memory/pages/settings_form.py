@@ -35,7 +35,7 @@ class Switch(forms.Field):
 
 
 class WholeNumber(forms.Field):
-    """A whole number within limits, in ASCII digits. `instead` is the error message for 0, if 0 is not allowed."""
+    """A whole number within limits, in ASCII digits. `instead` is the error for 0, if 0 is not allowed."""
 
     widget = forms.TextInput
 
@@ -43,6 +43,7 @@ class WholeNumber(forms.Field):
         super().__init__(label=setting.label)
         self.least, self.most = setting.least, setting.most
         self.instead = _INSTEAD.get(setting.name, "")
+        self.wrong = f"Enter a whole number from {self.least} to {self.most}, in digits only."
 
     def prepare_value(self, value: Any) -> str:
         return str(value).replace("\0", "\ufffd")[:_BOX_CHARACTERS]
@@ -52,7 +53,7 @@ class WholeNumber(forms.Field):
         if number == 0 and self.instead:
             raise ValidationError(self.instead)
         if number is None or not self.least <= number <= self.most:
-            raise ValidationError(f"Enter a whole number from {self.least} to {self.most}, in digits only.")
+            raise ValidationError(self.wrong)
         return number
 
 

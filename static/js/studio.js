@@ -91,8 +91,9 @@ function wait(part, button, words) {
 }
 document.addEventListener("htmx:beforeSend", ({ detail: { elt, target, xhr, requestConfig: how } }) => {
   const button = how.triggeringEvent?.submitter || (elt.matches("a, button") ? elt : null);
+  const reads = how.verb === "get";
   // the request's own event: those of htmx do not reach the document from a page that was left meanwhile
-  xhr.addEventListener("loadend", wait(target, button, how.verb === "get" ? "Loading…" : "Working…"));
+  xhr.addEventListener("loadend", wait(reads ? target : null, button, reads ? "Loading…" : "Working…"));
 });
 document.addEventListener("submit", (e) => {
   if (e.defaultPrevented) return;
@@ -405,30 +406,47 @@ on("input", "input[data-enables]", (box) => {
 // a browser may have kept the box as it was before a reload
 ready.push((root) => all("input[data-enables]:enabled", root).forEach(enable));
 
-/* ---- Numbers that follow a field, data-of="input id": its value times data-times, or the share of the
-        ascending numbers data-share="1,2,2,5" that are not above it. What cannot be saved changes nothing. ---- */
+/* ---- A number out of its range, or none, is refused while it is typed: [data-wrong="why"], [data-instead="why not 0"]
+        with data-min and data-max; the reason stands in the list "input id-error" ---- */
 
-const threeDigits = (number) => (number < 99.95 ? number.toFixed(1) : number.toFixed(0));
-function compact(number) {
-  if (number < 1000) return number.toFixed(0);
-  for (const suffix of ["k", "M", "B", "T"]) {
-    number /= 1000;
-    if (number < 999.5) return threeDigits(number) + suffix;
-  }
-  return "—";
+const isWithin = (input, number) => number >= Number(input.dataset.min) && number <= Number(input.dataset.max);
+const numberOf = (input) => (/^\s*\d{1,18}\s*$/.test(input.value) ? Number(input.value) : NaN);
+function judge(input) {
+  const number = numberOf(input);
+  const why = !isWithin(input, number) && ((number === 0 && input.dataset.instead) || input.dataset.wrong);
+  const list = document.getElementById(`${input.id}-error`);
+  const reason = Object.assign(document.createElement("li"), { textContent: why });
+  list.replaceChildren(...(why ? [reason] : []));
+  list.hidden = !why;
+  if (why) input.setAttribute("aria-invalid", "true");
+  else input.removeAttribute("aria-invalid");
 }
+on("input", "[data-wrong]", judge);
+// before htmx
+document.addEventListener(
+  "submit",
+  (e) => {
+    const refused = e.target.querySelector("[data-wrong][aria-invalid]:enabled");
+    if (!refused) return;
+    e.preventDefault();
+    e.stopPropagation();
+    refused.focus();
+  },
+  true,
+);
+
+/* ---- Shares that follow a number, data-of="input id": of the ascending numbers data-share="1,2,2,5", how many are not
+        above it. What cannot be saved changes nothing. ---- */
+
 function follow(input) {
-  if (!/^\s*\d{1,9}\s*$/.test(input.value)) return;
-  const number = Number(input.value);
-  if (number < Number(input.dataset.min || 0) || number > Number(input.dataset.max || 1e9)) return;
+  const number = numberOf(input);
+  if (!isWithin(input, number)) return;
   for (const words of all(`[data-of="${CSS.escape(input.id)}"]`)) {
-    const shares = words.dataset.share?.split(",").map(Number);
-    words.textContent = shares
-      ? `${Math.floor((100 * shares.filter((one) => one <= number).length) / shares.length)}\u00a0%`
-      : compact(number * Number(words.dataset.times));
+    const shares = words.dataset.share.split(",").map(Number);
+    words.textContent = `${Math.floor((100 * shares.filter((one) => one <= number).length) / shares.length)}\u00a0%`;
   }
 }
-on("input", "input[id]", follow);
+on("input", "input[data-wrong]", follow);
 ready.push((root) => all("[data-of]", root).forEach((words) => follow(document.getElementById(words.dataset.of))));
 const unsaved = () => all("form[data-unsaved]:not([data-sent])").some((form) => changed(form).length);
 addEventListener("beforeunload", (e) => {

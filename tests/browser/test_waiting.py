@@ -150,6 +150,8 @@ def test_the_button_that_saves_says_so_and_says_save_again_when_it_failed(visit:
     expect(save).to_have_text("Saving…")
     expect(save).to_have_attribute("aria-busy", "true")
     expect(save).to_be_disabled()
+    # what was typed stays as readable as it was
+    assert not is_dim(tab.locator("#memory"))
     held.fail(503)
     expect(save).to_have_text("Save")
     expect(save).to_be_enabled()
