@@ -112,7 +112,10 @@ class TestLongTexts:
         ("stored", "is_cut"),
         [
             pytest.param('["' + "a" * CUT + '"]', True, id="longer than what is shown"),
-            pytest.param('["' + "\\u00fc" * CUT + '"]', True, id="shown as no more, but not all of it"),
+            # two escapes of six characters each are one character, so what is read of it is shown as half a text
+            pytest.param(
+                '["' + "\\ud83d\\ude00" * (CUT // 2 - 5) + '", "' + "b" * 99 + '"]', True, id="shown as less than that"
+            ),
             pytest.param('["' + "a" * (INDENTED_UP_TO + 1) + '"]', False, id="shown whole"),
             pytest.param('["' + "\\u00fc" * (CUT - 10) + '"]', False, id="shown whole once it is readable"),
         ],
