@@ -7,11 +7,14 @@ from threading import Event
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django_tenants.utils import get_tenant_model
 
 from studio.agents import provision
 from studio.audit.record import Actor
+from studio.postgres import StartFailure
+from studio.postgres.binaries import OLDEST
 from studio.serve import first_start, migrate, upkeep
 
 
@@ -48,6 +51,28 @@ def test_public_comes_first() -> None:
     with connection.cursor() as cursor:
         cursor.execute("delete from public.django_migrations where app = 'studio'")
     assert migrate.unmigrated() == ["public"]
+
+
+@pytest.mark.django_db
+def test_a_server_that_is_too_old_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = connection.cursor().connection.info.server_version // 10_000 + 1
+    monkeypatch.setattr(migrate, "OLDEST", newer)
+    with pytest.raises(StartFailure, match=rf"^This is Postgres {newer - 1}: the studio needs {newer} or newer\.$"):
+        migrate.check()
+
+
+@pytest.mark.django_db
+def test_the_oldest_server_has_every_constraint_of_the_models() -> None:
+    """Django leaves out what a server cannot do, such as one grant each where the agent is empty, before 15."""
+    assert OLDEST == 15
+    with connection.cursor() as cursor:
+        cursor.execute("select conname from pg_constraint union select relname from pg_class")
+        there = {name for (name,) in cursor.fetchall()}
+        cursor.execute("select indnullsnotdistinct from pg_index where indexrelid = 'public.one_grant_each'::regclass")
+        assert cursor.fetchone() == (True,)
+    wanted = {one.name for model in apps.get_app_config("studio").get_models() for one in model._meta.constraints}
+    assert "one_grant_each" in wanted
+    assert wanted <= there
 
 
 def make_agents(number: int) -> list[str]:
