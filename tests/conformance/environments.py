@@ -15,7 +15,8 @@ KEPT = Path(os.environ.get("TEST_ENVIRONMENTS", HERE.parent.parent / "var" / "te
 
 AGNO_2 = "agno-2.5"
 AGNO_3 = "agno-3.1"
-SDK = "xpander-sdk"
+SDK = "xpander-sdk-2.0.537"
+SDK_BEFORE = "xpander-sdk-2.0.405"
 
 
 def python(name: str, pinned_in: Path = HERE) -> Path:

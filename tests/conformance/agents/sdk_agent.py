@@ -7,13 +7,27 @@ them. It runs inside an environment of environments.py, so it imports nothing of
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import agno.agent
 from echo import Echo, look_up, plain
 from worries import Worries
-from xpander_sdk import Agents, Configuration, ModuleException
-from xpander_sdk.modules.backend.frameworks.agno import _configure_session_storage
+from xpander_sdk import Agents, Backend, Configuration, Task
+from xpander_sdk.exceptions.module_exception import ModuleException
+from xpander_sdk.models.user import User
+from xpander_sdk.modules.tasks.models.task import AgentExecutionInput
+
+# What of the adapter's arguments is about memory.
+MEMORY = (
+    "db",
+    "session_id",
+    "user_id",
+    "add_history_to_context",
+    "num_history_runs",
+    "max_tool_calls_from_history",
+    "enable_session_summaries",
+)
 
 
 async def agents() -> list[dict[str, Any]]:
@@ -46,17 +60,39 @@ async def databases(agent_id: str) -> list[list[str]]:
     return [[type(db).__name__, db.db_schema] for db in made]
 
 
+async def adapted(agent_id: str, text: str, session_id: str, user_id: str, is_async: bool = True) -> dict[str, Any]:
+    """The arguments that the SDK's adapter makes of the settings, for a message in a thread."""
+    task = Task(
+        id=session_id,
+        agent_id=agent_id,
+        organization_id="any",
+        created_at=datetime.now(UTC),
+        configuration=Configuration(),
+        input=AgentExecutionInput(text=text, user=User(id=user_id, email=user_id)),
+    )
+    made = await Backend().aget_args(
+        agent_id=agent_id, task=task, tools=[look_up], override={"model": Echo()}, is_async=is_async
+    )
+    # for the SDK's own worker, which takes it out as well
+    made.pop("_xpander_hidden_mcp_toolkits", None)
+    return made
+
+
+async def arguments(agent_id: str, session_id: str, user_id: str, is_async: bool = True) -> dict[str, Any]:
+    """What the adapter hands on of memory; of the database its class and schema."""
+    made = await adapted(agent_id, "Hello", session_id, user_id, is_async)
+    if "db" in made:
+        made["db"] = [type(made["db"]).__name__, made["db"].db_schema]
+    return {name: made[name] for name in MEMORY if name in made}
+
+
 async def talk(agent_id: str, texts: list[str], session_id: str, user_id: str) -> list[list[dict[str, Any]]]:
-    """Let an Agno agent with the settings that the SDK hands on talk; return what its model was sent each turn."""
-    loaded = await Agents().aget(agent_id)
-    arguments: dict[str, Any] = {}
-    _configure_session_storage(args=arguments, agent=loaded, task=None)
+    """Let an Agno agent made by the adapter talk; return what its model was sent each turn, but for the system's."""
     heard = []
     for text in texts:
-        arguments |= {"session_id": session_id, "user_id": user_id, "db": await loaded.aget_db()}
-        agent = agno.agent.Agent(model=Echo(), tools=[look_up], telemetry=False, **arguments)
+        agent = agno.agent.Agent(**await adapted(agent_id, text, session_id, user_id))
         await agent.arun(text)
-        heard.append(agent.model.sent[0])
+        heard.append([message for message in agent.model.sent[0] if message["role"] != "system"])
     return heard
 
 
@@ -82,7 +118,7 @@ async def as_another(key: str, agent_id: str) -> str:
     return (await agent.aget_connection_string()).connection_uri.uri
 
 
-STEPS = (agents, load, address, databases, talk, sessions, session, delete, as_another)
+STEPS = (agents, load, address, databases, arguments, talk, sessions, session, delete, as_another)
 
 
 async def main(steps: list[dict[str, Any]]) -> list[Any]:
