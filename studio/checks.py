@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 from django.db import DatabaseError, connection
 
+from studio import running
 from studio.agents.connection import is_bundled
 
 _FACTS = """
@@ -54,7 +55,7 @@ def _judge(
         (
             not makes_roles,
             "The studio may not make database roles, so agents get no connection.",
-            f'As a superuser: ALTER ROLE "{user}" CREATEROLE; then run: manage.py grant_agents',
+            f'As a superuser: ALTER ROLE "{user}" CREATEROLE; then run: {running.command("grant_agents")}',
         ),
         (
             is_super,

@@ -13,7 +13,7 @@ from django_htmx.jinja import htmx_script
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-from studio import formats, icons, ids
+from studio import formats, icons, ids, running
 from studio.agents import memory_settings
 from studio.web import SEARCH
 
@@ -58,6 +58,7 @@ def environment(**options: Any) -> Environment:
         "htmx_script": htmx_script,
         "htmx_config": json.dumps(HTMX),
         "now": timezone.now,
+        "manage": running.MANAGE,
         # the sidebar, which every page has, searches too
         "search_longest": SEARCH,
     }

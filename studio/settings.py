@@ -9,17 +9,17 @@ from django.core.exceptions import ImproperlyConfigured
 from jinja2 import StrictUndefined
 from whitenoise.compress import Compressor
 
-from studio import logs
+from studio import logs, running
 from studio.database import database
 from studio.postgres.kept_files import make_once
 from studio.proxies import in_address, own_url, public_url
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = running.ROOT
 
 env = environ.Env()
 
 DEBUG = env.bool("DEBUG", default=False)
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).absolute()
+DATA_DIR = running.data_dir()
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
 # A copy of the audit log's last id and hash; it should be where whoever changes the database cannot write.

@@ -10,6 +10,7 @@ from studio.agents import database_role
 from studio.audit.record import Actor, record
 from studio.models import Agent, DatabaseRole
 from studio.postgres.home import socket_dir
+from studio.running import MANAGE
 
 PASSED_ON = ("sslmode", "sslrootcert")
 
@@ -20,7 +21,7 @@ def reveal(actor: Actor, agent: Agent) -> str:
     password = vault.decrypt(role.password_encrypted)
     if password is None:
         raise database_role.Unavailable(
-            "SECRET_KEY was changed since this password was stored. Run: manage.py grant_agents"
+            f"SECRET_KEY was changed since this password was stored. Run: {MANAGE} grant_agents"
         )
     with transaction.atomic():
         record(actor, "database.reveal", agent=agent, object=role.name)

@@ -17,6 +17,7 @@ from studio import vault
 from studio.audit.record import Actor, record
 from studio.models import Agent, DatabaseRole
 from studio.postgres.scram import scram_verifier
+from studio.running import MANAGE
 
 TABLES: Final = ("agno_sessions", "agno_runs", "agno_schema_versions")
 # needs no quoting in SQL, a URL or a shell
@@ -102,10 +103,10 @@ def find(agent: Agent) -> DatabaseRole:
     if role is None and not may_create_roles():
         raise Unavailable(
             "The studio's database user may not make roles. As a superuser run: "
-            f'ALTER ROLE "{_one("select current_user")}" CREATEROLE; and then: manage.py grant_agents'
+            f'ALTER ROLE "{_one("select current_user")}" CREATEROLE; and then: {MANAGE} grant_agents'
         )
     if role is None or not _exists(role.name):
-        raise Unavailable("This agent has no database role. Run: manage.py grant_agents")
+        raise Unavailable(f"This agent has no database role. Run: {MANAGE} grant_agents")
     if not _one("select has_database_privilege(%s, current_database(), 'connect')", role.name):
         database = _one("select current_database()")
         raise Unavailable(

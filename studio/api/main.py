@@ -11,7 +11,7 @@ from studio.api.auth import KeyHeader
 
 DESCRIPTION: Final = """\
 Agents, their memory settings and their threads. Every call needs an API key in the header `x-api-key`;
-keys are made on the page API keys, or by `manage.py api_key create`. xpander-sdk works unchanged with
+keys are made on the page API keys, or by `.venv/bin/python manage.py api_key create`. xpander-sdk works unchanged with
 `XPANDER_BASE_URL` set to this address up to `/api`.
 
 **Ids in paths.** Ids of threads are any text. One of up to 255 ASCII letters, digits and `_ @ : . + -`

@@ -15,6 +15,7 @@ from typing import IO, Final
 from django.conf import settings
 from django.db import connection
 
+from studio import running
 from studio.models import AuditEvent
 from studio.postgres.kept_files import StartFailure, locked, replace
 
@@ -59,7 +60,8 @@ def keep(event: AuditEvent) -> None:
                 return
             # the old head stays, because it is the evidence that the log was changed
             if old and not _fits(old, event):
-                log.error("the audit log does not hold event %s as it was; run: manage.py audit verify", old.id)
+                check = running.command("audit verify")
+                log.error("the audit log does not hold event %s as it was; run: %s", old.id, check)
                 return
             # In place, and in one piece: a new file with this name would take ten times as long.
             file.seek(0)

@@ -66,7 +66,8 @@ def test_it_warns_where_the_studio_may_not_make_roles(poor: Place) -> None:
     said = poor.manage("check")
     assert said.returncode == 0
     assert "(studio.W001) The studio may not make database roles, so agents get no connection." in said.stderr
-    assert f'ALTER ROLE "{poor.name}" CREATEROLE; then run: manage.py grant_agents' in said.stderr
+    command = f"DATA_DIR={poor.env['DATA_DIR']} .venv/bin/python manage.py grant_agents"
+    assert f'ALTER ROLE "{poor.name}" CREATEROLE; then run: {command}' in said.stderr
     assert "(studio.W003) Agents may make temporary tables" in said.stderr
     assert "W002" not in said.stderr
 
@@ -75,7 +76,7 @@ def test_agents_are_made_and_removed_there_all_the_same(poor: Place) -> None:
     said = poor.manage("shell", "--no-imports", "--command", ATTEMPT)
     assert said.stdout.splitlines() == [
         "The studio's database user may not make roles. As a superuser run: "
-        f'ALTER ROLE "{poor.name}" CREATEROLE; and then: manage.py grant_agents',
+        f'ALTER ROLE "{poor.name}" CREATEROLE; and then: .venv/bin/python manage.py grant_agents',
         "0",
     ]
 

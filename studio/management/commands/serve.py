@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from memory.services.upkeep import fold_feeds, tidy_up
-from studio import postgres
+from studio import postgres, running
 from studio.postgres import StartFailure
 from studio.serve import first_start, listen, migrate, upkeep, web_server
 
@@ -60,7 +60,9 @@ class Command(BaseCommand):
             # the web server has the socket now
             listener.close()
             web_server.wait_ready(server, url)
-            self.greet(url)
+            address = settings.PUBLIC_URL if os.environ.get("PUBLIC_URL") else url
+            stack.enter_context(running.found_at(address))
+            self.greet(address)
             self.watch(server, data_dir if bundled else None)
 
     @contextmanager
@@ -85,17 +87,19 @@ class Command(BaseCommand):
         if migrated.schemas:
             self.say("The tables are up to date.")
         for agent, why in migrated.failed.items():
-            self.say(f"The tables of agent {agent} are not up to date: {why}. manage.py migrate_agents tries again.")
+            again = running.command("migrate_agents")
+            self.say(f"The tables of agent {agent} are not up to date: {why}. {again} tries again.")
         if first_start.collect_static(data_dir):
             self.say("Static files are collected.")
         if first_start.add_demo(data_dir, wanted=environ.Env().bool("DEMO", default=True)):
             self.say("Demo agents are there; DEMO=0 at the first start leaves them out.")
 
-    def greet(self, url: str) -> None:
+    def greet(self, address: str) -> None:
         from studio.people.links import new_link
 
-        self.say(f"Open {settings.PUBLIC_URL if os.environ.get('PUBLIC_URL') else url}{new_link()}")
-        self.say("The link works once, for one hour; manage.py sign_in_link prints another. Ctrl-C stops the studio.")
+        self.say(f"Open {address}{new_link()}")
+        another = running.command("sign_in_link")
+        self.say(f"The link works once, for one hour; {another} prints another. Ctrl-C stops the studio.")
 
     def watch(self, server: subprocess.Popen[bytes], data_dir: Path | None) -> NoReturn:
         """Watch the web server until it ends, and restart the bundled database if it dies."""

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from memory.index import feed, repair
 from memory.query import UNLIMITED, long_statements
+from studio import running
 from studio.models import Agent
 
 # a thread that an agent has locked fails, and is tried again in the next round
@@ -27,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, what: str, agent: str, batch: int, **options: Any) -> None:
         agents = Agent.objects.filter(pk=agent) if agent else Agent.objects.all()
         if agent and not agents:
-            raise CommandError(f"There is no agent {agent}. `manage.py thread_index {what}` goes over all of them.")
+            raise CommandError(f"There is no agent {agent}. {_command(what)} goes over all of them.")
         bad = 0
         try:
             for one in agents:
@@ -36,9 +37,10 @@ class Command(BaseCommand):
         except feed.Behind:
             raise CommandError(f"Another process counts the threads of {one.pk}. Try again in a moment.") from None
         except KeyboardInterrupt:
-            raise CommandError("Stopped. What waits is counted by mend, or by the upkeep.", returncode=130) from None
+            raise CommandError(f"Stopped. The upkeep goes on, or {_command('mend')}.", returncode=130) from None
         if bad:
-            raise CommandError(f"{bad} rows differ or failed." + (" Run mend or rebuild." if what == "check" else ""))
+            way_out = f" Run {_command('mend')}, or rebuild for all threads." if what == "check" else ""
+            raise CommandError(f"{bad} rows differ or failed.{way_out}")
 
     def _mend(self, agent: Agent, batch: int) -> int:
         mended = failed = 0
@@ -102,3 +104,7 @@ def _changes(difference: repair.Difference) -> str:
     if kept is None or counted is None:
         return "missing" if kept is None else "left over"
     return ", ".join(f"{key} {kept[key]!r}, counted {counted[key]!r}" for key in kept if kept[key] != counted[key])
+
+
+def _command(what: str) -> str:
+    return running.command(f"thread_index {what}")

@@ -90,7 +90,7 @@ class TestPassword:
     def test_after_a_change_of_the_secret_key_mending_makes_a_new_one(self, ada: Agent, settings: LazySettings) -> None:
         password = password_of(ada)
         settings.SECRET_KEY = "another " * 8
-        with pytest.raises(database_role.Unavailable, match=r"SECRET_KEY was changed .* Run: manage.py grant_agents"):
+        with pytest.raises(database_role.Unavailable, match=r"SECRET_KEY was changed .* manage.py grant_agents"):
             revealed(ada)
         database_role.ensure(ada)
         assert password_of(ada) not in ("", password)
@@ -126,8 +126,9 @@ class TestPage:
         with mock.patch.object(database_role, "may_create_roles", return_value=False):
             answer = page.post(PAGE)
         assert answer.status_code == 200
-        assert 'ALTER ROLE "studio" CREATEROLE; and then: manage.py grant_agents' in text(answer)
-        assert "Run: manage.py grant_agents" in text(page.get(PAGE))
+        assert 'ALTER ROLE "studio" CREATEROLE; and then:' in text(answer)
+        assert "and then: .venv/bin/python manage.py grant_agents" in answer.content.decode()
+        assert "Run: .venv/bin/python manage.py grant_agents" in page.get(PAGE).content.decode()
 
     def test_the_edit_page_leads_to_it(self, page: Client, ada: Agent) -> None:
         assert PAGE in page.get("/agents/agt-ada/edit/").content.decode()
@@ -146,7 +147,8 @@ class TestRotate:
 
     def test_it_says_why_it_cannot(self, page: Client, ada: Agent) -> None:
         DatabaseRole.objects.all().delete()
-        assert "Run: manage.py grant_agents" in text(page.post(ROTATE, follow=True))
+        answer = page.post(ROTATE, follow=True)
+        assert "Run: .venv/bin/python manage.py grant_agents" in answer.content.decode()
         assert not AuditEvent.objects.filter(action="database.rotate").exists()
 
 

@@ -134,7 +134,7 @@ class TestConnection:
         assert answer.said == (
             503,
             "The studio's database user may not make roles. As a superuser run: "
-            'ALTER ROLE "studio" CREATEROLE; and then: manage.py grant_agents',
+            'ALTER ROLE "studio" CREATEROLE; and then: .venv/bin/python manage.py grant_agents',
         )
         assert not AuditEvent.objects.filter(action="database.reveal").exists()
 
