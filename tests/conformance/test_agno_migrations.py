@@ -128,8 +128,8 @@ def test_back_to_agno_2(studio_server: StudioServer, asynchronous: bool) -> None
     three({"do": "migrate", "to": "2.5.6", "down": True}, worries=True)
     assert studio_server.sql("select to_regclass('agno_runs')::text", schema=agent.schema) == [(None,)]
 
-    for arguments in (["zero", "--fake"], []):
-        studio_server.manage("migrate_schemas", "--schema", agent.schema, "memory", *arguments)
+    studio_server.manage("migrate_schemas", "--schema", agent.schema, "memory", "zero", "--fake")
+    studio_server.manage("migrate_agents")
     studio_server.manage("grant_agents")
     studio_server.manage("thread_index", "mend", "--agent", agent.id)
     library = Library(TWO, agent.dsn, agent.schema, asynchronous)
