@@ -25,15 +25,11 @@ LARGEST_FIRST: Final = ("threads", "runs", "messages", "users")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person, an API key or the studio as an actor; `key` stands for them in a URL, e.g. `person:5`."""
+    """A person, an API key or the studio as an actor."""
 
     kind: str
     id: str
     name: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.kind}:{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
-"""Reading the audit log: pages with filters, the people to filter by, and a download."""
+"""Reading the audit log: pages with filters, the people and agents to filter by, and a download."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 from psycopg import sql
 
-from studio.audit.events import Event, Person, event_of, kinds
+from studio.audit.events import Event, event_of, kinds
 from studio.postgres.backend.plans import planned_with_values
 
 PAGE: Final = 50
@@ -28,10 +28,17 @@ _LINES: Final = """
         'prev_hash', encode(e.prev_hash, 'hex'), 'hash', encode(e.hash, 'hex'))::text
     from public.studio_auditevent e where {where} order by e.id desc limit %(limit)s"""
 _EVERYBODY: Final = """
-    select 'person', id::text, coalesce(nullif(name, ''), email) as name from public.studio_user
-    union all select 'key', prefix, 'key “' || name || '”' from public.studio_apikey
-    union all select 'system', '', 'Agent Studio'
+    select 'person', id::text, coalesce(nullif(name, ''), email) as name, email from public.studio_user
+    union all select 'key', prefix, 'key “' || name || '”', prefix from public.studio_apikey
+    union all select 'system', '', 'Agent Studio', ''
     order by 1 desc, 3 limit 1000"""
+_AGENTS: Final = """
+    select id, name, '' from public.studio_agent
+    union all (
+        select distinct on (e.agent_id) e.agent_id, e.object, 'removed' from public.studio_auditevent e
+        where e.action = 'agent.remove' and not exists (select from public.studio_agent a where a.id = e.agent_id)
+        order by e.agent_id, e.id desc)
+    order by 3, 2, 1 limit 1000"""
 # A loose index scan: one step of the recursion finds the next person in the index. `select distinct` would
 # read every event of the agent.
 _PEOPLE_OF: Final = """
@@ -44,7 +51,7 @@ _PEOPLE_OF: Final = """
             where e.agent_id = %(agent)s and (e.actor_kind, e.actor_id) > (who.actor_kind, who.actor_id)
             order by e.actor_kind, e.actor_id, e.id desc limit 1) n
     )
-    select actor_kind, actor_id, actor from who order by lower(actor), actor_id"""
+    select actor_kind, actor_id, actor, actor_id from who order by lower(actor), actor_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,14 @@ class Filters:
         chosen = [(term, values) for is_on, term, values in terms if is_on] or [("true", {})]
         condition = sql.SQL(" and ").join(sql.SQL(term) for term, _ in chosen)
         return condition, {name: value for _, values in chosen for name, value in values.items()}
+
+
+class Choice(NamedTuple):
+    """A person or an agent to filter by: the filter's value, the name, and what tells two of one name apart."""
+
+    value: str
+    name: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +128,26 @@ def lines(wanted: Filters) -> Iterator[str]:
         below = rows[-1][0]
 
 
-def all_actors() -> list[Person]:
+def all_actors() -> list[Choice]:
     """List all possible actors: people by name, keys, and the studio itself."""
-    with connection.cursor() as cursor:
-        cursor.execute(_EVERYBODY)
-        return [Person(*row) for row in cursor.fetchall()]
+    return [Choice(f"{kind}:{id}", name, hint) for kind, id, name, hint in _all(_EVERYBODY)]
 
 
-def actors_of(agent_id: str) -> list[Person]:
+def actors_of(agent_id: str) -> list[Choice]:
     """List the actors of an agent's events, by name."""
+    return [Choice(f"{kind}:{id}", name, hint) for kind, id, name, hint in _all(_PEOPLE_OF, agent=agent_id)]
+
+
+def all_agents() -> list[Choice]:
+    """List all agents by name, then those that were removed."""
+    return [Choice(id, f"{name} ({state})" if state else name, id) for id, name, state in _all(_AGENTS)]
+
+
+def _all(query: str, **values: str) -> list[tuple[str, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(_PEOPLE_OF, {"agent": agent_id})
-        return [Person(*row) for row in cursor.fetchall()]
+        cursor.execute(query, values)
+        rows: list[tuple[str, ...]] = cursor.fetchall()
+        return rows
 
 
 def _read(query: str, wanted: Filters, below: int | None, limit: int) -> list[tuple[Any, ...]]:

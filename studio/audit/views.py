@@ -1,25 +1,26 @@
 """Pages of the audit log: the whole log for admins, one agent's as its Activity tab, and the download."""
 
-import re
+from collections import Counter
 from typing import Any, Final
 
-from django.http import HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
 from studio import token
 from studio.audit import events, search
-from studio.audit.events import Person
+from studio.audit.forms import FILTERS, PLACES, AuditQuery, no_agent, nobody
 from studio.audit.record import record
-from studio.audit.search import Filters
+from studio.audit.search import Choice, Page
 from studio.compress import compressed
-from studio.ids import is_agent_id
 from studio.people import guard
-from studio.web import AppRequest, day, get_only, is_fragment, vary_on_htmx, whole_number, with_query
+from studio.web import AppRequest, get_only, is_fragment, vary_on_htmx, with_query
 
-_WHO: Final = re.compile(r"[a-z]{1,16}:[\w.@-]{0,64}", re.ASCII)
 _CURSOR: Final = "audit"
+_KINDS: Final = events.kind_labels()
+# signing in is an event of no agent
+_KINDS_OF_AN_AGENT: Final = [one for one in _KINDS if one[0] != "sign-ins"]
 
 
 @compressed
@@ -27,14 +28,7 @@ _CURSOR: Final = "audit"
 @vary_on_htmx
 def audit_page(request: AppRequest) -> HttpResponse:
     guard.require(request, "admin")
-    wanted = _wanted(request.GET)
-    ctx = _context(request, wanted, reverse("audit"), _filters(wanted))
-    ctx |= {
-        "people": _choices(search.all_actors(), wanted.who),
-        "kinds": events.kind_labels(),
-        "download": with_query(reverse("audit-export"), **_filters(wanted)),
-    }
-    return render(request, "studio/_audit.html" if is_fragment(request) else "studio/audit.html", ctx)
+    return _audit(request, AuditQuery.read(request.GET, [kind for kind, _ in _KINDS], FILTERS + PLACES))
 
 
 @compressed
@@ -43,70 +37,78 @@ def audit_page(request: AppRequest) -> HttpResponse:
 def activity(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show the events of one agent."""
     guard.get_agent(request, agent_id)
-    wanted = _wanted(request.GET, agent_id)
-    filters = {name: value for name, value in _filters(wanted).items() if name != "agent"}
-    ctx = _context(request, wanted, reverse("activity", args=[agent_id]), filters)
-    ctx |= {
-        "people": _choices(search.actors_of(agent_id), wanted.who),
-        # signing in is an event of no agent
-        "kinds": [one for one in events.kind_labels() if one[0] != "sign-ins"],
-        "download": "",
-    }
+    names = tuple(name for name in FILTERS + PLACES if name != "agent")
+    query = AuditQuery.read(request.GET, [kind for kind, _ in _KINDS_OF_AN_AGENT], names, agent_id)
+    ctx = _context(request, query, reverse("activity", args=[agent_id]), search.actors_of(agent_id), [])
+    ctx |= {"kinds": _with_chosen(_KINDS_OF_AN_AGENT, query.filters.kind), "download": ""}
     return render(request, "studio/_audit.html" if is_fragment(request) else "studio/activity.html", ctx)
 
 
 @get_only
-def audit_export(request: AppRequest) -> StreamingHttpResponse:
+def audit_export(request: AppRequest) -> HttpResponseBase:
     """Send all events that match, one a line; the download is an event itself."""
     guard.require(request, "admin")
-    wanted = _wanted(request.GET)
-    record(guard.actor_of(request), "audit.export", data=_filters(wanted))
+    query = AuditQuery.read(request.GET, [kind for kind, _ in _KINDS], FILTERS)
+    if query.wrong:
+        return _audit(request, query, status=422)
+    record(guard.actor_of(request), "audit.export", data=query.given)
     name = f"audit-{timezone.now():%Y-%m-%d}.ndjson"
     return StreamingHttpResponse(
-        search.lines(wanted),
+        search.lines(query.filters),
         content_type="application/x-ndjson",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
-def _context(request: AppRequest, wanted: Filters, address: str, filters: dict[str, str]) -> dict[str, Any]:
-    event = whole_number(request.GET.get("event", ""))
+def _audit(request: AppRequest, query: AuditQuery, status: int = 200) -> HttpResponse:
+    ctx = _context(request, query, reverse("audit"), search.all_actors(), search.all_agents())
+    ctx |= {
+        "kinds": _with_chosen(_KINDS, query.filters.kind),
+        "download": "" if ctx["wrong"] else with_query(reverse("audit-export"), **query.given),
+    }
+    template = "studio/_audit.html" if is_fragment(request) else "studio/audit.html"
+    return render(request, template, ctx, status=status)
+
+
+def _context(
+    request: AppRequest, query: AuditQuery, address: str, people: list[Choice], agents: list[Choice]
+) -> dict[str, Any]:
     (below,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (int,)) or [None]
-    if event is not None:
+    if query.event is not None:
         # an event that a link leads to is the first on its page
-        below = event + 1
-    page = search.page(wanted, below)
+        below = query.event + 1
+    page = Page([], None) if query.wrong else search.page(query.filters, below)
+    who, agent = query.given.get("who", ""), query.given.get("agent", "")
     return {
         "address": address,
         "found": page.found,
-        "wanted": wanted,
-        "event": event,
-        "event_found": any(one.event.id == event for one in page.found),
-        "filters": filters,
-        "newest": with_query(address, **filters),
-        "older": page.older and with_query(address, **filters, cursor=token.pack(_CURSOR, page.older)),
+        "wanted": query.filters,
+        "wrong": query.wrong or ([] if page.found else _unknown(who, people, agent, agents)),
+        "people": _choices(people, who),
+        "agents": _choices(agents, agent),
+        "event": query.event,
+        "event_found": any(one.event.id == query.event for one in page.found),
+        "filters": query.given,
+        "newest": with_query(address, **query.given),
+        "older": page.older and with_query(address, **query.given, cursor=token.pack(_CURSOR, page.older)),
         "is_first": below is None,
     }
 
 
-def _choices(people: list[Person], who: str) -> list[tuple[str, str]]:
-    """List the choices of a person, as (value, name); the one that is chosen is among them, even if unknown."""
-    choices = [(person.key, person.name) for person in people]
-    return choices if not who or who in dict(choices) else [*choices, (who, who)]
-
-
-def _wanted(query: QueryDict, agent_id: str = "") -> Filters:
-    """Read the filters of an address; unknown values are ignored."""
-    kind, who, agent = query.get("kind", ""), query.get("who", ""), agent_id or query.get("agent", "").strip()
-    return Filters(
-        kind if kind in events.kinds() else "",
-        who if _WHO.fullmatch(who) else "",
-        agent if is_agent_id(agent) else "",
-        day(query.get("since", "")),
-        day(query.get("until", "")),
+def _choices(known: list[Choice], chosen: str) -> list[tuple[str, str]]:
+    """List people or agents as (value, words); of two with one name the words say which is which."""
+    often = Counter(one.name for one in known)
+    return _with_chosen(
+        [(value, f"{name} ({hint})" if often[name] > 1 else name) for value, name, hint in known], chosen
     )
 
 
-def _filters(wanted: Filters) -> dict[str, str]:
-    filters = {name: getattr(wanted, name) for name in ("kind", "who", "agent", "since", "until")}
-    return {name: str(value) for name, value in filters.items() if value}
+def _with_chosen(choices: list[tuple[str, str]], chosen: str) -> list[tuple[str, str]]:
+    """Add what is chosen and unknown, so that the form shows it."""
+    return choices if not chosen or chosen in dict(choices) else [*choices, (chosen, chosen)]
+
+
+def _unknown(who: str, people: list[Choice], agent: str, agents: list[Choice]) -> list[str]:
+    """Say what is chosen and unknown, for a page where nothing was found."""
+    said = [nobody(who)] if who and who not in {one.value for one in people} else []
+    return said + ([no_agent(agent)] if agent and agent not in {one.value for one in agents} else [])

@@ -50,7 +50,7 @@ class TestTheList:
             reason="asked for by the user",
         )
         event = mine(ada).found[0].event
-        assert (event.by.key, event.by.name, event.ip) == ("person:901", "Dana Levi", "10.0.0.4")
+        assert (event.by.kind, event.by.id, event.by.name, event.ip) == ("person", "901", "Dana Levi", "10.0.0.4")
         assert (event.words, event.object, event.reason) == ("deleted threads", "s-1", "asked for by the user")
         assert event.changes == [("num_history_runs", 10, 5)]
         assert event.counts == [(1, "thread"), (3, "tool calls")]
@@ -109,7 +109,7 @@ class TestFilters:
         read(ada, DANA)
         read(ada, KEY)
         read(bruno, OMAR)
-        people = [(one.key, one.name) for one in search.actors_of(ada.pk)]
+        people = [(one.value, one.name) for one in search.actors_of(ada.pk)]
         assert people == [("system:", "Agent Studio"), ("key:901", "ci-deploy"), ("person:901", "Dana Levi")]
 
     def test_each_action_is_of_one_kind_and_each_kind_has_actions(self) -> None:

@@ -54,13 +54,54 @@ class TestThePage:
         assert found(since=str(today + timedelta(days=1))) == set()
 
     @pytest.mark.parametrize(
-        "odd",
-        [{"kind": "x"}, {"who": "x'"}, {"agent": "A B"}, {"since": "2026-99-99"}, {"cursor": "x"}, {"until": "9"}],
+        ("odd", "why"),
+        [
+            ({"kind": "x"}, "There is no kind “x” here."),
+            ({"who": "x'"}, "Nobody is known as “x'”."),
+            ({"who": "person:99999"}, "Nobody is known as “person:99999”."),
+            ({"agent": "A B"}, "No agent has, or had, the id “A B”."),
+            ({"agent": "agt-nobody"}, "No agent has, or had, the id “agt-nobody”."),
+            ({"since": "2026-99-99"}, "From is “2026-99-99”, which is no day"),
+            ({"until": "9"}, "Until is “9”, which is no day"),
+            ({"since": "2026-11-23", "until": "2026-11-22"}, "From (2026-11-23) is after Until (2026-11-22)"),
+            ({"event": "x"}, "“x” is not the number of an event."),
+            ({"actor": "person:1"}, "There is no filter “actor” here."),
+        ],
     )
-    def test_an_unknown_filter_stands_for_all(
-        self, page: Client, events: list[AuditEvent], odd: dict[str, str]
+    def test_what_is_not_understood_shows_and_exports_nothing_and_says_why(
+        self, page: Client, events: list[AuditEvent], odd: dict[str, str], why: str
     ) -> None:
-        assert {event.pk for event in events} <= set(event_ids(page.get(URL, odd)))
+        answer = page.get(URL, odd)
+        assert event_ids(answer) == []
+        assert why in text(answer)
+        assert "/audit/export/" not in answer.content.decode()
+        export = page.get("/audit/export/", odd)
+        if export.streaming:
+            assert b"".join(export.streaming_content) == b""  # type: ignore[arg-type]
+        else:
+            assert export.status_code == 422
+            assert AuditEvent.objects.filter(action="audit.export").count() == 0
+
+    def test_a_filter_that_is_empty_or_has_spaces_around_it_is_understood(
+        self, page: Client, events: list[AuditEvent]
+    ) -> None:
+        empty = {"kind": "", "who": "", "agent": "", "since": "", "until": ""}
+        assert {event.pk for event in events} <= set(event_ids(page.get(URL, empty)))
+        assert events[0].pk in event_ids(page.get(URL, {"agent": " agt-ada ", "kind": " settings"}))
+
+    def test_people_and_agents_are_picked_from_lists_also_those_that_are_gone(
+        self, page: Client, admin: User, ada: Agent, bruno: Agent
+    ) -> None:
+        other = User.objects.create_user("other@example.com", name=admin.name)
+        page.post("/agents/agt-bruno/remove/now/", {"confirm": "agt-bruno"})
+        html = page.get(URL).content.decode()
+        assert f'<option value="agt-ada" >{ada.name}</option>'.replace("'", "&#39;") in html
+        assert f'<option value="agt-bruno" >{bruno.name} (removed)</option>'.replace("'", "&#39;") in html
+        assert f'<option value="person:{admin.pk}" >{admin.name} ({admin.email})</option>' in html
+        assert f'<option value="person:{other.pk}" >{admin.name} (other@example.com)</option>' in html
+        chosen = page.get(URL, {"agent": "agt-bruno"})
+        assert "removed the agent" in text(chosen)
+        assert '<option value="agt-bruno" selected>' in chosen.content.decode()
 
     def test_its_pages_hold_each_event_once(self, page: Client, db: None) -> None:
         for _ in range(120):
@@ -84,12 +125,12 @@ class TestThePage:
         self, page: Client, events: list[AuditEvent], django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         page.get(URL)
-        # session and person with grants, events, everybody, the sidebar
-        with django_assert_num_queries(4):
+        # session and person with grants, events, everybody, all agents, the sidebar
+        with django_assert_num_queries(5):
             page.get(URL)
         for _ in range(40):
             record(Actor.system(), "link.create")
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             page.get(URL)
 
     def test_it_answers_htmx_with_the_table_alone(self, page: Client, events: list[AuditEvent]) -> None:
