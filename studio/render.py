@@ -5,7 +5,7 @@ goes through an allow-list of tags and attributes. If anything fails, the page s
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import nh3
@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 MAX_BYTES: Final = 32 * 1024
 # A step is one call of a parser rule. Prose takes one for every four characters, but some texts take a
@@ -29,9 +30,12 @@ _PROSE: Final = re.compile(r"[^\W\d_][\w ,.;:?%$/()'\"-]*")
 # h1 to h3 are the page's own headings
 TAGS: Final = frozenset(
     {"a", "blockquote", "br", "code", "em", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "strong"}
-    | {"table", "tbody", "td", "th", "thead", "tr", "ul"}
+    | {"div", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 )
-ATTRIBUTES: Final[dict[str, set[str]]] = {"*": set(), "a": {"href"}, "ol": {"start"}}
+ATTRIBUTES: Final[dict[str, set[str]]] = {"*": set(), "a": {"href"}, "ol": {"start"}, "div": {"tabindex"}}
+# `table` is the box in which a wide table scrolls; the others are the alignment of a column
+_SIDES: Final = {"left", "center", "right"}
+CLASSES: Final[dict[str, set[str]]] = {"div": {"table"}, "th": _SIDES, "td": _SIDES}
 SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
 
@@ -89,6 +93,7 @@ def markdown(text: str, budget: Budget | None = None) -> SafeString:
             _html(text, env),
             tags=set(TAGS),
             attributes=ATTRIBUTES,
+            allowed_classes=CLASSES,
             url_schemes=set(SCHEMES),
             link_rel="noopener noreferrer nofollow",
             # a relative address would lead to a page of the studio
@@ -104,10 +109,21 @@ def markdown(text: str, budget: Budget | None = None) -> SafeString:
 def _html(text: str, env: dict[str, Any]) -> str:
     parser = _NO_TABLES if _cells(text) > MOST_CELLS else _PARSER
     tokens = parser.parse(text, env)
+    return str(parser.renderer.render(list(_as_of_the_page(tokens)), parser.options, env))
+
+
+def _as_of_the_page(tokens: list[Token]) -> Iterator[Token]:
+    """Put headings below the page's own, tables into boxes that scroll, and alignment into classes."""
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + 3, 6)}"
-    return str(parser.renderer.render(tokens, parser.options, env))
+        elif token.type in ("th_open", "td_open") and "style" in token.attrs:
+            token.attrs = {"class": str(token.attrs["style"]).removeprefix("text-align:")}
+        if token.type == "table_open":
+            yield Token("box_open", "div", 1, attrs={"class": "table", "tabindex": "0"})
+        yield token
+        if token.type == "table_close":
+            yield Token("box_close", "div", -1)
 
 
 def _cells(text: str) -> int:

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from studio import render
-from studio.render import MAX_BYTES, MESSAGE_STEPS, SCHEMES, TAGS, Budget, markdown, plain
+from studio.render import CLASSES, MAX_BYTES, MESSAGE_STEPS, SCHEMES, TAGS, Budget, markdown, plain
 from tests.rounds import rounds
 
 ATTACKS = [
@@ -123,8 +123,11 @@ def check(html: str) -> None:
     assert not parsed.other
     for tag, attributes in parsed.tags:
         assert tag in TAGS
-        allowed = {"a": {"href", "rel"}, "ol": {"start"}}.get(tag, set())
-        assert attributes.keys() <= allowed
+        allowed = {"a": {"href", "rel"}, "ol": {"start"}, "div": {"class", "tabindex"}}
+        allowed |= {"th": {"class"}, "td": {"class"}}
+        assert attributes.keys() <= allowed.get(tag, set())
+        if "class" in attributes:
+            assert attributes["class"] in CLASSES[tag]
         if "href" in attributes:
             assert urlsplit(attributes["href"] or "").scheme in SCHEMES
             assert attributes["rel"] == "noopener noreferrer nofollow"
@@ -182,6 +185,16 @@ def test_it_renders_what_an_answer_needs() -> None:
         "<hr>",
     ):
         assert part in html
+
+
+def test_a_table_scrolls_in_a_box_and_keeps_its_alignment() -> None:
+    html = markdown("Before\n\n|a|b|c|d|\n|-|:-|:-:|-:|\n|1|2|3|4|\n\nAfter")
+    assert '<div class="table" tabindex="0"><table>' in html
+    assert "</table>\n</div>" in html.replace("\n\n", "\n")
+    for tag, cells in (("th", "abcd"), ("td", "1234")):
+        for cell, side in zip(cells, ("", ' class="left"', ' class="center"', ' class="right"'), strict=True):
+            assert f"<{tag}{side}>{cell}</{tag}>" in html
+    assert "style" not in html
 
 
 def test_headings_stay_below_those_of_the_page() -> None:
