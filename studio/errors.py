@@ -2,18 +2,20 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
+from django.urls import reverse
 
 from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
 from studio.audit.record import NotWritten
+from studio.models import Agent
 from studio.postgres.backend.base import is_stale
-from studio.web import is_boosted
+from studio.web import is_boosted, name_of
 
 log = logging.getLogger("studio")
 API = "/api/"
@@ -21,13 +23,30 @@ UNKNOWN_HOST = (
     "The studio does not answer under the host name of this address. Whoever runs it adds the name to ALLOWED_HOSTS,"
     " or sets PUBLIC_URL to this address."
 )
+# of the route that found nothing: what may have become of it, the words of a link that leads on, and its route
+_NOWHERE: Final = ("There is nothing at this address, or it was removed.", "Memory of {}", "memory")
+_THREAD: Final = ("This thread was deleted, or there never was one at this address.", "All threads of {}", "threads")
+_USER: Final = ("No thread of this user is here, or not any more.", "All users of {}", "users")
+_GONE: Final = {"thread": _THREAD, "thread-run": _THREAD, "thread-export": _THREAD, "user": _USER}
 
 
-def _page(request: HttpRequest, status: int, title: str, text: str, *, framed: bool = False) -> HttpResponse:
-    """Render an error page. A framed one has the sidebar, for somebody who is signed in; to a boosted link it stays."""
+def _page(
+    request: HttpRequest,
+    status: int,
+    title: str,
+    text: str,
+    *,
+    framed: bool = False,
+    way: tuple[str, str] | None = None,
+) -> HttpResponse:
+    """Render an error page, with the words and the address of a way on.
+
+    A framed one has the sidebar, for somebody who is signed in; to a boosted link it stays.
+    """
     if request.path_info.startswith(API):
         return answer(status, text)
-    ctx: dict[str, Any] = {"title": title, "text": text, "status": status, "request_id": getattr(request, "id", "")}
+    ctx: dict[str, Any] = {"title": title, "text": text, "status": status, "way": way}
+    ctx["request_id"] = getattr(request, "id", "")
     if is_boosted(request):
         ctx |= {"layout": "base.html", "boosted": True, "is_swapped": True, "still_allowed": ""}
         return HttpResponse(render_to_string("studio/error.html", ctx), status=status)
@@ -65,7 +84,11 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
-    return _page(request, 404, "Not found", "There is nothing at this address, or it was removed.", framed=True)
+    # set for those who may see the agent, so that the page says nothing of others
+    agent: Agent | None = getattr(request, "agent", None)
+    text, words, name = _GONE.get(name_of(request), _NOWHERE)
+    way = (words.format(agent.name), reverse(name, args=[agent.pk])) if agent else None
+    return _page(request, 404, "Not found", text if agent else _NOWHERE[0], framed=True, way=way)
 
 
 def too_many(request: HttpRequest) -> HttpResponseBase:

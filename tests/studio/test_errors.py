@@ -77,6 +77,35 @@ class TestThePages:
         assert Client(headers={"host": "evil.example"}).get("/sign-in/").status_code == 400
 
 
+class TestWhatIsGone:
+    @pytest.mark.parametrize(
+        ("address", "said", "leads_to"),
+        [
+            ("threads/gone/", "This thread was deleted, or there never was one", "threads/"),
+            ("threads/gone/export/", "This thread was deleted, or there never was one", "threads/"),
+            ("threads/gone/runs/r1/", "This thread was deleted, or there never was one", "threads/"),
+            ("users/gone/", "No thread of this user is here, or not any more.", "users/"),
+            ("delete-threads/x/", "There is nothing at this address", ""),
+        ],
+    )
+    def test_it_leads_on(self, page: Client, ada: Agent, address: str, said: str, leads_to: str) -> None:
+        answer = page.get(f"/agents/agt-ada/{address}")
+        assert answer.status_code == 404
+        assert said in text(answer)
+        assert (f"/agents/agt-ada/{leads_to}" in links(answer)) is bool(leads_to)
+
+    def test_a_link_that_htmx_follows_leads_on_too(self, page: Client, ada: Agent) -> None:
+        answer = page.get("/agents/agt-ada/threads/gone/", headers={"HX-Request": "true", "HX-Boosted": "true"})
+        assert answer.status_code == 404
+        assert "/agents/agt-ada/threads/" in links(answer)
+
+    def test_a_stranger_is_not_led_to_the_agent(self, db: None, ada: Agent) -> None:
+        answer = signed_in(User.objects.create_user("guest@example.com")).get("/agents/agt-ada/threads/gone/")
+        assert answer.status_code == 404
+        assert links(answer, "agt-ada") == []
+        assert "Ada" not in text(answer)
+
+
 class TestWhileTheDatabaseIsAway:
     @pytest.fixture(params=[OperationalError, InterfaceError])
     def _away(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
