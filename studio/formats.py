@@ -1,12 +1,26 @@
 """Times, numbers and names as text for a page. Every function takes any stored value and never raises."""
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
 NOTHING: Final = "—"
 _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 # numbers this large cannot be seconds: some writers store milliseconds, microseconds or nanoseconds
+# the line below the head of a table, and what stands between two cells
+_TABLE: Final = re.compile(r"\|[\s:]*-{2,}|^\s*\|.*\|")
+_BARS: Final = re.compile(r"\s*\|[\s|:-]*(?=\s|$|[^\s|:-])")
+# what the signs of Markdown are, and what is left of each
+_MARKDOWN: Final = (
+    (re.compile(r"```[\w+-]*"), " "),
+    (re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)"), r"\1"),
+    # within a line "-", ">" and "#" have meanings of their own
+    (re.compile(r"^\s*(?:#{1,6}|>|[-*+])\s+|(?<=\s)#{2,6}\s+"), ""),
+    (re.compile(r"\*\*|~~|`"), ""),
+    (re.compile(r"(?<![\w*])\*(?=[^\s*])([^*]*[^\s*])\*(?![\w*])"), r"\1"),
+    (re.compile(r"(?<![\w_])_(?=[^\s_])([^_]*[^\s_])_(?![\w_])"), r"\1"),
+)
 _UNITS: Final = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))
 
 
@@ -136,6 +150,15 @@ def duration(value: Any) -> str:
 def shorten(text: str, most: int) -> str:
     """Cut a text to at most `most` characters; a cut text ends in an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def without_markdown(text: str) -> str:
+    """Take the signs of Markdown out of a short text on one line, and leave its words."""
+    if "|" in text and _TABLE.search(text):
+        text = _BARS.sub(" · ", text).strip(" ·")
+    for signs, words in _MARKDOWN:
+        text = signs.sub(words, text)
+    return " ".join(text.split())
 
 
 def initials(icon: str, name: str) -> str:

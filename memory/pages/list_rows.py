@@ -9,7 +9,7 @@ from django.utils import timezone
 from memory.pages.words import STATUSES, Status, name_of_user
 from memory.query import Row
 from studio import ids
-from studio.formats import compact, counted, iso, moment, since
+from studio.formats import compact, counted, iso, moment, since, without_markdown
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class ThreadRow:
         return cls(
             ids.encode(row["session_id"]),
             row["title"],
-            row["last_text"] or "",
+            without_markdown(row["last_text"] or ""),
             [(ids.encode(user), name_of_user(user)) for user in users],
             row["users_count"],
             max(row["users_count"] - len(users), 0),

@@ -142,3 +142,25 @@ class TestNumbers:
     def test_absurd_numbers_stay_short(self, number: float) -> None:
         assert len(formats.compact(number)) < 12
         assert len(formats.duration(number)) < 12
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("I have invoice **R26-40503** in front", "I have invoice R26-40503 in front"),
+        ('I heard: *"After six."* I put', 'I heard: "After six." I put'),
+        ("## Title Then `code`, ~~gone~~, _em_, [a link](https://a.b)", "Title Then code, gone, em, a link"),
+        ("| Week | Mon | |------|----:| | 1 | 2 |", "Week · Mon · 1 · 2"),
+        ("- one - two", "one - two"),
+        ("> quoted", "quoted"),
+        ("```python print(1) ```", "print(1)"),
+        ("**cut off in the midd", "cut off in the midd"),
+        # what only looks like Markdown stays
+        ("2 * 3 * 4 = 24, a > b, 5 - 3, C# and F# too", "2 * 3 * 4 = 24, a > b, 5 - 3, C# and F# too"),
+        ("__init__ of snake_case_name", "__init__ of snake_case_name"),
+        ("cat x | grep y", "cat x | grep y"),
+        ("", ""),
+    ],
+)
+def test_a_preview_is_words_without_the_signs_of_markdown(stored: str, shown: str) -> None:
+    assert formats.without_markdown(stored) == shown
