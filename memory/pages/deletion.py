@@ -14,7 +14,6 @@ from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigg
 
 from memory.index import threads, users
 from memory.index.removal import Size
-from memory.index.stats import BYTES_PER_TOKEN
 from memory.pages.thread_list import may_read, read_query
 from memory.pages.thread_query import ThreadQuery
 from memory.services import deletion
@@ -117,7 +116,6 @@ def _ask(
     ctx = {
         "chosen": chosen,
         "size": size,
-        "tokens": size.text_bytes // BYTES_PER_TOKEN if size else 0,
         "one": one,
         "most": deletion.MOST,
         "back": _list_address(request, agent, given),
