@@ -20,6 +20,9 @@ from studio.models import Agent
 from studio.people import guard
 from studio.web import AppRequest, with_query
 
+# what a search looks at, in the words of the page, for those who may see content and those who may not
+SEARCHED: Final = "titles, latest answers, ids and users"
+SEARCHED_WITHOUT_CONTENT: Final = "names, ids and users"
 _SORTED: Final = {"activity": "Last activity", "created": "Created", "runs": "Runs", "tokens": "Tokens"}
 
 
@@ -54,7 +57,8 @@ def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = 
     content = may_read(request, agent)
     if content and asked.query.q and not asked.cursor:
         reading.record_search(guard.actor_of(request), agent, asked.query.q)
-    return _context(asked, _read(asked, content))
+    searched = SEARCHED if content else SEARCHED_WITHOUT_CONTENT
+    return {"searched": searched, **_context(asked, _read(asked, content))}
 
 
 def read_query(request: AppRequest) -> ThreadQuery:

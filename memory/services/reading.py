@@ -1,4 +1,4 @@
-"""Audit events for reading: one each time somebody opens a transcript or searches in conversations."""
+"""Audit events for reading: one each time somebody opens a transcript or searches threads."""
 
 from hashlib import sha256
 from typing import Final
@@ -33,7 +33,7 @@ def open_logged(actor: Actor, agent: Agent, session_id: str, given: str = "", ru
 
 
 def record_search(actor: Actor, agent: Agent, words: str) -> None:
-    """Log a search in conversations, unless the person searched for the same words in the last five minutes."""
+    """Log a search for threads, unless the person searched for the same words in the last five minutes."""
     with connection.cursor() as cursor:
         cursor.execute(_SEARCHED, [agent.pk, actor.kind, actor.id, words])
         if cursor.fetchone() is None:

@@ -18,7 +18,7 @@ ACTIONS: Final = {
     "settings.save": "changed memory settings",
     "settings.restore": "restored memory settings",
     "threads.delete": "deleted threads",
-    "threads.search": "searched in conversations",
+    "threads.search": "searched threads",
     "thread.read": "read a transcript",
     "thread.export": "downloaded a transcript",
     "person.sign_in": "signed in",
