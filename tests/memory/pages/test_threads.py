@@ -39,6 +39,24 @@ class TestRows:
         for part in ("Where is it?", "alice", "bob", "eve", "shared", "Error", "1 h ago", "1 thread"):
             assert part in said
 
+    def test_a_preview_of_a_search_is_words_without_markdown(self, page: Client, ada: Agent) -> None:
+        write_thread(ada, "s1", [run("r1", "Title", "I have **R26** in `front`")])
+        assert "I have R26 in front" in text(page.get(THREADS, {"q": "R26"}))
+
+    def test_a_comma_stays_with_the_user_before_it(self, page: Client, ada: Agent) -> None:
+        write_thread(ada, "s1", [run("r1", user_id="bob")], user_id="alice")
+        people = re.findall(r'<span class="person">(.*?)</span>', html(page.get(THREADS)), re.DOTALL)
+        assert [re.sub(r"<[^>]*>|\s", "", one) for one in people] == ["alice,", "bob"]
+
+    @pytest.mark.parametrize(
+        ("role", "words"), [("admin", "titles, latest answers, ids and users"), ("viewer", "names, ids and users")]
+    )
+    def test_the_search_is_worded_in_one_way(self, ada: Agent, role: str, words: str) -> None:
+        response = signed_in(person(role)).get(THREADS, {"q": "nothing-matches"})
+        assert f"The search looks at {words}." in text(response)
+        assert f'placeholder="Search {words}"' in html(response)
+        assert f'aria-label="Search {words}"' in html(response)
+
     def test_more_than_three_users_are_a_number(self, page: Client, ada: Agent) -> None:
         write_thread(ada, "s1", [run(f"r{n}", user_id=f"u{n}") for n in range(5)], user_id="owner")
         assert "+3" in text(page.get(THREADS))

@@ -14,7 +14,8 @@ from studio import postgres, vault
 from studio.agents import connection, database_role, provision
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent, DatabaseRole, User
-from tests.reading import text
+from tests.reading import links, text
+from tests.world import person, signed_in
 
 PAGE, ROTATE = "/agents/agt-ada/connection/", "/agents/agt-ada/connection/password/"
 
@@ -129,6 +130,17 @@ class TestPage:
         assert 'ALTER ROLE "studio" CREATEROLE; and then:' in text(answer)
         assert "and then: .venv/bin/python manage.py grant_agents" in answer.content.decode()
         assert "Run: .venv/bin/python manage.py grant_agents" in page.get(PAGE).content.decode()
+
+    def test_it_is_a_tab_for_those_who_may_connect(self, page: Client, ada: Agent) -> None:
+        assert f'<a href="{PAGE}" aria-current="page">Connection</a>' in page.get(PAGE).content.decode()
+        assert f'<a href="{PAGE}" >Connection</a>' in page.get("/agents/agt-ada/threads/").content.decode()
+        assert PAGE not in links(signed_in(person("viewer")).get("/agents/agt-ada/threads/"))
+
+    def test_the_password_can_be_shown_again_and_nothing_says_otherwise(self, page: Client, ada: Agent) -> None:
+        for _ in range(2):
+            said = text(page.post(PAGE))
+            assert "The audit log notes that you have seen it." in said
+            assert "once." not in said.partition("Database")[2].replace("connections at once.", "")
 
     def test_the_edit_page_leads_to_it(self, page: Client, ada: Agent) -> None:
         assert PAGE in page.get("/agents/agt-ada/edit/").content.decode()

@@ -51,6 +51,10 @@ class TestSidebar:
         # and the one of the page
         assert side(page.get("/agents/x059/edit/")).count("<li>") == sidebar.SIDEBAR + 1
 
+    def test_all_agents_are_all_whatever_the_page_searches_for(self, page: Client, ada: Agent) -> None:
+        for path in ("/agents/?q=ada", "/people/?q=ada", "/agents/agt-ada/threads/?q=x", "/agents/agt-ada/users/?q=x"):
+            assert '<a class="all" href="/agents/"' in side(page.get(path))
+
     def test_capital_letters_do_not_come_first(self, page: Client, ada: Agent, bruno: Agent) -> None:
         Agent.objects.filter(pk="agt-ada").update(name="ada's agent")
         for path in ("/agents/new/", "/agents/agt-bruno/edit/"):

@@ -176,6 +176,12 @@ class TestNew:
         assert key.expires_at
         assert timedelta(days=29) < key.expires_at - timezone.now() <= timedelta(days=30)
 
+    def test_it_says_in_a_sentence_what_it_has(self, page: Client, ada: Agent) -> None:
+        one = text(self.ask(page, scopes=["connect"], days=""))
+        assert "It has the scope connect. Lost keys cannot be shown again" in one
+        three = text(self.ask(page, scopes=["connect", "agents:read", "threads:read"], days="30"))
+        assert "It has the scopes agents:read, threads:read and connect until " in three
+
     def test_it_may_be_valid_without_an_end(self, page: Client) -> None:
         self.ask(page, days="")
         assert ApiKey.objects.get().expires_at is None
