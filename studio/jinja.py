@@ -15,6 +15,7 @@ from jinja2.ext import Extension
 
 from studio import formats, icons, ids, running
 from studio.agents import memory_settings
+from studio.agents.labels import label
 from studio.web import SEARCH
 
 # Stored text may hold htmx attributes: nothing on a page may make htmx run code or ask another server.
@@ -77,6 +78,8 @@ def environment(**options: Any) -> Environment:
         "path_id": ids.encode,
         "words": memory_settings.words,
         "literal": memory_settings.literal,
+        "described": memory_settings.described,
+        "label": label,
         "json_script": json_script,
     }
     return made

@@ -44,9 +44,7 @@ def memory(request: AppRequest, agent_id: str) -> HttpResponse:
         return _conflict(request, agent, conflict, SettingsConflict.of(conflict, form.base, wanted))
     except MemorySettings.DoesNotExist as error:
         raise Http404("the agent was removed meanwhile") from error
-    said = f"Saved as version {saved.version}. Agents get it when they are next loaded."
-    same = "Nothing to save: nothing was changed."
-    return _done(request, agent, saved, said if saved.version != form.base else same, focus=form.focus)
+    return _done(request, agent, saved, _report(saved, form.base), focus=form.focus)
 
 
 @post_only
@@ -63,13 +61,19 @@ def restore(request: AppRequest, agent_id: str) -> HttpResponse:
         raise Http404("no such version, or the agent was removed meanwhile") from error
     except Conflict as conflict:
         return _conflict(request, agent, conflict, SettingsConflict.of(conflict, base, values, restored=old))
-    said = f"Version {old} is restored as version {saved.version}. Agents get it when they are next loaded."
-    same = f"Nothing to restore: version {old} is what is saved."
-    return _done(request, agent, saved, said if saved.version != base else same)
+    return _done(request, agent, saved, _report(saved, base, old))
 
 
 def _form(saved: MemorySettings, data: Any = None) -> SettingsForm:
     return SettingsForm(memory_settings.values_of(saved), saved.version, data)
+
+
+def _report(saved: MemorySettings, base: int, old: int = 0) -> str:
+    """Say what became of a save on top of version `base`, or of a restore of version `old`."""
+    if saved.version == base:
+        return f"Nothing to save: {f'version {old} is what is saved' if old else 'nothing was changed'}."
+    restored = f", restored from version {old}" if old else ""
+    return f"Saved as version {saved.version}{restored}. Agents get it when they are next loaded."
 
 
 def _done(request: AppRequest, agent: Agent, saved: MemorySettings, said: str, *, focus: str = "") -> HttpResponse:
@@ -111,19 +115,20 @@ def _show(
 ) -> HttpResponse:
     (below,) = token.unpack_or_none(request.GET.get("cursor", ""), _CURSOR, (int,)) or [None]
     versions = memory_settings.versions(agent, below=below, limit=VERSIONS + 1)
+    saved_values = memory_settings.values_of(agent.memory)
     measured = stats.latest_threads() if agent.is_agno else None
     ctx = {
         "form": form,
         "conflict": conflict,
         "focus": focus or (form.focus if form.errors else ""),
         "saved": agent.memory,
+        "saved_values": saved_values,
         "defaults": memory_settings.defaults(),
-        "saved_values": memory_settings.values_of(agent.memory),
         "editable": agent.is_agno and request.user.access.may("settings:write", agent.pk),
         "presets": PRESETS,
         "stats": measured if measured and measured.threads else None,
         "within": measured.percent_within(form.depth) if measured else 0,
-        "versions": versions[:VERSIONS],
+        "versions": [(one, memory_settings.changes_to(one, saved_values)) for one in versions[:VERSIONS]],
         "older": token.pack(_CURSOR, versions[VERSIONS - 1].version) if len(versions) > VERSIONS else None,
         "below": below,
     }

@@ -394,6 +394,13 @@ on("click", "form[data-unsaved] [data-discard]", (link, e) => {
   fields[0]?.focus();
 });
 
+// a form beside it whose answer takes the place of what was typed
+document.addEventListener("htmx:confirm", (e) => {
+  if (!e.target.matches("[data-replaces-typed]") || !unsaved()) return;
+  e.preventDefault();
+  if (confirm("Your unsaved changes will be lost. Go on?")) e.detail.issueRequest(true);
+});
+
 /* ---- Dependants: <input type=checkbox data-enables="id id"> enables fieldsets while it is on ---- */
 
 function enable(box) {

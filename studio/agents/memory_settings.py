@@ -74,13 +74,16 @@ def words(value: Any, name: str = "") -> str:
     return "no cap" if name == "max_tool_calls_from_history" and value == 0 else str(value)
 
 
-def literal(value: Any, name: str = "") -> str:
-    """Write a value as in JSON: true, false, 10; a cap of 0 is "no cap", a missing value "empty"."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+def described(value: Any, name: str = "") -> str:
+    """Write any value of a change in words; a missing one is "empty"."""
     if value is None or value == "":
         return "empty"
     return words(value, name) if isinstance(value, int | str) else json.dumps(value, ensure_ascii=False)
+
+
+def literal(value: Any, name: str = "") -> str:
+    """Write a value as an agent gets it: true, false, 10; a cap of 0 is "no cap"."""
+    return json.dumps(value) if isinstance(value, bool) else described(value, name)
 
 
 def defaults() -> dict[str, Any]:
@@ -96,9 +99,9 @@ def create(actor: Actor, agent: Agent) -> MemorySettings:
 
 
 def save(
-    actor: Actor, agent: Agent, values: dict[str, Any], version: int, *, action: str = "settings.save"
+    actor: Actor, agent: Agent, values: dict[str, Any], version: int, *, restored_from: int | None = None
 ) -> MemorySettings:
-    """Save values on top of `version` and return the settings.
+    """Save values on top of `version` and return the settings; `restored_from` is the version that they are of.
 
     Any subset of FIELDS may be given; the others stay. Without a change nothing is written. Raises
     Conflict if `version` is no longer the current one, and ValidationError for values out of range.
@@ -119,25 +122,32 @@ def save(
         settings.version += 1
         settings.full_clean(exclude=["agent"])
         settings.save()
-        _keep_version(actor, settings, changes)
+        _keep_version(actor, settings, changes, restored_from)
         record(
             actor,
-            action,
+            "settings.restore" if restored_from else "settings.save",
             agent=agent,
             object=f"v{settings.version}",
-            data={"changes": changes, "version": settings.version},
+            data={"changes": changes, "version": settings.version}
+            | ({"how": f"from v{restored_from}"} if restored_from else {}),
         )
     return settings
 
 
 def restore(actor: Actor, agent: Agent, old: int, version: int) -> MemorySettings:
     """Save the values of version `old` as a new version; raise MemorySettingsVersion.DoesNotExist if it is missing."""
-    return save(actor, agent, values_at(agent, old), version, action="settings.restore")
+    return save(actor, agent, values_at(agent, old), version, restored_from=old)
 
 
 def values_at(agent: Agent, version: int) -> dict[str, Any]:
     """Return the values that were saved as `version`; raise MemorySettingsVersion.DoesNotExist if it is missing."""
     return dict(MemorySettingsVersion.objects.get(agent=agent, version=version).values)
+
+
+def changes_to(version: MemorySettingsVersion, saved: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """List what restoring a version would change, as (name, saved value, value of the version)."""
+    pairs = [(name, saved[name], version.values.get(name, saved[name])) for name in FIELDS]
+    return [(name, now, then) for name, now, then in pairs if now != then]
 
 
 def versions(agent: Agent, *, below: int | None = None, limit: int = 10) -> list[MemorySettingsVersion]:
@@ -156,11 +166,14 @@ def _version(agent_id: str, version: int) -> MemorySettingsVersion | None:
     return MemorySettingsVersion.objects.filter(agent_id=agent_id, version=version).first()
 
 
-def _keep_version(actor: Actor, settings: MemorySettings, changes: dict[str, Any]) -> None:
+def _keep_version(
+    actor: Actor, settings: MemorySettings, changes: dict[str, Any], restored_from: int | None = None
+) -> None:
     MemorySettingsVersion.objects.create(
         agent_id=settings.agent_id,
         version=settings.version,
         values=values_of(settings),
         changes=changes,
+        restored_from=restored_from,
         actor=actor.name[:200],
     )

@@ -106,12 +106,16 @@ class MemorySettings(models.Model):
 
 
 class MemorySettingsVersion(models.Model):
-    """A saved version of an agent's settings: all values, and the changes since the version before."""
+    """A saved version of an agent's settings: all values, and the changes since the version before.
+
+    `restored_from` is the version whose values it has again, None if it was typed.
+    """
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="memory_versions")
     version = models.PositiveIntegerField()
     values = models.JSONField()
     changes = models.JSONField(default=dict)
+    restored_from = models.PositiveIntegerField(null=True)
     actor = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
 

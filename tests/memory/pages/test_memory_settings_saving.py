@@ -18,7 +18,7 @@ class TestSaving:
         assert saved(ada).num_history_runs == 5
         said = text(page.get(ADA))
         assert "Saved as version 2. Agents get it when they are next loaded." in said
-        assert "num_history_runs 10 → to 5" in said
+        assert "No. of history runs 10 → to 5" in said
 
     @pytest.mark.parametrize("name", ["session_storage", "session_summaries"])
     def test_a_switch_posts_the_wanted_value_and_never_flips(self, page: Client, ada: Agent, name: str) -> None:

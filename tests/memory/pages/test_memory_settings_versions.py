@@ -6,7 +6,7 @@ from django.test import Client
 from studio import token
 from studio.models import Agent
 from tests.markup import Page
-from tests.memory.pages.memory_tab import ADA, RESTORE, by_dana, form, saved
+from tests.memory.pages.memory_tab import ADA, PART, RESTORE, by_dana, form, saved
 from tests.reading import links, text
 
 
@@ -15,8 +15,9 @@ class TestVersions:
         by_dana(ada, num_history_runs=20, max_tool_calls_from_history=5)
         by_dana(ada, session_storage=False)
         said = text(page.get(ADA))
-        assert "v3 · Dana Levi · just now session_storage true → to false In use" in said
-        assert "max_tool_calls_from_history no cap → to 5" in said
+        assert "v3 · Dana Levi · just now Session storage on → to off In use" in said
+        assert "Max tool calls from history no cap → to 5" in said
+        assert "num_history_runs" not in said.partition("Versions")[2]
         assert "v1 · Agent Studio" in said
 
     def test_any_of_them_can_be_restored(self, page: Client, ada: Agent) -> None:
@@ -27,7 +28,25 @@ class TestVersions:
         response = page.post(RESTORE, forms[0].fields)
         assert (response.status_code, response.headers["Location"]) == (303, ADA)
         assert (saved(ada).num_history_runs, saved(ada).version) == (20, 4)
-        assert "Version 2 is restored as version 4." in text(page.get(ADA))
+        said = text(page.get(ADA))
+        assert "Saved as version 4, restored from version 2. Agents get it when they are next loaded." in said
+        assert "v4 · Admin · just now Restored from v2 No. of history runs 30 → to 20 In use" in said
+        event = text(page.get("/agents/agt-ada/activity/"))
+        assert "restored memory settings (from v2): v4 No. of history runs 30 → to 20" in event
+
+    def test_what_restoring_one_changes_is_shown_before(self, page: Client, ada: Agent) -> None:
+        by_dana(ada, num_history_runs=20, session_summaries=True)
+        by_dana(ada, max_tool_calls_from_history=5)
+        assert (
+            "Restoring v1 changes: No. of history runs 20 → to 10 Max tool calls from history 5 → to no cap"
+            " Session summaries on → to off Restore v1"
+        ) in text(page.get(ADA))
+
+    def test_restoring_is_reported_as_saving_is(self, page: Client, ada: Agent) -> None:
+        by_dana(ada, num_history_runs=20)
+        answer = page.post(RESTORE, {"version": "1", "base": "2"}, headers=PART)
+        assert answer.content.strip().startswith(b'<div class="columns" id="memory"')
+        assert "Saved as version 3, restored from version 1." in answer.headers["HX-Trigger"]
 
     def test_one_with_the_values_of_now_is_not_offered(self, page: Client, ada: Agent) -> None:
         by_dana(ada, num_history_runs=20)
@@ -39,7 +58,7 @@ class TestVersions:
 
     def test_restoring_what_is_saved_already_says_so(self, page: Client, ada: Agent) -> None:
         page.post(RESTORE, {"version": "1", "base": "1"})
-        assert "Nothing to restore: version 1 is what is saved." in text(page.get(ADA))
+        assert "Nothing to save: version 1 is what is saved." in text(page.get(ADA))
 
     def test_restoring_after_somebody_saved_shows_both(self, page: Client, ada: Agent) -> None:
         by_dana(ada, num_history_runs=20)

@@ -28,8 +28,8 @@ class TestEvents:
         memory_settings.save(DANA, ada, {"num_history_runs": 5, "max_tool_calls_from_history": 9}, 1)
         said = text(page.get(ADA))
         assert "Dana Levi 10.0.0.4 changed memory settings: v2" in said
-        assert "num_history_runs 10 → to 5" in said
-        assert "max_tool_calls_from_history no cap → to 9" in said
+        assert "No. of history runs 10 → to 5" in said
+        assert "Max tool calls from history no cap → to 9" in said
 
     def test_deletions_show_their_counts_and_reason(self, page: Client, ada: Agent) -> None:
         data = {"counts": {"threads": 3, "runs": 1, "messages": 120}}
@@ -40,8 +40,8 @@ class TestEvents:
         provision.edit_agent(DANA, ada, name="Ada the second", instructions="Be brief. " * 500)
         response = page.get(ADA)
         said = text(response)
-        assert "name Ada's agent → to Ada the second" in said
-        assert "instructions empty → to Be brief." in said
+        assert "Name Ada's agent → to Ada the second" in said
+        assert "Instructions empty → to Be brief." in said
         assert len(said) < 2000
         event = event_ids(response)[0]
         assert f"{ADA}?event={event}#event-{event}" in links(response)

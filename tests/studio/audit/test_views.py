@@ -35,7 +35,7 @@ class TestThePage:
         assert event_ids(answer)[:3] == [event.pk for event in reversed(events)]
         shown = text(answer)
         assert "Admin 192.0.2.7 deleted threads 3 threads Reason: asked to request req-1 Ada's agent" in shown
-        assert "changed memory settings: v2 num_history_runs 10 → to 7" in shown
+        assert "changed memory settings: v2 No. of history runs 10 → to 7" in shown
 
     def test_it_is_filtered(self, page: Client, admin: User, events: list[AuditEvent]) -> None:
         saved, linked, deleted = (event.pk for event in events)
