@@ -53,11 +53,14 @@ class ThreadQuery:
         if any("\x00" in value for _, values in data.lists() for value in values):
             raise ValueError("NUL")
         active, sort = data.get("active", ""), data.get("sort", "")
+        # a filter that is left out would show, and delete, more than was asked for
+        if (active and active not in PERIODS) or {data.get("errors", ""), data.get("shared", "")} - {"", "0", "1"}:
+            raise ValueError("no such filter")
         found = cls(
             user=_user(data.get("user", "")),
             q=" ".join(data.get("q", "").split())[:LONGEST],
             status=data.get("status", "")[:LONGEST],
-            active=active if active in PERIODS else "",
+            active=active,
             since=data.get("since", ""),
             until=data.get("until", ""),
             errors=data.get("errors") == "1",
@@ -109,6 +112,12 @@ class ThreadQuery:
     @property
     def is_filtered(self) -> bool:
         return self != ThreadQuery(sort=self.sort)
+
+    @property
+    def is_backwards(self) -> bool:
+        """Whether From is after Until, so that no day is between them."""
+        filter = self.filter(0)
+        return filter.since is not None and filter.until is not None and filter.since >= filter.until
 
     @property
     def has_more(self) -> bool:

@@ -9,7 +9,7 @@ from django.test import Client
 from studio.models import Agent
 from tests.markup import Page
 from tests.memory.pages.thread_list import THREADS, chips, named
-from tests.reading import html, links, titles
+from tests.reading import html, links, text, titles
 from tests.world import HTMX, NOW, run, write_thread
 
 
@@ -115,6 +115,9 @@ class TestFilters:
             {"until": "9" * 40},
             {"until": "2026-1-1"},
             {"since": "2026-11-22\n"},
+            {"active": "8d"},
+            {"errors": "yes"},
+            {"shared": "true"},
         ],
     )
     @pytest.mark.parametrize("headers", [{}, HTMX])
@@ -122,6 +125,15 @@ class TestFilters:
         self, page: Client, ada: Agent, asked: dict[str, str], headers: dict[str, str]
     ) -> None:
         assert page.get(THREADS, asked, headers=headers).status_code == 400
+        # nor does a deletion of all that match take it for no filter
+        if "cursor" not in asked:
+            assert page.get("/agents/agt-ada/delete-threads/", {"all": "1", **asked}).status_code == 400
+
+    def test_days_in_the_wrong_order_are_said_to_be_so(self, page: Client, ada: Agent) -> None:
+        named(ada, "One")
+        backwards, one_day = ("2026-11-23", "2026-11-22"), ("2026-11-23", "2026-11-23")
+        said = [text(page.get(THREADS, {"since": since, "until": until})) for since, until in (backwards, one_day)]
+        assert ["From is after Until, and no day is between them." in one for one in said] == [True, False]
 
     def test_bytes_that_are_no_text_do_not_break_it(self, page: Client, ada: Agent) -> None:
         assert page.get(THREADS + "?q=%ff%fe&status=%ed%a0%80").status_code == 200
