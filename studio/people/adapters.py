@@ -3,6 +3,8 @@
 import base64
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -33,11 +35,21 @@ STEPS: Final = {"socialaccount": "OpenID Connect", "mfa": "second factor"}
 
 def sign_in_by_link(request: HttpRequest, user: User, redirect_url: str) -> HttpResponseBase:
     """Begin to sign in the person of a one-time link; a second factor is still asked for."""
-    # somebody else may be signed in here, whose session must not go on under another person
-    logout(request)
-    record_authentication(request, user, method="link")
-    response: HttpResponseBase = perform_login(request, Login(user=user, redirect_url=redirect_url))
+    with _open_forms_kept(request, user):
+        # somebody else may be signed in here, whose session must not go on under another person
+        logout(request)
+        record_authentication(request, user, method="link")
+        response: HttpResponseBase = perform_login(request, Login(user=user, redirect_url=redirect_url))
     return response
+
+
+@contextmanager
+def _open_forms_kept(request: HttpRequest, user: User) -> Iterator[None]:
+    """Let the forms in a person's other tabs stay valid where they sign in again, so that nothing typed is lost."""
+    secret = request.META.get("CSRF_COOKIE") if request.user.pk == user.pk else None
+    yield
+    if secret and request.user.pk == user.pk:
+        request.META["CSRF_COOKIE"] = secret
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -55,7 +67,8 @@ class AccountAdapter(DefaultAccountAdapter):
         ours = cast(AppRequest, request)
         try:
             with transaction.atomic():
-                login(request, user, backend="studio.people.adapters.Backend")
+                with _open_forms_kept(request, user):
+                    login(request, user, backend="studio.people.adapters.Backend")
                 cast(SessionStore, request.session).begin()
                 if "link" in steps:
                     request.session[LINK_USED_AT] = int(time.time())

@@ -1,7 +1,8 @@
 """Confirmation of one's identity, before changes that cannot be undone or that give somebody power.
 
 A view calls `require(request)`. If the person last gave a password or a factor more than 15 minutes ago,
-the answer is a page that asks for one. The page holds the form that was sent, and sends it again.
+the answer is a page that asks for one. The page holds the form that was sent, and sends it again. Whoever has neither
+sets a password there; `passwords` says when that takes a fresh link.
 """
 
 import time
@@ -15,6 +16,7 @@ from allauth.mfa.base.forms import ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm
 from allauth.mfa.webauthn.internal.auth import begin_authentication
+from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.hashers import check_password
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render, resolve_url
@@ -23,6 +25,9 @@ from django.views.decorators.debug import sensitive_variables
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from studio.models import User
+from studio.people import mail
+from studio.people.links import link_by_mail
+from studio.people.passwords import came_by_link, set_password, use_link
 from studio.web import AppRequest, see_other
 
 GOOD_FOR: Final = 15 * 60
@@ -76,6 +81,8 @@ class ConfirmMiddleware:
             return None
         if not request.user.is_authenticated:
             return None
+        if "confirm-mail" in request.POST and mail.is_on():
+            return _mail_link(request)
         if wrong := _check(request, request.user):
             return _ask(request, request.POST[ASKED], wrong)
         return see_other(request.get_full_path()) if request.POST[ASKED] == "get" else None
@@ -87,6 +94,11 @@ class ConfirmMiddleware:
 @sensitive_variables("password")
 def _check(request: AppRequest, user: User) -> str:
     """Check the password, code or passkey of the form; return what is wrong, "" when it is right."""
+    if not user.has_usable_password() and _first_password(request)[0]:
+        return _set_password(request, user)
+    # signed in again in another tab meanwhile
+    if is_fresh(request):
+        return ""
     if credential := request.POST.get("confirm-credential"):
         form = ReauthenticateWebAuthnForm({"credential": credential}, user=user)
         return _take(form, "The passkey was not accepted. Try again.")
@@ -104,6 +116,37 @@ def _check(request: AppRequest, user: User) -> str:
     return ""
 
 
+def _first_password(request: AppRequest) -> tuple[str, str]:
+    return request.POST.get("confirm-new-password", ""), request.POST.get("confirm-new-password-again", "")
+
+
+@sensitive_variables("password", "again")
+def _set_password(request: AppRequest, user: User) -> str:
+    """Set the first password of a person; return what is wrong, "" when it is set."""
+    password, again = _first_password(request)
+    form = SetPasswordForm(user, {"new_password1": password, "new_password2": again})
+    # before the link, which a password that is too short must not use up
+    if not form.is_valid():
+        return " ".join(str(one) for wrong in form.errors.values() for one in wrong)
+    if not ratelimit.consume(request, action="reauthenticate", user=user):
+        return "Too many tries. Wait a minute, then try again."
+    link = request.POST.get("confirm-link", "")
+    if not (came_by_link(request) or is_fresh(request) or use_link(request, link)):
+        return "That link is not yours, was used, or has expired. Get a fresh one."
+    set_password(request, form)
+    record_authentication(request, user, method="password", reauthenticated=True)
+    return ""
+
+
+def _mail_link(request: AppRequest) -> HttpResponse:
+    """Mail the person a fresh link, and show the page again with all that it holds."""
+    email = request.user.email
+    if not ratelimit.consume(request, action="reset_password", key=email):
+        return _ask(request, request.POST[ASKED], "Too many tries. Wait a minute, then try again.")
+    mail.send_link(*link_by_mail(email))
+    return _ask(request, request.POST[ASKED], mailed=True)
+
+
 def _take(form: Any, wrong: str) -> str:
     if not form.is_valid():
         return wrong
@@ -111,7 +154,7 @@ def _take(form: Any, wrong: str) -> str:
     return ""
 
 
-def _ask(request: AppRequest, method: str, wrong: str = "") -> HttpResponse:
+def _ask(request: AppRequest, method: str, wrong: str = "", *, mailed: bool = False) -> HttpResponse:
     """Render the page that asks; a request of htmx gets a form that opens this page with all its fields."""
     fields = [
         (name, value)
@@ -132,6 +175,10 @@ def _ask(request: AppRequest, method: str, wrong: str = "") -> HttpResponse:
         "fields": fields,
         "by_password": user.has_usable_password(),
         "by_code": bool(factors & {Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES}),
+        "needs_link": not came_by_link(request),
+        "by_mail": mail.is_on(),
+        "mailed": mailed,
+        "link": request.POST.get("confirm-link", ""),
         "back": _back(request),
         "passkey": None,
     }

@@ -1,12 +1,10 @@
 """Pages for signing in: by password, by a one-time link, and setting a password."""
 
-import time
 from contextlib import suppress
 
 from allauth.account import views as allauth_views
 from allauth.core import ratelimit
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.db import transaction
@@ -18,11 +16,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django_htmx.http import HttpResponseClientRedirect
 
 from studio import errors
-from studio.audit.record import record
 from studio.models import User
-from studio.people import guard, mail
-from studio.people.adapters import LINK_USED_AT, sign_in_by_link
-from studio.people.links import VALID_FOR, link_by_mail, person_of, redeem
+from studio.people import mail
+from studio.people.adapters import sign_in_by_link
+from studio.people.links import link_by_mail, person_of, redeem
+from studio.people.passwords import came_by_link, set_password
 from studio.render import message
 from studio.web import AppRequest, get_only, get_or_post, see_other
 
@@ -83,17 +81,12 @@ def expired(request: AppRequest) -> HttpResponse:
 def password(request: AppRequest) -> HttpResponse:
     """Set a password; the old one is asked for unless the person came by a one-time link within the last hour."""
     user = request.user
-    if not user.has_usable_password() and not _needs_no_old_password(request):
-        return render(request, "account/password_stale.html")
-    form_class = SetPasswordForm if _needs_no_old_password(request) else PasswordChangeForm
+    if not user.has_usable_password() and not came_by_link(request):
+        return render(request, "account/password_stale.html", {"by_mail": mail.is_on()})
+    form_class = SetPasswordForm if came_by_link(request) else PasswordChangeForm
     form = form_class(user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        with transaction.atomic():
-            form.save()
-            record(guard.actor_of(request), "person.password", object=user.email)
-        # a new password ends all sessions of the person: this one goes on under a new key
-        update_session_auth_hash(request, user)
-        request.session.pop(LINK_USED_AT, None)
+        set_password(request, form)
         messages.success(request, "Your password is set. Other browsers where you were signed in are signed out.")
         return see_other("agents")
     return render(request, "account/password.html", {"form": form}, status=422 if form.errors else 200)
@@ -115,9 +108,3 @@ def forgotten(request: AppRequest) -> HttpResponseBase:
             mail.send_link(user, path)
         return render(request, "account/forgotten.html", {"sent": True, "by_mail": True})
     return render(request, "account/forgotten.html", {"sent": False, "by_mail": mail.is_on()})
-
-
-def _needs_no_old_password(request: AppRequest) -> bool:
-    """Tell whether the person signed in by a link within the last hour; a session left open must not be enough."""
-    used_at: int = request.session.get(LINK_USED_AT, 0)
-    return time.time() - used_at < VALID_FOR.total_seconds()

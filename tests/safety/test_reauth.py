@@ -3,14 +3,16 @@
 from typing import Any, ClassVar
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 
 from memory.pages import deletion
-from studio.models import Agent, ApiKey, Grant, User
+from studio.models import Agent, ApiKey, AuditEvent, Grant, User
+from studio.people import mail
 from studio.people.links import new_link
 from tests.markup import Page
 from tests.reading import form_with, html, links, text
-from tests.world import HTMX, PASSWORD, person, signed_in, write_thread
+from tests.world import HTMX, PASSWORD, is_in, person, signed_in, write_thread
 
 
 @pytest.fixture
@@ -180,7 +182,14 @@ class TestThePage:
 
 
 class TestWithoutAPassword:
-    """Whoever comes by link has 15 minutes, then needs a new link."""
+    """Whoever came by link has 15 minutes, sets a password within an hour, and then needs a fresh link for that."""
+
+    REMOVE: ClassVar = ("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"})
+    NEW: ClassVar = {"new-password": "a brand new secret", "new-password-again": "a brand new secret"}
+
+    @property
+    def user(self) -> User:
+        return User.objects.get(email="linked@example.com")
 
     @pytest.fixture
     def linked(self, db: None) -> Client:
@@ -194,18 +203,108 @@ class TestWithoutAPassword:
         session = client.session
         for record in session["account_authentication_methods"]:
             record["at"] -= 60 * minutes
-        session["signed_in_by_link_at"] -= 60 * minutes
+        if "signed_in_by_link_at" in session:
+            session["signed_in_by_link_at"] -= 60 * minutes
         session.save()
 
     def test_a_fresh_link_counts(self, linked: Client, ada: Agent) -> None:
         assert linked.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"}).status_code == 303
 
-    def test_later_they_are_told_to_sign_in_again(self, linked: Client, ada: Agent) -> None:
+    def test_later_the_main_button_sets_a_password_and_what_was_sent_is_done(self, linked: Client) -> None:
         self.age(linked, 16)
-        answer = linked.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"})
+        sent = {"name": 'k "1" é', "scopes": ["admin"], "reach": "all", "days": "30"}
+        answer = linked.post("/keys/new/", sent)
         assert asks(answer)
-        assert "manage.py sign_in_link --email linked@example.com" in text(answer)
+        assert "Set password and go on" in text(answer)
+        assert "confirm-link" not in html(answer)
+        done = confirm(linked, "/keys/new/", answer, **self.NEW)
+        assert done.status_code == 201
+        assert ApiKey.objects.get().name == sent["name"]
+        assert self.user.check_password("a brand new secret")
+        assert AuditEvent.objects.filter(action="person.password", object="linked@example.com").count() == 1
+        # the session goes on, and the password confirms from now on
+        assert is_in(linked)
+        self.age(linked, 16)
+        url, form = self.REMOVE
+        assert confirm(linked, url, linked.post(url, form), password="a brand new secret").status_code == 303
+
+    def test_after_an_hour_it_takes_a_fresh_link_too(self, linked: Client, ada: Agent) -> None:
+        self.age(linked, 61)
+        url, form = self.REMOVE
+        answer = linked.post(url, form)
+        assert ".venv/bin/python manage.py sign_in_link --email linked@example.com" in text(answer)
+        for link in ("", "x", "/sign-in/once/" + "x" * 43 + "/", new_link(person("viewer").email)):
+            answer = confirm(linked, url, answer, link=link, **self.NEW)
+            assert (answer.status_code, asks(answer)) == (422, True)
+            assert "That link is not yours, was used, or has expired." in text(answer)
+        assert not self.user.has_usable_password()
         assert Agent.objects.filter(pk="agt-ada").exists()
+        fresh = new_link("linked@example.com")
+        answer = confirm(linked, url, answer, link=f"http://testserver{fresh}", **self.NEW)
+        assert answer.status_code == 303
+        assert self.user.check_password("a brand new secret")
+        assert not Agent.objects.filter(pk="agt-ada").exists()
+        assert Client().get(fresh, follow=True).status_code == 410
+
+    def test_somebody_elses_link_is_not_used_up(self, linked: Client, ada: Agent) -> None:
+        self.age(linked, 61)
+        url, form = self.REMOVE
+        theirs = new_link(person("viewer").email)
+        confirm(linked, url, linked.post(url, form), link=theirs, **self.NEW)
+        assert "The link works once." in text(Client().get(theirs))
+
+    def test_a_password_that_will_not_do_uses_no_link_up(self, linked: Client, ada: Agent) -> None:
+        self.age(linked, 61)
+        url, form = self.REMOVE
+        fresh, weak = new_link("linked@example.com"), {"new-password": "short", "new-password-again": "short"}
+        answer = confirm(linked, url, linked.post(url, form), link=fresh, **weak)
+        assert "too short" in text(answer)
+        assert b'short"' not in answer.content
+        assert form_with(answer, "confirm-method").fields["confirm-link"] == [fresh]
+        assert confirm(linked, url, answer, **self.NEW).status_code == 303
+
+    def test_or_the_link_is_opened_in_another_tab_and_the_open_form_goes_on(self, db: None, ada: Agent) -> None:
+        user = User.objects.create_user("tabs@example.com")
+        Grant.objects.create(user=user, role="admin")
+        browser = Client(enforce_csrf_checks=True)
+
+        def open_link() -> None:
+            link = new_link(user.email)
+            token = form_with(browser.get(link), "csrfmiddlewaretoken").fields["csrfmiddlewaretoken"]
+            assert browser.post(link, {"csrfmiddlewaretoken": token}).status_code == 303
+
+        open_link()
+        self.age(browser, 61)
+        url, form = self.REMOVE
+        token = form_with(browser.get("/agents/agt-ada/remove/"), "confirm").fields["csrfmiddlewaretoken"]
+        answer = browser.post(url, {**form, "csrfmiddlewaretoken": token})
+        assert asks(answer)
+        open_link()
+        assert confirm(browser, url, answer).status_code == 303
+        assert not Agent.objects.filter(pk="agt-ada").exists()
+
+    def test_a_form_of_somebody_who_was_signed_in_before_does_not_go_on(self, db: None, ada: Agent) -> None:
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(person("viewer"))
+        before = form_with(browser.get("/account/"), "csrfmiddlewaretoken").fields["csrfmiddlewaretoken"]
+        link = new_link(person("admin").email)
+        token = form_with(browser.get(link), "csrfmiddlewaretoken").fields["csrfmiddlewaretoken"]
+        assert browser.post(link, {"csrfmiddlewaretoken": token}).status_code == 303
+        assert browser.post("/keys/new/", {"csrfmiddlewaretoken": before}).status_code == 403
+
+    def test_a_link_is_mailed_from_the_page_which_keeps_what_it_holds(
+        self, linked: Client, ada: Agent, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.EMAIL_URL = "smtp://localhost"
+        sent: list[tuple[str, str]] = []
+        monkeypatch.setattr(mail, "send_link", lambda user, path: sent.append((user.email, path)))
+        self.age(linked, 61)
+        url, form = self.REMOVE
+        answer = confirm(linked, url, linked.post(url, form), mail="1")
+        assert "A link is on its way to linked@example.com." in text(answer)
+        assert [email for email, _ in sent] == ["linked@example.com"]
+        assert confirm(linked, url, answer, link=sent[0][1], **self.NEW).status_code == 303
+        assert not Agent.objects.filter(pk="agt-ada").exists()
 
     @pytest.mark.parametrize("password", ["", "!", "anything"])
     def test_no_password_is_right(self, linked: Client, ada: Agent, password: str) -> None:

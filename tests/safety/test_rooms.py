@@ -18,6 +18,7 @@ FLOORS = (
 )
 # what answers requests in the studio's rooms
 ABOVE_SERVICES = {"views", "forms", "guard", "urls", "account", "adapters", "confirm", "factors", "oidc", "sign_in"}
+ABOVE_SERVICES |= {"passwords"}
 REQUESTS = ("django.http", "django.shortcuts", "django.contrib.messages", "studio.web", "studio.people.guard", "ninja")
 
 
