@@ -152,7 +152,9 @@ class Thread(Schema):
 class ThreadQuery(Schema):
     user_id: Text | None = Field(None, description="threads that this user owns or takes part in")
     q: Text = Field(
-        "", max_length=1000, description="looked for in titles, ids and users, and with threads:read in texts"
+        "",
+        max_length=1000,
+        description="looked for in names, ids and users; with threads:read in titles and latest answers",
     )
     status: Text = Field("", max_length=100, description="of the last run", examples=["COMPLETED"])
     since: Moment | None = Field(None, description="last activity at or after")

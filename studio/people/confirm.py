@@ -34,6 +34,8 @@ GOOD_FOR: Final = 15 * 60
 # the field of the confirmation page that marks its answer; it holds the method of the first request
 ASKED: Final = "confirm-method"
 _OURS: Final = "confirm-"
+# the fields of the first password of somebody who has none
+_FIRST_PASSWORD: Final = ("confirm-new-password", "confirm-new-password-again")
 
 View = Callable[..., HttpResponseBase]
 
@@ -94,11 +96,12 @@ class ConfirmMiddleware:
 @sensitive_variables("password")
 def _check(request: AppRequest, user: User) -> str:
     """Check the password, code or passkey of the form; return what is wrong, "" when it is right."""
-    if not user.has_usable_password() and _first_password(request)[0]:
-        return _set_password(request, user)
+    typed = any(request.POST.get(name) for name in _FIRST_PASSWORD)
     # signed in again in another tab meanwhile
-    if is_fresh(request):
+    if is_fresh(request) and not typed:
         return ""
+    if _FIRST_PASSWORD[0] in request.POST and not user.has_usable_password():
+        return _set_password(request, user)
     if credential := request.POST.get("confirm-credential"):
         form = ReauthenticateWebAuthnForm({"credential": credential}, user=user)
         return _take(form, "The passkey was not accepted. Try again.")
@@ -116,14 +119,12 @@ def _check(request: AppRequest, user: User) -> str:
     return ""
 
 
-def _first_password(request: AppRequest) -> tuple[str, str]:
-    return request.POST.get("confirm-new-password", ""), request.POST.get("confirm-new-password-again", "")
-
-
 @sensitive_variables("password", "again")
 def _set_password(request: AppRequest, user: User) -> str:
     """Set the first password of a person; return what is wrong, "" when it is set."""
-    password, again = _first_password(request)
+    password, again = (request.POST.get(name, "") for name in _FIRST_PASSWORD)
+    if not password:
+        return "Type a new password, twice."
     form = SetPasswordForm(user, {"new_password1": password, "new_password2": again})
     # before the link, which a password that is too short must not use up
     if not form.is_valid():

@@ -170,6 +170,25 @@ def test_what_changed_meanwhile_is_said_in_the_same_dialog(
     browser_problems.clear()
 
 
+def test_back_after_a_deletion_from_a_transcript_leads_on(threads: Page, browser_problems: Problems) -> None:
+    threads.get_by_role("link", name="Thread 1", exact=True).click()
+    threads.get_by_role("link", name="Delete thread…").click()
+    threads.get_by_role("dialog").get_by_role("button", name="Delete it").click()
+    expect(threads.locator("#messages")).to_contain_text("Deleted 1 thread")
+    threads.go_back()
+    expect(threads.get_by_role("heading", name="Not found")).to_be_visible()
+    threads.get_by_role("link", name="All threads of").click()
+    expect(threads.locator(".pager")).to_contain_text("1–50 of 119 threads")
+    browser_problems.clear()  # Chromium reports the 404
+
+
+def test_an_event_is_named_in_one_way_at_each_width(threads: Page) -> None:
+    threads.get_by_role("link", name="Activity").click()
+    threads.set_viewport_size({"width": 390, "height": 900})
+    before = threads.locator("td.link").first.evaluate("(cell) => getComputedStyle(cell, '::before').content")
+    assert before.replace('"', "") == "event "
+
+
 def test_a_user_without_threads_left_leads_back_to_the_users(
     threads: Page, studio_server: StudioServer, schema: str
 ) -> None:

@@ -226,6 +226,26 @@ def test_leaving_with_unsaved_changes_asks_first(tab: Page) -> None:
     assert asked == ["beforeunload"]
 
 
+def test_a_restore_asks_before_it_takes_the_place_of_what_was_typed(tab: Page) -> None:
+    asked: list[str] = []
+    tab.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    tab.fill("#num_history_runs", "17")
+    tab.get_by_role("button", name="Save").click()
+    expect(tab.locator("#toasts")).to_contain_text("Saved as version")
+    version = tab.locator("#versions li", has=tab.locator("details")).first
+    version.locator("summary").click()
+    expect(version).to_contain_text("No. of history runs 17 →")
+    tab.fill("#num_history_runs", "18")
+    version.get_by_role("button").click()
+    expect(tab.locator("#num_history_runs")).to_have_value("18")
+    assert asked == ["Your unsaved changes will be lost. Go on?"]
+    tab.get_by_role("link", name="Discard").click()
+    version.get_by_role("button").click()
+    expect(tab.locator("#toasts")).to_contain_text("restored from version")
+    expect(tab.locator("#versions li").first).to_contain_text("Restored from v")
+    assert len(asked) == 1
+
+
 def test_older_versions_come_without_losing_what_was_typed(tab: Page, studio_server: StudioServer) -> None:
     agent_id = tab.url.split("/")[-3]
     studio_server.sql(

@@ -32,6 +32,23 @@ def test_a_link_to_a_run_scrolls_to_it(visit: Visit) -> None:
     expect(page.locator(f"[id='{anchor}']")).to_be_in_viewport()
 
 
+def test_a_wide_table_scrolls_in_its_box_and_keeps_its_alignment(visit: Visit) -> None:
+    page = visit.tab(width=390)
+    page.goto("/agents/agt-supp2ortbot3/threads/?q=Everything+Markdown")
+    page.get_by_role("link", name="Everything Markdown can do here").click()
+    wide = page.locator(".prose .table").filter(has_text="Week")
+    assert wide.evaluate("(box) => box.scrollWidth > box.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    cells = wide.locator("tbody tr").first.locator("td")
+    assert cells.evaluate_all("(cells) => Math.max(...cells.map((cell) => cell.clientHeight))") < 40
+    sides = page.locator(".prose .table").filter(has_text="Centre").locator("tbody tr").first.locator("td")
+    assert sides.evaluate_all("(cells) => cells.map((cell) => getComputedStyle(cell).textAlign)") == [
+        "left",
+        "center",
+        "right",
+    ]
+
+
 def test_a_message_has_an_anchor(visit: Visit) -> None:
     page = visit.open(OPS)
     anchor = page.locator("article.run").nth(15).locator("[id^='message-']").last.get_attribute("id")

@@ -246,6 +246,14 @@ class TestWithoutAPassword:
         assert not Agent.objects.filter(pk="agt-ada").exists()
         assert Client().get(fresh, follow=True).status_code == 410
 
+    def test_a_link_without_a_password_is_kept_and_a_password_asked_for(self, linked: Client, ada: Agent) -> None:
+        self.age(linked, 61)
+        url, form = self.REMOVE
+        fresh = new_link("linked@example.com")
+        answer = confirm(linked, url, linked.post(url, form), link=fresh)
+        assert "Type a new password, twice." in text(answer)
+        assert confirm(linked, url, answer, **self.NEW).status_code == 303
+
     def test_somebody_elses_link_is_not_used_up(self, linked: Client, ada: Agent) -> None:
         self.age(linked, 61)
         url, form = self.REMOVE
