@@ -73,7 +73,19 @@ class Media(Schema):
     mime: str
     name: str
     size: int | None
-    source: str
+    source: str = Field(description="where it is kept, if not in the thread")
+
+
+class Content(Schema):
+    content: str
+    truncated: bool = Field(description="only the beginning is given; all of it is in the downloaded thread")
+
+
+class Part(Content):
+    """A part of a content that is no plain text; `name` is the address of a resource, or the type of another one."""
+
+    kind: Literal["refusal", "resource", "result", "other"] = Field(description="other: of an unknown type, as JSON")
+    name: str
 
 
 class Call(Schema):
@@ -82,15 +94,20 @@ class Call(Schema):
     arguments: str
 
 
-class Message(Schema):
-    """A message, or (role `tool`) the result of a call. The system message and copies of earlier turns are left out."""
+class Message(Content):
+    """A message, or (role `tool`) the result of a call. The system message and copies of earlier turns are left out.
+
+    It is `truncated`, too, if its reasoning or the arguments of a call are. With the role `note` the studio says why a run failed, or why something of it is not given.
+    """
 
     run_id: str
+    agent: str = Field(description="in whose run it was said: the agent, team, workflow, or a workflow's step")
     id: str
-    role: str
-    content: str
+    role: str = Field(description="user, assistant, tool, note, or any other that was stored")
+    parts: list[Part] = Field(description="each part that is no plain text; the words of those known are in content")
     name: str
     reasoning: str | None
+    redacted_reasoning: int | None = Field(description="bytes of reasoning that only its provider can read")
     created_at: int | None
     media: list[Media]
     tool_calls: list[Call]
@@ -99,7 +116,32 @@ class Message(Schema):
     tool_call_error: bool | None
 
 
-class Run(Schema):
+class Source(Schema):
+    """What an answer cites; `text` is the place in it."""
+
+    url: str
+    title: str
+    text: str
+
+
+class Reference(Content):
+    """A text that the model was given from a store of knowledge."""
+
+    query: str
+    name: str
+
+
+class Step(Content):
+    """What a step of a workflow gave back; why it failed, if it did."""
+
+    name: str
+    executor: str
+    failed: bool
+    parts: list[Part]
+    media: list[Media]
+
+
+class RunFacts(Schema):
     run_id: str
     parent_run_id: str | None
     kind: Literal["agent", "team", "workflow"]
@@ -115,10 +157,20 @@ class Run(Schema):
     reasoning_tokens: int | None
     seconds: float | None
     first_token_seconds: float | None
-    bytes: int = Field(description="of the run's JSON, as stored")
     note: str | None = Field(description="why it failed or was cancelled")
     problem: str | None = Field(description="why its messages cannot be given")
-    messages: list[Message]
+
+
+class Run(RunFacts):
+    bytes: int = Field(description="of the run's JSON, as stored")
+    members: list[RunFacts] = Field(description="the runs inside it that are not listed themselves")
+    steps: list[Step]
+    sources: list[Source] = Field(description="what its answer cites, in the order of the numbers in it")
+    searches: list[str] = Field(description="what was searched for")
+    references: list[Reference]
+    followups: list[str] = Field(description="what the agent proposes to ask next")
+    media: list[Media] = Field(description="what it made, beside that of its messages")
+    messages: list[Message] = Field(description="what was said in it and in the runs inside it")
 
 
 class Thread(Schema):

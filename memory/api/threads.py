@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from ninja import Query, Router, Status
 
-from memory.api.runs import RUNS, page_of_messages, run_json
+from memory.api.runs import RUNS, page_of_messages, page_of_runs
 from memory.api.schemas import CountedPage, Cursor, Message, Page, Run, SessionId, Thread, ThreadQuery, User
 from memory.index import paging, threads, users
 from memory.index.lag import Lag
@@ -126,7 +126,7 @@ def list_runs(
     cursor: Cursor = "",
     limit: Limit = 20,
 ) -> dict[str, Any]:
-    """List runs with their messages. A page may be shorter than `limit` if runs are large."""
+    """List runs with what was said in them and inside them. A page may be shorter than `limit` if runs are large."""
     agent = auth.get_storing_agent(request, agent_id, READ)
     thread = _find(session_id)
     page = _with_cursor(lambda: runs.list_runs(thread, Place.read(cursor), limit, order))
@@ -142,7 +142,7 @@ def list_runs(
 def list_messages(
     request: ApiRequest, agent_id: Id, session_id: SessionId, cursor: Cursor = "", limit: Limit = 100
 ) -> dict[str, Any]:
-    """List messages of all runs, oldest first."""
+    """List messages of all runs and of those inside them, oldest first."""
     agent = auth.get_storing_agent(request, agent_id, READ)
     thread = _find(session_id)
     items, following = _with_cursor(lambda: page_of_messages(thread, cursor, limit))
@@ -222,7 +222,7 @@ def _add_runs(rows: list[Row]) -> None:
 
 
 def _run_page(page: RunPage) -> dict[str, Any]:
-    return {"items": [run_json(stored) for stored in page.runs], "next": page.next, "previous": page.previous}
+    return {"items": page_of_runs(page.runs), "next": page.next, "previous": page.previous}
 
 
 def _counted(page: paging.Page, rows: list[Row]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from memory.transcript.model import Media, Message, Run, Step, ToolCall
+from memory.transcript.model import Media, Message, Part, Reference, Run, Step, ToolCall
 
 
 @dataclass(slots=True)
@@ -10,7 +10,7 @@ class Block:
     """A text on the page, whole or cut. `content` is escaped by the template unless it is rendered Markdown.
 
     `style` is its CSS class, `size` its size in bytes. `href` is the address of the whole text and `part` the
-    one for htmx; both are empty if the whole text is shown.
+    one for htmx; both are empty if the whole text is shown. `printed` is all of a text that is cut on the screen.
     """
 
     content: str
@@ -19,6 +19,10 @@ class Block:
     cut: bool = False
     href: str = ""
     part: str = ""
+    printed: str = ""
+
+
+Parts = list[tuple[Part, Block]]
 
 
 @dataclass(slots=True)
@@ -32,6 +36,7 @@ class CallCard:
     preview: str
     args: Block | None
     result: Block | None
+    parts: Parts
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class MessageCard:
     side: str
     block: Block
     reasoning: Block | None
+    parts: Parts
     calls: list[CallCard]
 
     @property
@@ -74,7 +80,8 @@ class Card:
     note: Block | None = None
     messages: list[MessageCard] = field(default_factory=list)
     answer: list[MessageCard] = field(default_factory=list)
-    steps: list[tuple[Step, Block]] = field(default_factory=list)
+    steps: list[tuple[Step, Block, Parts]] = field(default_factory=list)
+    references: list[tuple[Reference, Block]] = field(default_factory=list)
     cards: list["Card"] = field(default_factory=list)
     waits: list[tuple[str, str]] = field(default_factory=list)
 

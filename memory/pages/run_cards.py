@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from memory.pages.cards import Block, CallCard, Card, MessageCard
+from memory.pages.cards import Block, CallCard, Card, MessageCard, Parts
 from memory.pages.reading_mode import ReadingMode
 from memory.pages.words import STATUSES, Status
 from memory.transcript.json_text import unescape
-from memory.transcript.model import SKIPPED, Message, Run, Text, ToolCall
+from memory.transcript.model import SKIPPED, Message, Part, Run, Text, ToolCall
 from memory.transcript.runs import RunPage
 from memory.transcript.stored import StoredRun
 from studio import ids
@@ -16,6 +16,9 @@ from studio.render import Budget, markdown
 # characters of one text that a page shows before "show all"
 CUT: Final = 4_000
 CUT_PROSE: Final = 8_000
+# characters that a page holds for paper, of one message and of all
+PRINTED: Final = 100_000
+PRINTED_IN_ALL: Final = 400_000
 # longer JSON is indented only when the whole text is asked for, because that takes time
 INDENTED_UP_TO: Final = 1_200
 _PREVIEW: Final = 120
@@ -34,7 +37,8 @@ class RunCards:
     def __init__(self, reading: ReadingMode, owner: str | None) -> None:
         self.reading = reading
         self.owner = owner
-        self._budget = Budget()
+        self._budget, self._print_budget = Budget(), Budget()
+        self._left_for_print = PRINTED_IN_ALL
         self._anchors: dict[str, int] = {}
 
     def nest(self, page: RunPage) -> list[Card]:
@@ -73,21 +77,38 @@ class RunCards:
         card.speaker = self.owner if run.user_id is None else run.user_id
         card.messages = [self._message(message, address) for message in run.messages]
         card.note = self._block(run.note, address) if run.note else None
-        card.steps = [(step, self._block(step.text, address)) for step in run.steps]
+        card.steps = [(step, self._block(step.text, address), self._parts(step.parts, address)) for step in run.steps]
+        card.references = [(one, self._block(one.text, address)) for one in run.references]
         card.cards = [self._show(member, address) for member in run.members]
         card.waits = [(call.name, call.wants) for one in run.messages for call in one.calls if call.wants]
         return card
 
     def _message(self, message: Message, address: str) -> MessageCard:
-        return MessageCard(
+        card = MessageCard(
             message,
             self._anchor("message", message.message_id),
             _FOLDED.get(message.role, ""),
             "user" if message.role == "user" else "assistant",
             self._block(message.text, address, CUT_PROSE if message.role == "assistant" else CUT),
             self._block(message.reasoning, address) if message.reasoning else None,
+            self._parts(message.parts, address),
             [self._call(call, address) for call in message.calls],
         )
+        if card.block.cut and not card.folded:
+            card.block.printed = self._for_print(message.text)
+        return card
+
+    def _parts(self, parts: list[Part], address: str) -> Parts:
+        return [(part, self._block(part.text, address)) for part in parts]
+
+    def _for_print(self, text: Text) -> str:
+        """Return the whole of a text, because paper has no "Show all"; "" if it is too long, or was read in part."""
+        if text.is_cut or len(text.value) > min(PRINTED, self._left_for_print):
+            return ""
+        self._left_for_print -= len(text.value)
+        if text.kind == "markdown" and not self.reading.raw:
+            return markdown(text.value, self._print_budget)
+        return text.shown
 
     def _call(self, call: ToolCall, address: str) -> CallCard:
         args = self._block(call.args, address) if call.args else None
@@ -100,6 +121,7 @@ class RunCards:
             preview,
             args,
             self._block(call.result, address) if call.result else None,
+            self._parts(call.parts, address),
         )
 
     def _block(self, text: Text, address: str, cut: int = CUT) -> Block:
@@ -109,6 +131,7 @@ class RunCards:
         block = Block(
             shown, _STYLES[text.kind], text.size, cut=len(shown) > cut or (flat and len(text.value) > 6 * cut)
         )
+        block.cut = block.cut or text.is_cut
         if block.cut:
             shown = block.content = _cut(shown, cut) if text.kind == "markdown" else shown[:cut]
         if block.cut or flat:

@@ -4,8 +4,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from memory.transcript.content import field_media, text_and_media
+from memory.transcript.media import field_media, spoken
 from memory.transcript.model import Text, ToolCall
+from memory.transcript.parts import read_content
 from memory.transcript.values import amount, as_dict, as_json, string
 
 MakeText = Callable[[str, str], Text]
@@ -40,7 +41,7 @@ def read_calls(
         call = ToolCall(call_id, string(name)[:200], _json_text(_args(one, result), text))
         if result is not None:
             used.add(id(result))
-            _take_result(call, result.get("content"), text)
+            _take_result(call, result.get("content"), text, spoken(result))
             call.media += field_media(result)
             call.status = "error" if result.get("tool_call_error") is True else "ok"
             call.seconds = _seconds(result)
@@ -85,10 +86,12 @@ def _merge(call: ToolCall, tool: dict[str, Any], status: str, text: MakeText) ->
             call.wants = "" if refused else words
 
 
-def _take_result(call: ToolCall, content: Any, text: MakeText) -> None:
-    value, kind, media = text_and_media(content)
-    call.result = text(value, "json" if kind == "json" or value.lstrip()[:1] in ("{", "[") else "text")
-    call.media += media
+def _take_result(call: ToolCall, content: Any, text: MakeText, said: list[str] | None = None) -> None:
+    found = read_content(content)
+    value = found.text or "\n".join(said or []) or ("" if found or not content else as_json(content))
+    call.result = text(value, "json" if found.kind == "json" or value.lstrip()[:1] in ("{", "[") else "text")
+    call.media += found.media
+    call.parts = found.parts(text)
 
 
 def _args(call: dict[str, Any], result: dict[str, Any] | None) -> Any:

@@ -1,125 +1,58 @@
-"""The text and the media in a message's content, which is a string, a list of parts, or any other JSON."""
+"""What a message's content holds, read apart by `parts`."""
 
-import re
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from memory.transcript.model import Media
-from memory.transcript.values import as_dict, as_int, as_json, string
-
-_MOST_MEDIA: Final = 100
-_DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/_=-]{120,})")
-_MIME: Final = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
-# where Agno keeps media, on a message and on a run, and what each holds
-_FIELDS: Final = {
-    "images": "image",
-    "image_output": "image",
-    "audio": "audio",
-    "audios": "audio",
-    "audio_output": "audio",
-    "response_audio": "audio",
-    "videos": "video",
-    "video_output": "video",
-    "files": "file",
-    "file_output": "file",
-}
-_PART_KINDS: Final = ("image", "audio", "video", "file", "document")
+from memory.transcript.media import without_bytes
+from memory.transcript.model import Media, Part, Source, Text
+from memory.transcript.values import string
 
 
-def text_and_media(content: Any) -> tuple[str, str, list[Media]]:
-    """Split content into its text, the kind of the text (text or json), and its media."""
-    if isinstance(content, str):
-        text, media = _without_data(string(content))
-        return text, "text", media
-    if content is None:
-        return "", "text", []
-    if not isinstance(content, list) or not content:
-        return as_json(content), "json", []
-    texts: list[str] = []
-    media = []
-    for part in content:
-        found = _part(part)
-        # an unknown part must not be left out silently: all of it is shown as JSON
-        if found is None:
-            return as_json(content), "json", []
-        texts += [found[0]] if found[0] else []
-        media += found[1]
-    return "\n".join(texts), "text", media[:_MOST_MEDIA]
+class Piece(NamedTuple):
+    """A part that is no plain text: a refusal, a resource, a result, or `other`, an unknown one as JSON."""
+
+    kind: str
+    name: str
+    value: str
+    shape: str = "text"
 
 
-def _part(part: Any) -> tuple[str, list[Media]] | None:
-    """Return text and media of one part, None for a part of an unknown kind."""
-    if isinstance(part, str):
-        return _without_data(string(part))
-    if not isinstance(part, dict):
-        return None
-    if isinstance(part.get("text"), str):
-        return _without_data(string(part["text"]))
-    kind = string(part.get("type")).removeprefix("input_").removesuffix("_url")
-    if kind in _PART_KINDS:
-        return "", [_part_media("file" if kind == "document" else kind, part)]
-    if "role" in part and "content" in part:
-        text, shape, media = text_and_media(part["content"])
-        return (text, [*media, *field_media(part)]) if shape == "text" else None
-    return None
+@dataclass
+class Content:
+    """`kind` is that of the text, text or json; `redacted` is the size of thinking that only its provider can read."""
 
+    words: list[str] = field(default_factory=list)
+    kind: str = "text"
+    media: list[Media] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
+    thinking: list[str] = field(default_factory=list)
+    redacted: int = 0
+    sources: list[Source] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
 
-def _part_media(kind: str, part: dict[str, Any]) -> Media:
-    for name in (f"{kind}_url", f"input_{kind}", kind, "source", "file", "document"):
-        inner = part.get(name)
-        if isinstance(inner, str):
-            return one_media(kind, {"url": inner})
-        if isinstance(inner, dict):
-            return one_media(kind, inner)
-    return one_media(kind, part)
+    @property
+    def text(self) -> str:
+        return "\n".join(filter(None, self.words))
 
+    def __bool__(self) -> bool:
+        return bool(self.text or self.media or self.pieces)
 
-def field_media(holder: dict[str, Any]) -> list[Media]:
-    """Return the media in the fields of a message, a run or an input."""
-    found: list[Media] = []
-    for name, kind in _FIELDS.items():
-        value = holder.get(name)
-        found += [one_media(kind, one) for one in (value[:_MOST_MEDIA] if isinstance(value, list) else [value]) if one]
-    return found[:_MOST_MEDIA]
+    def parts(self, text: Callable[[str, str], Text]) -> list[Part]:
+        return [Part(one.kind, one.name, text(one.value, one.shape)) for one in self.pieces]
 
+    def say(self, text: str) -> str:
+        """Keep the bytes within a text as media; return it without them, "" if it is nothing else."""
+        text, media = without_bytes(string(text))
+        self.media += media
+        return "" if len(media) == 1 and text.strip() in (f"[{media[0].mime}]", "[data]") else text
 
-def one_media(kind: str, value: Any) -> Media:
-    """Describe a picture, recording, film or file; of its bytes only the number is kept."""
-    if isinstance(value, str):
-        value = {"url" if value.startswith(("http:", "https:", "data:")) else "content": value}
-    stored = as_dict(value)
-    mime = string(stored.get("mime_type") or stored.get("media_type") or stored.get("format"))
-    mime = mime if _MIME.fullmatch(mime) or mime.isalnum() else ""
-    name = string(stored.get("filename") or stored.get("name") or stored.get("alt_text"))[:200]
-    source = string(stored.get("url") or stored.get("filepath"))
-    size = as_int(stored.get("size"))
-    for data in (stored.get("content"), stored.get("data"), stored.get("base64"), stored.get("file_data")):
-        if isinstance(data, str) and data:
-            size = _decoded_size(data.partition(";base64,")[2] or data)
-    inline = _DATA_URI.match(source)
-    if inline or source.startswith("data:"):
-        mime = (inline and inline[1]) or mime
-        size = _decoded_size(source.partition(",")[2])
-        source = ""
-    return Media(kind, mime[:120], name, size, source[:500])
-
-
-def _decoded_size(base64: str) -> int:
-    # computed and not decoded: files may have many megabytes
-    return len(base64.rstrip("=")) * 3 // 4
-
-
-def _without_data(text: str) -> tuple[str, list[Media]]:
-    """Replace base64 data in a text by its type in brackets, and return it as media."""
-    # most texts have none, which this finds out faster than the pattern
-    if ";base64," not in text:
-        return text, []
-    media = [
-        Media(_kind_of(found[1] or ""), found[1] or "", size=_decoded_size(found[2]))
-        for found in _DATA_URI.finditer(text)
-    ]
-    return _DATA_URI.sub(lambda found: f"[{found[1] or 'data'}]", text), media
-
-
-def _kind_of(mime: str) -> str:
-    kind = mime.partition("/")[0]
-    return kind if kind in _PART_KINDS else "file"
+    def take(self, inner: "Content") -> str:
+        """Take over what a part holds, but return its text."""
+        self.media += inner.media
+        self.pieces += inner.pieces
+        self.thinking += inner.thinking
+        self.redacted += inner.redacted
+        self.sources += inner.sources
+        self.calls += inner.calls
+        return inner.text

@@ -12,16 +12,24 @@ SKIPPED = frozenset({"PAUSED", "CANCELLED", "ERROR", "REGENERATED"})
 
 @dataclass
 class Text:
-    """A stored text. `path` is its name within the run; `kind` is text, markdown or json."""
+    """A stored text. `path` is its name within the run; `kind` is text, markdown or json.
+
+    `whole` is the size in bytes of all of it if only its beginning was read.
+    """
 
     value: str
     path: str
     kind: str = "text"
+    whole: int | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        return self.whole is not None
 
     @cached_property
     def size(self) -> int:
         """Size in bytes, as UTF-8."""
-        return len(self.value) if self.value.isascii() else len(self.value.encode("utf-8", "replace"))
+        return utf8_size(self.value) if self.whole is None else self.whole
 
     @property
     def shown(self) -> str:
@@ -36,11 +44,15 @@ class Text:
         return bool(self.value)
 
 
+def utf8_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
 @dataclass
 class Media:
     """A picture, recording, film or file, without its bytes.
 
-    `size` is in bytes, None if only a reference is stored; `source` is that reference.
+    `size` is in bytes, None if it is not known; `source` says where the file is kept.
     """
 
     kind: str
@@ -48,6 +60,37 @@ class Media:
     name: str = ""
     size: int | None = None
     source: str = ""
+
+
+@dataclass
+class Part:
+    """A part of a content that is no plain text: a refusal, resource, result, or `other` as JSON."""
+
+    kind: str
+    name: str
+    text: Text
+
+
+@dataclass
+class Source:
+    """What an answer cites: an address, a document, or both; `text` is the place in it."""
+
+    url: str = ""
+    title: str = ""
+    text: str = ""
+
+    @property
+    def is_web(self) -> bool:
+        return self.url.lower().startswith(("https://", "http://"))
+
+
+@dataclass
+class Reference:
+    """A text that the model was given from a store of knowledge; `query` is what was asked for."""
+
+    query: str
+    name: str
+    text: Text
 
 
 @dataclass
@@ -64,6 +107,7 @@ class ToolCall:
     status: str = "none"
     seconds: float | None = None
     media: list[Media] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     wants: str = ""
 
     @property
@@ -73,7 +117,10 @@ class ToolCall:
 
 @dataclass
 class Message:
-    """A message. `role` is user, assistant, system, tool or any other that was stored."""
+    """A message. `role` is user, assistant, system, tool or any other that was stored.
+
+    `redacted` is the size in bytes of reasoning that only its provider can read.
+    """
 
     message_id: str
     role: str
@@ -81,7 +128,10 @@ class Message:
     created_at: int | None = None
     name: str = ""
     reasoning: Text | None = None
+    redacted: int = 0
     media: list[Media] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
 
 
@@ -93,6 +143,8 @@ class Step:
     executor: str
     text: Text
     failed: bool = False
+    media: list[Media] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
 
 @dataclass
@@ -120,10 +172,21 @@ class Run:
     unread: int = 0  # messages, calls and steps left out because there are too many
     steps: list[Step] = field(default_factory=list)
     media: list[Media] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    searches: list[str] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    followups: list[str] = field(default_factory=list)
     note: Text | None = None  # the reason why it failed or was cancelled
     members: list["Run"] = field(default_factory=list)
     problem: str = ""
     size: int = 0
+
+    @property
+    def answer(self) -> Message | None:
+        """The answer, if there are runs or steps inside this one, after which it was given."""
+        last = self.messages[-1] if self.messages else None
+        said = last if last and last.role == "assistant" and last.text and not last.calls else None
+        return said if self.members or self.steps else None
 
     @property
     def is_sub_run(self) -> bool:
@@ -137,12 +200,16 @@ class Run:
             yield message.text
             if message.reasoning:
                 yield message.reasoning
+            yield from (part.text for part in message.parts)
             for call in message.calls:
                 yield call.args
                 if call.result:
                     yield call.result
+                yield from (part.text for part in call.parts)
         for step in self.steps:
             yield step.text
+            yield from (part.text for part in step.parts)
+        yield from (one.text for one in self.references)
         for member in self.members:
             yield from member.texts()
 

@@ -8,9 +8,12 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from typing import Any, Final
 
+from memory.transcript.beside import add_beside, shape, stated_reasoning, words
 from memory.transcript.calls import pair, read_calls
-from memory.transcript.content import field_media, text_and_media
+from memory.transcript.media import field_media, one_media
 from memory.transcript.model import Message, Run, Step
+from memory.transcript.parts import read_content
+from memory.transcript.sources import read_sources
 from memory.transcript.text_ids import TextIds
 from memory.transcript.values import amount, as_dict, as_json, as_list, as_time, count, first, string
 
@@ -18,7 +21,6 @@ _LONGEST_INTEGER: Final = 4_000  # digits; Python itself refuses to write more t
 _DEEPEST_MEMBER: Final = 6
 # roles as some models and libraries name them
 _ROLES: Final = {"model": "assistant", "ai": "assistant", "human": "user", "developer": "system", "function": "tool"}
-_FAILED: Final = ("ERROR", "CANCELLED")
 
 
 def parse_run(text: str | None, size: int | None = None) -> Run:
@@ -96,7 +98,7 @@ def _run(value: dict[str, Any], size: int, text_ids: TextIds | None = None, dept
         place = len(run.messages) - bool(last and last.role == "assistant" and last.text and not last.calls)
         run.messages.insert(place, Message("", "assistant", text_ids.text(""), calls=extra))
     run.steps = _steps(value.get("step_results"), text_ids)
-    _outside_of_messages(run, value, text_ids)
+    add_beside(run, value, text_ids)
     inside = [*as_list(value.get("member_responses")), *as_list(value.get("step_executor_runs"))]
     inside += [value["workflow_agent_run"]] if value.get("workflow_agent_run") else []
     for member in text_ids.take(inside):
@@ -156,56 +158,22 @@ def _message(
     one: dict[str, Any], results: dict[str, deque[dict[str, Any]]], used: set[int], text_ids: TextIds
 ) -> Message:
     role = _role(one)
-    text, kind, media = text_and_media(one.get("content"))
-    reasoning = string(one.get("reasoning_content"))
+    found = read_content(one.get("content"))
+    reasoning = "\n\n".join(dict.fromkeys(filter(None, [*found.thinking, stated_reasoning(one)])))
+    sealed = one_media("file", {"data": one.get("redacted_reasoning_content")}).size or 0
     return Message(
         string(one.get("id")),
         role,
-        text_ids.text(text, "markdown" if role == "assistant" and kind == "text" else kind),
+        text_ids.text(words(found, one), shape(found, role)),
         as_time(one.get("created_at")),
         string(one.get("name"))[:200],
         text_ids.text(reasoning) if reasoning else None,
-        [*media, *field_media(one)],
-        read_calls(text_ids.take(as_list(one.get("tool_calls"))), results, used, text_ids.text),
+        found.redacted + sealed,
+        [*found.media, *field_media(one)],
+        found.parts(text_ids.text),
+        [*found.sources, *read_sources(one.get("citations")), *read_sources(one.get("annotations"))],
+        read_calls(text_ids.take(as_list(one.get("tool_calls")) or found.calls), results, used, text_ids.text),
     )
-
-
-def _outside_of_messages(run: Run, value: dict[str, Any], text_ids: TextIds) -> None:
-    """Add what is stored outside the messages, unless a message has it: input, answer, failure reason and media."""
-    given = value.get("input")
-    given_text, given_kind, media = text_and_media(
-        given["input_content"] if isinstance(given, dict) and "input_content" in given else given
-    )
-    media += field_media(as_dict(given))
-    if (given_text or media) and not any(message.role == "user" for message in run.messages):
-        # a system message always comes first
-        place = 1 if run.messages and run.messages[0].role == "system" else 0
-        run.messages.insert(place, Message("", "user", text_ids.text(given_text, given_kind), media=media))
-    run.media = field_media(value)
-    reasoning = string(value.get("reasoning_content"))
-    answer, kind, _ = text_and_media(value.get("content"))
-    answers = [message for message in run.messages if message.role == "assistant" and message.text]
-    if run.status in _FAILED:
-        reason = answer or _reason(value)
-        if reason and not any(message.text.value == reason for message in answers):
-            run.note = text_ids.text(reason, kind if answer else "text")
-    elif answer and not answers:
-        kind = "markdown" if kind == "text" else kind
-        answers = [Message("", "assistant", text_ids.text(answer, kind), as_time(value.get("created_at")))]
-        run.messages += answers
-    if reasoning and answers and not any(message.reasoning for message in run.messages):
-        answers[-1].reasoning = text_ids.text(reasoning)
-
-
-def _reason(value: dict[str, Any]) -> str:
-    """Return the reason why a run ended, from its last event with one."""
-    for event in reversed(as_list(value.get("events"))):
-        reason = as_dict(event).get("reason") or as_dict(event).get("error")
-        if not reason and "error" in string(as_dict(event).get("event")).lower():
-            reason = as_dict(event).get("content")
-        if string(reason):
-            return string(reason)
-    return ""
 
 
 def _steps(value: Any, text_ids: TextIds, depth: int = 0) -> list[Step]:
@@ -215,16 +183,15 @@ def _steps(value: Any, text_ids: TextIds, depth: int = 0) -> list[Step]:
         if isinstance(one, list):
             steps += _steps(one, text_ids, depth + 1) if depth < _DEEPEST_MEMBER else []
         elif isinstance(one, dict):
-            text, kind, _ = text_and_media(one.get("content"))
-            failed = one.get("success") is False or bool(one.get("error"))
-            error = string(one.get("error"))
-            steps.append(
-                Step(
-                    first(one, "step_name", "step_id"),
-                    first(one, "executor_name", "executor_type"),
-                    text_ids.text(error if failed and error else text, "text" if failed and error else kind),
-                    failed,
-                )
-            )
+            steps.append(_step(one, text_ids))
             steps += _steps(one.get("steps"), text_ids, depth + 1) if depth < _DEEPEST_MEMBER else []
     return steps
+
+
+def _step(one: dict[str, Any], text_ids: TextIds) -> Step:
+    found = read_content(one.get("content"))
+    error = string(one.get("error"))
+    failed = one.get("success") is False or bool(error)
+    text = text_ids.text(error) if failed and error else text_ids.text(words(found, one), found.kind)
+    name, executor = first(one, "step_name", "step_id"), first(one, "executor_name", "executor_type")
+    return Step(name, executor, text, failed, [*found.media, *field_media(one)], found.parts(text_ids.text))

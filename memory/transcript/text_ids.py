@@ -1,14 +1,18 @@
 """Names of the texts within a run, by which a page asks for the whole of a text that it shows cut."""
 
 import itertools
+import re
 from typing import Final, TypeVar
 
-from memory.transcript.model import Text
+from memory.transcript.media import without_bytes
+from memory.transcript.model import Text, utf8_size
 
 T = TypeVar("T")
 
 # 2 MB of JSON can hold 60,000 messages of one letter, too many for any page
 MOST_ITEMS: Final = 1_000
+# what memory_shown_text of shown.sql leaves of a long text ends so, with the size of all of it; JSON escapes the sign
+_CUT: Final = re.compile(r"…(?:\x1f|\\u001f)(\d{1,18})")
 
 
 class TextIds:
@@ -30,4 +34,16 @@ class TextIds:
         return taken
 
     def text(self, value: str, kind: str = "text") -> Text:
-        return Text(value, f"t{next(self._next)}", kind)
+        """Make a text without the bytes of files."""
+        begun, whole = beginning(without_bytes(value)[0])
+        return Text(begun, f"t{next(self._next)}", kind, whole)
+
+
+def beginning(text: str) -> tuple[str, int | None]:
+    """Return a text without the marks of where it was cut, and the size of the whole if it was."""
+    if "\x1f" not in text and "\\u001f" not in text:
+        return text, None
+    *cut, rest = _CUT.split(text)
+    if not cut:
+        return text, None
+    return _CUT.sub("…", text), sum(map(int, cut[1::2])) + utf8_size(rest)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from memory.transcript.content import text_and_media
 from memory.transcript.model import Media
+from memory.transcript.parts import read_content
 from tests.memory.transcript.parsed import read, said
 
 PICTURE = base64.b64encode(b"x" * 3000).decode()
@@ -33,8 +33,8 @@ PICTURE = base64.b64encode(b"x" * 3000).decode()
     ],
 )
 def test_media_parts_are_measured_and_left(part: dict[str, Any], media: Media) -> None:
-    text, kind, found = text_and_media([{"type": "text", "text": "see"}, part])
-    assert (text, kind, found) == ("see", "text", [media])
+    found = read_content([{"type": "text", "text": "see"}, part])
+    assert (found.text, found.kind, found.media) == ("see", "text", [media])
 
 
 def test_media_fields_of_messages_and_runs_are_read() -> None:
@@ -50,10 +50,12 @@ def test_media_fields_of_messages_and_runs_are_read() -> None:
 
 
 def test_base64_inside_a_text_leaves_its_type() -> None:
-    text, _, media = text_and_media(f"look: data:image/png;base64,{PICTURE} done")
-    assert text == "look: [image/png] done"
-    assert media == [Media("image", "image/png", "", 3000)]
+    found = read_content(f"look: data:image/png;base64,{PICTURE} done")
+    assert found.text == "look: [image/png] done"
+    assert found.media == [Media("image", "image/png", "", 3000)]
 
 
-def test_parts_of_no_known_kind_are_shown_as_json() -> None:
-    assert text_and_media([{"type": "text", "text": "a"}, {"type": "thinking"}])[1] == "json"
+def test_parts_of_no_known_kind_are_shown_as_json_by_themselves() -> None:
+    found = read_content([{"type": "text", "text": "a"}, {"type": "odd", "n": 1}])
+    assert (found.text, found.kind) == ("a", "text")
+    assert [(one.kind, one.name, one.value) for one in found.pieces] == [("other", "odd", '{"type": "odd", "n": 1}')]
