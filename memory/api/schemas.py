@@ -97,7 +97,8 @@ class Call(Schema):
 class Message(Content):
     """A message, or (role `tool`) the result of a call. The system message and copies of earlier turns are left out.
 
-    It is `truncated`, too, if its reasoning or the arguments of a call are. With the role `note` the studio says why a run failed, or why something of it is not given.
+    It is `truncated`, too, if its reasoning or the arguments of a call are. With the role `note` the studio says why a
+    run failed, or why something of it is not given.
     """
 
     run_id: str

@@ -10,7 +10,7 @@ class Block:
     """A text on the page, whole or cut. `content` is escaped by the template unless it is rendered Markdown.
 
     `style` is its CSS class, `size` its size in bytes. `href` is the address of the whole text and `part` the
-    one for htmx; both are empty if the whole text is shown. `printed` is all of a text that is cut on the screen.
+    one for htmx; both are empty if the whole text is shown.
     """
 
     content: str
@@ -19,7 +19,6 @@ class Block:
     cut: bool = False
     href: str = ""
     part: str = ""
-    printed: str = ""
 
 
 Parts = list[tuple[Part, Block]]

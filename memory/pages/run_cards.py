@@ -16,9 +16,6 @@ from studio.render import Budget, markdown
 # characters of one text that a page shows before "show all"
 CUT: Final = 4_000
 CUT_PROSE: Final = 8_000
-# characters that a page holds for paper, of one message and of all
-PRINTED: Final = 100_000
-PRINTED_IN_ALL: Final = 400_000
 # longer JSON is indented only when the whole text is asked for, because that takes time
 INDENTED_UP_TO: Final = 1_200
 _PREVIEW: Final = 120
@@ -37,8 +34,7 @@ class RunCards:
     def __init__(self, reading: ReadingMode, owner: str | None) -> None:
         self.reading = reading
         self.owner = owner
-        self._budget, self._print_budget = Budget(), Budget()
-        self._left_for_print = PRINTED_IN_ALL
+        self._budget = Budget()
         self._anchors: dict[str, int] = {}
 
     def nest(self, page: RunPage) -> list[Card]:
@@ -84,7 +80,7 @@ class RunCards:
         return card
 
     def _message(self, message: Message, address: str) -> MessageCard:
-        card = MessageCard(
+        return MessageCard(
             message,
             self._anchor("message", message.message_id),
             _FOLDED.get(message.role, ""),
@@ -94,21 +90,9 @@ class RunCards:
             self._parts(message.parts, address),
             [self._call(call, address) for call in message.calls],
         )
-        if card.block.cut and not card.folded:
-            card.block.printed = self._for_print(message.text)
-        return card
 
     def _parts(self, parts: list[Part], address: str) -> Parts:
         return [(part, self._block(part.text, address)) for part in parts]
-
-    def _for_print(self, text: Text) -> str:
-        """Return the whole of a text, because paper has no "Show all"; "" if it is too long, or was read in part."""
-        if text.is_cut or len(text.value) > min(PRINTED, self._left_for_print):
-            return ""
-        self._left_for_print -= len(text.value)
-        if text.kind == "markdown" and not self.reading.raw:
-            return markdown(text.value, self._print_budget)
-        return text.shown
 
     def _call(self, call: ToolCall, address: str) -> CallCard:
         args = self._block(call.args, address) if call.args else None

@@ -510,3 +510,24 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelector("#side-agents [aria-current=true]")?.scrollIntoView({ block: "nearest" });
   prepare(document);
 });
+
+/* ---- Print: a message that is cut on the screen, [data-whole=address], is whole on paper ---- */
+
+addEventListener("beforeprint", () => {
+  for (const text of all("[data-whole]")) {
+    const request = new XMLHttpRequest();
+    // printing waits for nothing, so this does
+    request.open("GET", text.dataset.whole, false);
+    request.setRequestHeader("HX-Request", "true");
+    try {
+      request.send();
+    } catch {
+      return; // what is printed says that it is cut
+    }
+    const found = new DOMParser().parseFromString(request.responseText, "text/html").querySelector(".text > div");
+    if (request.status !== 200 || !found) continue;
+    delete text.dataset.whole;
+    found.classList.add("on-paper");
+    text.append(found);
+  }
+});
