@@ -203,7 +203,11 @@ class Thread(Schema):
 
 
 class ThreadQuery(Schema):
-    user_id: Text | None = Field(None, description="threads that this user owns or takes part in")
+    user_id: Text | None = Field(None, description="threads that this user owns or took part in")
+    part: Literal["", "owned", "joined"] = Field(
+        "",
+        description="with user_id: owned for those that the user owns, joined for those of others with a run of theirs",
+    )
     q: Text = Field(
         "",
         max_length=1000,

@@ -83,6 +83,8 @@ def list_threads(
     """List threads that match, without their content; titles and search use texts only with threads:read."""
     agent = auth.get_storing_agent(request, agent_id, READ if include else "agents:read")
     _only(request, PAGING | {"include"} | set(ThreadQuery.model_fields))
+    if filter.part and filter.user_id is None:
+        raise Problem(422, "part: goes with user_id")
     content = auth.access_of(request).may(READ, agent_id)
     limit = min(limit, MOST_WITH_RUNS) if include else limit
     page = _with_cursor(lambda: threads.list_threads(Filter(**filter.dict()), sort, cursor, limit, content))

@@ -1,7 +1,7 @@
 """Filters of a list of threads, and their SQL over the thread index."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from psycopg import sql
 
@@ -18,6 +18,9 @@ _SEARCH_TEXTS = """
     or strpos(coalesce(t.texts_folded, memory_folded(concat_ws(chr(31), t.first_text, t.last_text))),
         memory_folded(%(q)s)) > 0"""
 _OF_USER = "p.user_key = %(user_key)s"
+# which of a user's threads: those they own, those of others with a run of theirs, or both
+Part = Literal["", "owned", "joined"]
+_PARTS: Final[dict[Part, str]] = {"owned": "p.is_owner", "joined": "not p.is_owner"}
 # memory_user has the number of a user's threads. It still has those of a deletion that waits in the feed, which the
 # rows of the page have not.
 _COUNT_USER = """
@@ -31,8 +34,9 @@ _COUNT_USER = """
 class Filter:
     """Filters of a list of threads; the defaults match all.
 
-    `user_id` "" is the user whose id is empty. `q` is searched in titles, previews, and ids of threads and
-    users. `since` (inclusive) and `until` (exclusive) are epoch seconds of the last activity.
+    `user_id` "" is the user whose id is empty; `part` says which of their threads. `q` is searched in titles,
+    previews, and ids of threads and users. `since` (inclusive) and `until` (exclusive) are epoch seconds of the last
+    activity.
     """
 
     user_id: str | None = None
@@ -42,6 +46,7 @@ class Filter:
     until: int | None = None
     errors: bool = False
     shared: bool = False
+    part: Part = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ def conditions(filter: Filter, content: bool) -> tuple[tuple[str, ...], dict[str
     search = _SEARCH.format(texts=_SEARCH_TEXTS if content else "")
     terms: list[tuple[bool, str, dict[str, Any]]] = [
         (filter.user_id is not None, _OF_USER, {"user_key": user_key(filter.user_id or "")}),
+        (filter.user_id is not None and bool(filter.part), _PARTS.get(filter.part, ""), {}),
         (filter.since is not None, f"{active} >= %(since)s", {"since": filter.since}),
         (filter.until is not None, f"{active} < %(until)s", {"until": filter.until}),
         (bool(filter.status), "t.last_status = %(status)s", {"status": filter.status}),

@@ -1,6 +1,6 @@
 """Users of the current schema, read from memory_user."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -9,12 +9,13 @@ from psycopg import sql
 
 from memory.index import feed
 from memory.index.paging import Cursor, Page, beyond, make_page, read_order
-from memory.query import LIMIT, Row, count_some, count_table, user_key
+from memory.query import LIMIT, Row, count_some, count_table, fetch, user_key
 
-__all__ = ["DEFAULT_SORT", "SORTS", "get_user", "list_users", "user_key"]
+__all__ = ["COUNT_TO", "DEFAULT_SORT", "SORTS", "Parts", "count_parts", "get_user", "list_users", "user_key"]
 
 SORTS: Final = {"seen": "seen_at", "threads": "threads", "runs": "runs"}
 DEFAULT_SORT: Final = "seen"
+COUNT_TO: Final = 1_000
 
 _COLUMNS = "u.user_id, u.threads, u.runs, u.first_at, u.seen_at"
 _LIST = """
@@ -24,11 +25,26 @@ _LIST = """
     select page.*, total.*, {waits} from page
     left join lateral (select {count}) total on {counted} or (select count(*) from page) = {limit}"""
 _USER = "select {columns}, {waits} from memory_user u where u.user_key = %(user_key)s"
+# Those that a user owns are counted where Agno has them, as a deletion of all takes these.
+_PARTS: Final = """
+    select (select count(*) from (select from agno_sessions where user_id = %(user_id)s limit %(cap)s + 1) s) as owned,
+        case when count(*) <= %(cap)s then count(*) filter (where not p.is_owner) end as joined
+    from (select is_owner from memory_participant where user_key = %(user_key)s limit %(cap)s + 1) p"""
 # The first term is the expression of the index, which holds 200 characters; the second compares the rest.
 _PREFIX = """memory_folded(left(u.user_id, 200)) like {prefix} || '%%'
     and starts_with(memory_folded(u.user_id), memory_folded(memory_person(%(q)s)))"""
 # a pattern of the folded words without wildcards of their own
 _PATTERN = r"regexp_replace(left(memory_folded(%(q)s), 100), '([\\%%_])', '\\\1', 'g')"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The numbers of the threads that a user owns, above COUNT_TO one more than that, and of those of others with a
+    run of theirs, None for a user with more threads than that.
+    """
+
+    owned: int
+    joined: int | None
 
 
 def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: int = 50) -> Page:
@@ -55,6 +71,11 @@ def get_user(user_id: str) -> Row | None:
     statement = sql.SQL(_USER).format(columns=sql.SQL(_COLUMNS), waits=sql.SQL(feed.WAITS))
     rows, _ = feed.read_fresh(statement, {"user_key": user_key(user_id)})
     return rows[0] if rows else None
+
+
+def count_parts(user_id: str) -> Parts:
+    values = {"user_id": user_id, "user_key": user_key(user_id), "cap": COUNT_TO}
+    return Parts(**fetch(_PARTS, values)[0])
 
 
 @lru_cache(maxsize=256)

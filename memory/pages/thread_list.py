@@ -12,10 +12,9 @@ from memory.index import threads
 from memory.index.paging import Page
 from memory.pages.list_page import lag_words, matching, which_rows
 from memory.pages.list_rows import thread_rows
-from memory.pages.thread_query import LONGEST, PERIODS, ThreadQuery
+from memory.pages.thread_query import LONGEST, PARTS, PERIODS, ThreadQuery
 from memory.pages.words import STATUSES
 from memory.services import reading
-from studio import ids
 from studio.models import Agent
 from studio.people import guard
 from studio.web import AppRequest, with_query
@@ -41,9 +40,17 @@ class _Asked:
             return ""
         return with_query(self.url, **self.query.fields(), cursor=cursor)
 
+    @property
+    def user_and_part(self) -> tuple[str | None, str]:
+        """The user whose threads are listed, and which of them: on a user's own page those that they own."""
+        if self.user is not None:
+            return self.user, self.query.part or "owned"
+        return self.query.user, "" if self.query.user is None else self.query.part or "any"
+
     def scope(self) -> dict[str, str]:
         """Return the form fields that find the same threads again, also from another page."""
-        return self.query.fields() | ({"user": ids.encode(self.user)} if self.user is not None else {})
+        user, part = self.user_and_part
+        return replace(self.query, user=user, part=part).fields()
 
 
 def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = None) -> dict[str, Any]:
@@ -53,7 +60,11 @@ def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = 
     """
     query = read_query(request)
     # on a user's page the path names the user, not the filter
-    asked = _Asked(url, query if user is None else replace(query, user=None), request.GET.get("cursor", ""), user)
+    if user is not None:
+        query = replace(query, user=None, part=query.part if query.part == "joined" else "")
+    elif query.user is None or query.part == "any":
+        query = replace(query, part="")
+    asked = _Asked(url, query, request.GET.get("cursor", ""), user)
     content = may_read(request, agent)
     if content and asked.query.q and not asked.cursor:
         reading.record_search(guard.actor_of(request), agent, asked.query.q)
@@ -76,9 +87,8 @@ def may_read(request: AppRequest, agent: Agent) -> bool:
 
 def _read(asked: _Asked, content: bool) -> Page | None:
     """Read the page that is asked for, None if that takes too long."""
-    filter = asked.query.filter(int(time.time()))
-    if asked.user is not None:
-        filter = replace(filter, user_id=asked.user)
+    user, part = asked.user_and_part
+    filter = replace(asked.query, user=user, part=part).filter(int(time.time()))
     try:
         return threads.list_threads(filter, asked.query.sort, asked.cursor, content=content)
     except ValueError as error:
@@ -98,6 +108,8 @@ def _context(asked: _Asked, page: Page | None) -> dict[str, Any]:
         "page": page,
         "is_first": not asked.cursor,
         "of_user": asked.user is not None,
+        # the list without filters; on a user's page it stays with what they own, or took part in
+        "cleared": asked.url + (ThreadQuery(part=asked.query.part).encoded() if asked.user is not None else ""),
         "address": asked.address(asked.cursor),
         # what a deletion of all that match has to know
         "scope": scope,
@@ -116,6 +128,7 @@ def _choices(asked: _Asked) -> dict[str, Any]:
         statuses.append((chosen, chosen))
     return {
         "statuses": statuses,
+        "parts": [("" if name == "any" else name, words) for name, words in PARTS.items()],
         "periods": [(name, words) for name, (words, _) in PERIODS.items()],
         "sorts": [(name, words, asked.url + asked.query.encoded(sort=name)) for name, words in _SORTED.items()],
     }

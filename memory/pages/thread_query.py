@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.http import QueryDict
 
+from memory.index.filters import Part
 from memory.index.threads import DEFAULT_SORT, SORTS, Filter
 from memory.pages.words import STATUSES, Status, name_of_user
 from studio import ids
@@ -18,7 +19,10 @@ PERIODS: Final = {
     "30d": ("Last 30 days", 30 * 86_400),
     "90d": ("Last 90 days", 90 * 86_400),
 }
+# which of a user's threads; "any" stands where nothing would be read as "owned"
+PARTS: Final = {"any": "they own or took part in", "owned": "they own", "joined": "they only took part in"}
 LONGEST: Final = 200
+_ROLES: Final = {"owned": "Owner", "joined": "Took part"}
 _SECONDS: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
@@ -34,10 +38,12 @@ class Chip:
 class ThreadQuery:
     """Filters and order of a list of threads.
 
-    `since` and `until` are days in UTC like `2026-11-22`, both included, or epoch seconds.
+    `part` is one of PARTS, or "" where it was not said. `since` and `until` are days in UTC like `2026-11-22`, both
+    included, or epoch seconds.
     """
 
     user: str | None = None
+    part: str = ""
     q: str = ""
     status: str = ""
     active: str = ""
@@ -52,12 +58,14 @@ class ThreadQuery:
         """Read a query string or a form; raise ValueError for what no page of ours would send."""
         if any("\x00" in value for _, values in data.lists() for value in values):
             raise ValueError("NUL")
-        active, sort = data.get("active", ""), data.get("sort", "")
+        active, sort, part = data.get("active", ""), data.get("sort", ""), data.get("part", "")
         # a filter that is left out would show, and delete, more than was asked for
-        if (active and active not in PERIODS) or {data.get("errors", ""), data.get("shared", "")} - {"", "0", "1"}:
+        known = active in ("", *PERIODS) and part in ("", *PARTS)
+        if not known or {data.get("errors", ""), data.get("shared", "")} - {"", "0", "1"}:
             raise ValueError("no such filter")
         found = cls(
             user=_user(data.get("user", "")),
+            part=part,
             q=" ".join(data.get("q", "").split())[:LONGEST],
             status=data.get("status", "")[:LONGEST],
             active=active,
@@ -78,7 +86,8 @@ class ThreadQuery:
             start = now - PERIODS[self.active][1]
             since = start if since is None else max(since, start)
         until = _seconds(self.until, timedelta(days=1))
-        return Filter(self.user, self.q, self.status, since, until, self.errors, self.shared)
+        part: Part = "owned" if self.part == "owned" else "joined" if self.part == "joined" else ""
+        return Filter(self.user, self.q, self.status, since, until, self.errors, self.shared, part)
 
     def fixed(self, now: int) -> "ThreadQuery":
         """Return the query with periods as fixed times, so that it finds the same threads later."""
@@ -95,6 +104,7 @@ class ThreadQuery:
         values: dict[str, Any] = {
             "q": self.q,
             "user": None if self.user is None else ids.encode(self.user),
+            "part": self.part,
             "status": self.status,
             "active": self.active,
             "since": self.since,
@@ -111,7 +121,7 @@ class ThreadQuery:
 
     @property
     def is_filtered(self) -> bool:
-        return self != ThreadQuery(sort=self.sort)
+        return self != ThreadQuery(sort=self.sort, part=self.part)
 
     @property
     def is_backwards(self) -> bool:
@@ -134,7 +144,7 @@ class ThreadQuery:
     def chips(self) -> list[Chip]:
         """The filters that are on."""
         named = {
-            "user": f"User: {name_of_user(self.user or '')}",
+            "user": f"{_ROLES.get(self.part, 'User')}: {name_of_user(self.user or '')}",
             "q": f"“{self.q}”",
             "status": f"Last run: {STATUSES.get(self.status, Status(self.status)).word}",
             "active": f"Active: {PERIODS.get(self.active, ('', 0))[0].lower()}",
@@ -145,7 +155,7 @@ class ThreadQuery:
         }
         empty = ThreadQuery()
         return [
-            Chip(text, self.encoded(**{name: getattr(empty, name)}))
+            Chip(text, self.encoded(**{name: getattr(empty, name)}, **({"part": ""} if name == "user" else {})))
             for name, text in named.items()
             if getattr(self, name) != getattr(empty, name)
         ]

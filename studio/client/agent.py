@@ -4,7 +4,7 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from studio.client.http import Call, Json, Send, Studio
@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_@:.+-]{0,254}", re.ASCII)
 _PAGE = 20
+# which of a user's threads
+Part = Literal["", "owned", "joined"]
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,15 @@ class Agent(AgentsListItem):
     agno_settings: AgnoSettings
     _studio: "Studio" = field(repr=False, compare=False)
 
-    async def aget_user_sessions(self, user_id: str) -> list[Session]:
-        """Return all threads that the user owns or takes part in, newest first, with their runs."""
-        return await self._studio.awaited(lambda send: _user_sessions(send, self, user_id))
+    async def aget_user_sessions(self, user_id: str, part: Part = "") -> list[Session]:
+        """Return threads of the user, newest first, with their runs.
 
-    def get_user_sessions(self, user_id: str) -> list[Session]:
-        return self._studio.run(lambda send: _user_sessions(send, self, user_id))
+        `part` "owned" gives those that the user owns, "joined" those of others with a run of theirs, "" both.
+        """
+        return await self._studio.awaited(lambda send: _user_sessions(send, self, user_id, part))
+
+    def get_user_sessions(self, user_id: str, part: Part = "") -> list[Session]:
+        return self._studio.run(lambda send: _user_sessions(send, self, user_id, part))
 
     async def aget_session(self, session_id: str) -> Session | None:
         """Return one thread with its runs, None if there is no such thread."""
@@ -157,10 +162,10 @@ async def _agent(send: Send, studio: Studio, agent_id: str, version: int | None)
     return _fill(Agent, {**values, "agno_settings": _fill(AgnoSettings, values["agno_settings"]), "_studio": studio})
 
 
-async def _user_sessions(send: Send, agent: Agent, user_id: str) -> list[Session]:
+async def _user_sessions(send: Send, agent: Agent, user_id: str, part: Part) -> list[Session]:
     _require_storage(agent)
     # By creation, which never changes. By activity, a thread could move to a page that was read already.
-    params = {"user_id": user_id, "sort": "created", "limit": _PAGE, "include": "runs"}
+    params = {"user_id": user_id, "part": part, "sort": "created", "limit": _PAGE, "include": "runs"}
     sessions: list[Session] = []
     while True:
         page = await send(Call(f"agents/{agent.id}/threads", params))

@@ -85,6 +85,9 @@ class TestList:
         write_thread(ada, "shared", [run("r-3"), run("r-4", user_id="bob")])
         for query, expected in {
             "user_id=bob": {"failed", "shared"},
+            "user_id=bob&part=owned": {"failed"},
+            "user_id=bob&part=joined": {"shared"},
+            "user_id=alice@example.com&part=joined": set(),
             "status=ERROR": {"failed"},
             "errors=true": {"failed"},
             "shared=true": {"shared"},
@@ -126,6 +129,8 @@ class TestList:
             ("cursor=x", "cursor"),
             ("q=" + "x" * 1001, "q"),
             ("user=bob", "user"),
+            ("user_id=bob&part=mine", "part"),
+            ("part=owned", "part"),
             ("%00=1", "\x00"),
         ],
     )

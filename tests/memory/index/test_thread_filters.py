@@ -22,6 +22,18 @@ def test_a_users_threads_are_those_they_own_and_those_with_a_run_of_theirs(write
     assert ids(Filter(user_id="nobody")) == []
 
 
+def test_what_a_user_owns_and_what_they_took_part_in_are_told_apart(write: Write) -> None:
+    write("owned", [run("o1", status="ERROR"), run("o2", user_id="alice")], user_id="bob", at=NOW)
+    write("visited", [run("v1"), run("v2", user_id="bob")], user_id="alice", at=NOW + 1)
+    write("nobodys", [run("n1", user_id="bob")], user_id=None, at=NOW - 1)
+    for sort in threads.SORTS:
+        assert ids(Filter(user_id="bob", part="owned"), sort=sort) == ["owned"]
+        assert set(ids(Filter(user_id="bob", part="joined"), sort=sort)) == {"visited", "nobodys"}
+    assert ids(Filter(user_id="bob", part="joined", errors=True)) == []
+    # without a user it says nothing
+    assert len(ids(Filter(part="owned"))) == 3
+
+
 def test_the_empty_user_is_a_user_and_no_user_is_not(write: Write) -> None:
     write("empty", user_id="")
     write("none", user_id=None)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from memory.index import users as store
 from studio import ids
 from studio.models import Agent, MemorySettings
-from tests.reading import html, links, text, titles
+from tests.reading import form_with, html, links, text, titles
 from tests.world import HTMX, NOW, ODD_IDS, person, run, signed_in, write_thread
 
 USERS = "/agents/agt-ada/users/"
@@ -105,8 +105,56 @@ class TestOne:
         write_thread(ada, "visited", visited, session_data={"session_name": "Visited"}, at=NOW - 1)
         write_thread(ada, "foreign", session_data={"session_name": "Foreign"})
         response = page.get(f"{USERS}bob/")
-        assert titles(response) == ["Own", "Visited"]
+        assert titles(response) == ["Own"]
         assert "2 threads 2 runs" in text(response)
+        assert "Owned 1 Took part in 1" in text(response)
+        (joined,) = links(response, "part=joined")
+        response = page.get(joined)
+        assert titles(response) == ["Visited"]
+        assert "They belong to their owners." in text(response)
+
+    def test_filters_and_orders_stay_within_the_part(self, page: Client, ada: Agent) -> None:
+        write_thread(ada, "own", [run("o1", "Own question", status="ERROR")], user_id="bob")
+        for name in ("One", "Two"):
+            visited = [run(f"a-{name}", f"{name} question"), run(f"b-{name}", user_id="bob")]
+            write_thread(ada, name, visited, user_id="alice")
+        address = f"{USERS}bob/?part=joined"
+        assert form_with(page.get(address), "active").fields["part"] == ["joined"]
+        assert titles(page.get(f"{address}&q=one")) == ["One question"]
+        assert titles(page.get(f"{USERS}bob/", {"q": "question"})) == ["Own question"]
+        none = page.get(f"{address}&errors=1")
+        assert titles(none) == []
+        assert address in links(none)
+        assert all("part=joined" in link for link in links(page.get(address), "sort="))
+        response = page.get(f"{address}&q=one", headers=HTMX)
+        assert response["HX-Push-Url"] == f"{USERS}bob/?q=one&part=joined"
+
+    def test_who_owns_none_sees_where_the_others_are(self, page: Client, ada: Agent) -> None:
+        write_thread(ada, "visited", [run("v1"), run("v2", user_id="bob")])
+        response = page.get(f"{USERS}bob/")
+        assert "Owned 0 Took part in 1" in text(response)
+        assert "Threads of others with a run of theirs are in the other list." in text(response)
+        assert links(response, "delete-threads") == []
+        assert "Threads that they own are in the other list." in text(
+            page.get(f"{USERS}alice@example.com/", {"part": "joined"})
+        )
+
+    def test_the_list_of_all_threads_can_be_of_either_part_too(self, page: Client, ada: Agent) -> None:
+        write_thread(ada, "own", session_data={"session_name": "Own"}, user_id="bob", at=NOW)
+        visited = [run("v1"), run("v2", user_id="bob")]
+        write_thread(ada, "visited", visited, session_data={"session_name": "Visited"}, at=NOW - 1)
+        threads = "/agents/agt-ada/threads/"
+        for part, found, chip in (
+            ("", ["Own", "Visited"], "User: bob"),
+            ("owned", ["Own"], "Owner: bob"),
+            ("joined", ["Visited"], "Took part: bob"),
+        ):
+            response = page.get(threads, {"user": "bob", "part": part})
+            assert titles(response) == found
+            assert chip in text(response)
+            # without the user, nothing is left of it
+            assert threads in links(response)
+        assert len(titles(page.get(threads, {"part": "owned"}))) == 2
 
     def test_the_list_filters_and_sorts_within_the_user(self, page: Client, ada: Agent) -> None:
         write_thread(ada, "own", [run("o1", "Own", status="ERROR")], user_id="bob")

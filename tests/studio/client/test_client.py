@@ -138,6 +138,10 @@ class TestSessions:
     def test_shared_ones_are_told_apart_by_their_owner(self, call: Twin, agent: Agent) -> None:
         (session,) = call(agent, "get_user_sessions", "guest")
         assert (session.session_id, session.user_id) == ("shared", "owner")
+        assert call(agent, "get_user_sessions", "guest", part="joined") == [session]
+        assert call(agent, "get_user_sessions", "guest", part="owned") == []
+        assert call(agent, "get_user_sessions", "owner", part="owned") == [session]
+        assert call(agent, "get_user_sessions", "owner", part="joined") == []
 
     def test_a_user_without_any_has_none(self, call: Twin, agent: Agent) -> None:
         assert call(agent, "get_user_sessions", "nobody\n/?#%") == []
