@@ -20,6 +20,8 @@ Row = dict[str, Any]
 COUNT_CAP: Final = 1_000
 EXACT_UP_TO: Final = 2_000
 LIMIT: Final = 200
+# of a longer id of a user the beginning counts
+LONGEST_ID: Final = 10_000
 # a limit of time that is none
 UNLIMITED: Final = "0"
 
@@ -81,4 +83,13 @@ def count_some(source: sql.Composable, condition: sql.Composable) -> sql.Composa
 def user_key(user_id: str) -> UUID:
     """Return a user's key in the index, as the SQL functions memory_person and memory_key do."""
     # a hash, because an id may be too long for an index row
-    return UUID(bytes=sha256(user_id[:10000].encode()).digest()[:16])
+    return UUID(bytes=sha256(user_id[:LONGEST_ID].encode()).digest()[:16])
+
+
+def is_user(column: str, user_id: str) -> sql.Composable:
+    """Return the condition that a column of Agno's, as `s.user_id`, has this user, whose id is %(user_id)s."""
+    # plain, so that an index on the column answers it
+    short = len(user_id) < LONGEST_ID
+    return sql.SQL("{} = %(user_id)s" if short else "memory_person({}) = memory_person(%(user_id)s)").format(
+        sql.Identifier(*column.split("."))
+    )

@@ -51,11 +51,16 @@ class Page(Schema, Generic[T]):
 
 
 class CountedPage(Page[T], Generic[T]):
-    """`behind` is how many seconds old the list is, 0 if it is exact now."""
+    """`behind` is how many seconds old the list is, 0 if it is exact now.
+
+    `not_indexed` is how many threads it may lack, or show as they were, because they are not counted yet or could not
+    be.
+    """
 
     total: int
     total_is_exact: bool
     behind: float
+    not_indexed: int
 
 
 class User(Schema):

@@ -235,6 +235,7 @@ def _counted(page: paging.Page, rows: list[Row]) -> dict[str, Any]:
         "total": page.count,
         "total_is_exact": page.count_is_exact,
         "behind": _behind(page.lag),
+        "not_indexed": page.lag.left,
     }
 
 

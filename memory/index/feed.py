@@ -17,18 +17,19 @@ log = logging.getLogger("studio")
 # threads at once: for a reader some 30 ms, and at most for who has time
 READERS: Final = 200
 MOST: Final = 1000
-# two columns of a reader's statement: whether anything waits, and whether threads are counted for the first time
+# two columns of a reader's statement: whether anything waits, and whether threads are not counted yet
 WAITS: Final = """
     (select exists (select from memory_feed)) as waits,
-    (select exists (select from memory_backlog b where b.error = '')) as counting"""
+    (select exists (select from memory_backlog)) as counting"""
 _WAITS: Final = sql.SQL("select " + WAITS)
 # the index is complete up to the row that waits longest
 _BEHIND: Final = sql.SQL("select extract(epoch from clock_timestamp() - min(at))::float as behind from memory_feed")
 _LEFT: Final = sql.SQL("""
-    select count(*) as left, extract(epoch from clock_timestamp() - min(b.at))::float as seconds,
+    select count(*) as left, count(*) filter (where b.error <> '') as failed,
+        extract(epoch from clock_timestamp() - min(b.at) filter (where b.error = ''))::float as seconds,
         -- an estimate, because this is asked with each list
         (select greatest(c.reltuples, 0)::bigint from pg_class c where c.oid = 'agno_sessions'::regclass) as total
-    from memory_backlog b where b.error = ''""")
+    from memory_backlog b""")
 
 
 class Behind(OperationalError):
@@ -61,8 +62,9 @@ def seconds_behind() -> float:
 
 def _count_left(behind: float) -> Lag:
     row = fetch(_LEFT, {})[0]
-    done = row["total"] - row["left"]
-    return Lag(behind, row["left"], row["left"] * row["seconds"] / done if done > 0 and row["left"] else None)
+    waiting = row["left"] - row["failed"]
+    done = row["total"] - waiting
+    return Lag(behind, row["left"], waiting * row["seconds"] / done if done > 0 and waiting else None, row["failed"])
 
 
 def waiting() -> int:

@@ -6,7 +6,11 @@ from typing import Final
 from psycopg import sql
 
 from memory.index import feed
-from memory.query import Row, fetch
+from memory.query import Row, fetch, is_user
+
+# what a question names; of people it is all of them but where they fill pages
+MOST_TITLES: Final = 5
+MOST_NAMED: Final = 1_000
 
 # A new run takes `for key share` on its thread. `for update` conflicts with it, so that nothing is added to a
 # locked thread. They are locked in one order, so that two deletions cannot wait for each other.
@@ -23,8 +27,32 @@ _MEASURE: Final = sql.SQL("""
     )
     select (select count(*) from chosen) as threads, counted.*,
         (select count(distinct p.user_key) from chosen join memory_participant p using (session_id)) as people,
-        (select count(*) from chosen join agno_runs r using (session_id)) as run_rows
+        (select count(*) from chosen join agno_runs r using (session_id)) as run_rows,
+        (select count(*) from chosen left join memory_thread t using (session_id)
+            left join memory_backlog b using (session_id)
+            where t.session_id is null or b.session_id is not null) as not_indexed
     from counted""")
+
+# The latest threads first. What a thread is called, and whose it is, is also said of one that is not indexed.
+_TITLES: Final = """
+    with latest as (
+        select s.session_id, t.session_id is null as not_indexed, t.name, {first_text} as first_text,
+            coalesce(t.last_at, memory_seconds(s.updated_at), memory_seconds(s.created_at), 0) as last_at
+        from agno_sessions s left join memory_thread t using (session_id) where s.session_id = any (%(ids)s)
+        order by last_at desc, s.session_id desc limit %(limit)s
+    )
+    select coalesce(l.name, l.first_text,
+        case when not_indexed then memory_line(memory_json(s.session_data::jsonb) ->> 'session_name') end,
+        memory_line(session_id), '(blank id)') as title
+    from latest l join agno_sessions s using (session_id) order by last_at desc, session_id desc"""
+_OWNERS: Final = sql.SQL("""
+    select memory_person(user_id) as user_id, count(*) as threads, count(*) over () as people
+    from agno_sessions where session_id = any (%(ids)s)
+    group by memory_person(user_id) order by threads desc, user_id limit %(limit)s""")
+_GUESTS: Final = sql.SQL("""
+    select min(user_id) as user_id, count(*) as threads, count(*) over () as people
+    from memory_participant where session_id = any (%(ids)s) and not is_owner
+    group by user_key order by threads desc, user_id limit %(limit)s""")
 
 # One statement, because the triggers of both tables run at its end: by then the threads of the runs are gone,
 # so that none is noted in the feed, and the foreign key has no rows left to delete. Of the index only the rows of
@@ -40,15 +68,20 @@ _REMOVE: Final = sql.SQL("""
     select (select count(*) from sessions) as threads, coalesce(sum(i.runs), 0)::bigint as runs,
         coalesce(sum(i.messages), 0)::bigint as messages, coalesce(sum(i.text_bytes), 0)::bigint as text_bytes,
         (select count(distinct p.user_key) from memory_participant p where p.session_id = any (%(ids)s)) as people,
-        (select count(*) from runs) as run_rows
+        (select count(*) from runs) as run_rows, (select count(*) from sessions) - count(i) as not_indexed
     from indexed i""")
+
+
+_OTHERS: Final = """
+    select count(*) as others from agno_sessions where session_id = any (%(ids)s) and ({is_theirs}) is not true"""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """What some threads hold, by the thread index; `text_bytes` is the size of their messages as jsonb.
 
-    `threads` is also the number of their rows in agno_sessions, `run_rows` the number in agno_runs.
+    `threads` is also the number of their rows in agno_sessions, `run_rows` the number in agno_runs. What `not_indexed`
+    of the threads hold is not known, or as it was.
     """
 
     threads: int
@@ -57,6 +90,48 @@ class Size:
     people: int
     text_bytes: int
     run_rows: int
+    not_indexed: int
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Some people of some threads as (user id, number of threads), those with the most first; `number` is of all."""
+
+    named: list[tuple[str | None, int]]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What some threads are: titles of the latest ones, their owners, and who else has a run in them.
+
+    `others` of the threads are not owned by the user that was named.
+    """
+
+    titles: list[str]
+    owners: People
+    guests: People
+    others: int
+
+
+def describe(session_ids: list[str], user_id: str | None, content: bool) -> Description:
+    """Say what these threads are; without `content`, titles are session names or ids."""
+    titles = sql.SQL(_TITLES).format(first_text=sql.SQL("t.first_text" if content else "null"))
+    rows = fetch(titles, {"ids": session_ids, "limit": MOST_TITLES})
+    owners, guests = _people(_OWNERS, session_ids), _people(_GUESTS, session_ids)
+    return Description([row["title"] for row in rows], owners, guests, _others(session_ids, user_id))
+
+
+def _others(session_ids: list[str], user_id: str | None) -> int:
+    if user_id is None:
+        return 0
+    statement = sql.SQL(_OTHERS).format(is_theirs=is_user("user_id", user_id))
+    return int(fetch(statement, {"ids": session_ids, "user_id": user_id})[0]["others"])
+
+
+def _people(statement: sql.Composable, session_ids: list[str]) -> People:
+    rows = fetch(statement, {"ids": session_ids, "limit": MOST_NAMED})
+    return People([(row["user_id"], row["threads"]) for row in rows], rows[0]["people"] if rows else 0)
 
 
 def measure(session_ids: list[str]) -> Size:

@@ -38,7 +38,10 @@ _LIST = """
 # The user's row comes with their threads, which saves their page a statement.
 _OF_USER = "(select to_jsonb(u) - 'user_key' from memory_user u where u.user_key = %(user_key)s)"
 
-_IDS = "select t.session_id from {source} where {condition} limit %(limit)s"
+# of what could not be counted yet nobody knows whether it matches
+_IDS = """
+    select t.session_id from {source} where {condition}
+        and not exists (select from memory_backlog b where b.session_id = t.session_id) limit %(limit)s"""
 
 # An index row may remain for a moment after its thread is gone, hence the `exists`.
 _THREAD = """

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from memory.index import feed
 from memory.index.paging import Cursor, Page, beyond, make_page, read_order
-from memory.query import LIMIT, Row, count_some, count_table, fetch, user_key
+from memory.query import LIMIT, Row, count_some, count_table, fetch, is_user, user_key
 
 __all__ = ["COUNT_TO", "DEFAULT_SORT", "SORTS", "Parts", "count_parts", "get_user", "list_users", "user_key"]
 
@@ -27,7 +27,7 @@ _LIST = """
 _USER = "select {columns}, {waits} from memory_user u where u.user_key = %(user_key)s"
 # Those that a user owns are counted where Agno has them, as a deletion of all takes these.
 _PARTS: Final = """
-    select (select count(*) from (select from agno_sessions where user_id = %(user_id)s limit %(cap)s + 1) s) as owned,
+    select (select count(*) from (select from agno_sessions s where {is_theirs} limit %(cap)s + 1) s) as owned,
         case when count(*) <= %(cap)s then count(*) filter (where not p.is_owner) end as joined
     from (select is_owner from memory_participant where user_key = %(user_key)s limit %(cap)s + 1) p"""
 # The first term is the expression of the index, which holds 200 characters; the second compares the rest.
@@ -75,7 +75,8 @@ def get_user(user_id: str) -> Row | None:
 
 def count_parts(user_id: str) -> Parts:
     values = {"user_id": user_id, "user_key": user_key(user_id), "cap": COUNT_TO}
-    return Parts(**fetch(_PARTS, values)[0])
+    statement = sql.SQL(_PARTS).format(is_theirs=is_user("s.user_id", user_id))
+    return Parts(**fetch(statement, values)[0])
 
 
 @lru_cache(maxsize=256)

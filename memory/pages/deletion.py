@@ -16,6 +16,7 @@ from memory.index import threads, users
 from memory.index.removal import Size
 from memory.pages.thread_list import may_read, read_query
 from memory.pages.thread_query import ThreadQuery
+from memory.pages.touched import Touched
 from memory.services import deletion
 from studio import ids
 from studio.compress import compressed
@@ -33,10 +34,14 @@ WRONG: Final = "That is not the number of threads. Nothing was deleted."
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The threads that somebody wants to delete: chosen by id, or all that match `query`."""
+    """The threads that somebody wants to delete: chosen by id, or all that match `query`.
+
+    Of `unknown` others nobody knows whether they match.
+    """
 
     session_ids: list[str]
     query: ThreadQuery | None = None
+    unknown: int = 0
 
     @property
     def too_many(self) -> bool:
@@ -97,8 +102,11 @@ def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:
         # periods become fixed times, so that the form finds the same threads when it is sent
         now = int(time.time())
         query = replace(read_query(request).fixed(now), sort=threads.DEFAULT_SORT)
-        found = deletion.matching(agent, query.filter(now), content=may_read(request, agent))
-        return Chosen(found, query)
+        # other people's threads go only where that was said
+        query = replace(query, part="" if query.user is None else query.part or "owned")
+        filter = query.filter(now)
+        found = deletion.matching(agent, filter, content=may_read(request, agent))
+        return Chosen(found, query, deletion.unknown(agent, filter))
     try:
         return Chosen(list(dict.fromkeys(ids.decode(segment) for segment in data.getlist("id"))))
     except ValueError as error:
@@ -111,12 +119,13 @@ def _ask(
     """Render the question, as a dialog for htmx, else as a page; `why` says why it is asked again."""
     if size is None and not chosen.too_many:
         size = deletion.preview(agent, chosen.session_ids)
-    one = threads.get_thread(chosen.session_ids[0], may_read(request, agent)) if len(chosen.session_ids) == 1 else None
+    user = chosen.query.user if chosen.query else None
+    described = deletion.describe(agent, chosen.session_ids, user, content=may_read(request, agent)) if size else None
     given = request.POST.get("back") or request.META.get("HTTP_REFERER", "")
     ctx = {
         "chosen": chosen,
         "size": size,
-        "one": one,
+        "touched": Touched.of(described, user) if described else None,
         "most": deletion.MOST,
         "back": _list_address(request, agent, given),
         "changed_from": 0,

@@ -23,11 +23,14 @@ def list_response(request: AppRequest, name: str, ctx: dict[str, object]) -> Htt
 
 
 def lag_words(lag: Lag) -> str:
-    """Say how far a list is behind: "As of 2 s ago." and what is still being counted; "" if it is exact."""
+    """Say how far a list is behind: "As of 2 s ago." and how many threads it may lack; "" if it is exact."""
     words = f"As of {math.ceil(lag.behind)} s ago." if lag.behind else ""
     if lag.left:
         left = "" if lag.seconds_left is None else f", about {duration(lag.seconds_left)} left"
-        words += f" Counting {counted(lag.left, 'thread')} anew{left}; their figures may change."
+        words += f" {counted(lag.left, 'thread')} {'is' if lag.left == 1 else 'are'} not indexed yet{left}:"
+        words += " lists may lack them, or show them as they were."
+    if lag.failed:
+        words += f" {lag.failed:,} could not be counted; the studio tries again."
     return words.strip()
 
 

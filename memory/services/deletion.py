@@ -1,5 +1,7 @@
 """Deleting threads for good, with an audit event in the same transaction."""
 
+import logging
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,14 +9,19 @@ from django.db import OperationalError, connection, transaction
 from django_tenants.utils import schema_context
 from psycopg import errors
 
-from memory.index import feed, removal, threads
-from memory.index.removal import Size
+from memory.index import erasure, feed, removal, repair, threads
+from memory.index.removal import Description, Size
 from memory.index.threads import Filter
+from memory.query import current_schema, long_statements
 from studio.audit.record import Actor, record
 from studio.models import Agent
 
+log = logging.getLogger("studio")
+
 # in one transaction: more would hold its locks for too long
 MOST: Final = 10_000
+# how long threads are counted that a deletion by a filter would not find else, in seconds
+PATIENCE: Final = 3
 
 
 class Busy(Exception):
@@ -36,9 +43,48 @@ class Deleted:
 
 
 def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
-    """Return the ids of the agent's threads that match, at most MOST + 1; raises feed.Behind."""
-    with schema_context(agent.schema_name):
+    """Return the ids of the agent's threads that match, at most MOST + 1; raises feed.Behind.
+
+    All, and all of a user, are those that Agno has, whatever the index says. Any other filter asks the index, after
+    what waits is counted.
+    """
+    with schema_context(agent.schema_name), long_statements():
+        _count_what_waits()
+        if filter == Filter():
+            return erasure.every(MOST + 1)
+        if is_whole(filter):
+            return erasure.of_user(filter.user_id or "", filter.part, MOST + 1)
         return threads.matching_ids(filter, MOST + 1, content)
+
+
+def is_whole(filter: Filter) -> bool:
+    """Tell whether a filter means all threads, or all of a user, so that the index is not asked."""
+    return filter == Filter(filter.user_id, part=filter.part if filter.user_id is not None else "")
+
+
+def unknown(agent: Agent, filter: Filter) -> int:
+    """Return the number of threads of which nobody knows whether they match, as they could not be counted yet."""
+    with schema_context(agent.schema_name):
+        return 0 if is_whole(filter) else repair.backlog()
+
+
+def _count_what_waits() -> None:
+    repair.mark_missed()
+    feed.fold_all()
+    end = time.monotonic() + PATIENCE
+    try:
+        for _ in repair.mend():
+            if time.monotonic() > end:
+                return
+    except OperationalError:
+        # a thread took too long, or somebody else counts: what is left stays in the backlog
+        log.warning("%s: threads were left uncounted", current_schema(), exc_info=True)
+
+
+def describe(agent: Agent, session_ids: list[str], user_id: str | None, *, content: bool) -> Description:
+    """Say which threads these are and whose, so that nobody's go by mistake; without `content`, no text of theirs."""
+    with schema_context(agent.schema_name):
+        return removal.describe(session_ids, user_id, content)
 
 
 def preview(agent: Agent, session_ids: list[str]) -> Size:

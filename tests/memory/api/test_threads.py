@@ -40,7 +40,7 @@ class TestList:
     def test_a_thread_is_told_without_its_content(self, api: Api, ada: Agent) -> None:
         write_thread(ada, "t-1", [TOOL_RUN], session_data={"session_name": "About it"})
         page = api.get(THREADS)
-        rest = {"next": None, "previous": None, "total": 1, "total_is_exact": True, "behind": 0}
+        rest = {"next": None, "previous": None, "total": 1, "total_is_exact": True, "behind": 0, "not_indexed": 0}
         assert page == {"items": page["items"], **rest}
         assert page["items"] == [
             {

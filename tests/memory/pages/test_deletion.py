@@ -97,7 +97,9 @@ class TestAsking:
         three(ada)
         assert "Delete 3 threads" in text(page.get(ASK, {"all": "1"}))
         assert "Delete 2 threads" in text(page.get(ASK, {"all": "1", "errors": "1"}))
-        assert "Delete 3 threads" in text(page.get(ASK, {"all": "1", "user": "bob"}))
+        assert "No thread matches any more" in text(page.get(ASK, {"all": "1", "user": "bob"}))
+        assert "Delete 3 threads" in text(page.get(ASK, {"all": "1", "user": "bob", "part": "joined"}))
+        assert "Delete 3 threads" in text(page.get(ASK, {"all": "1", "user": "alice@example.com"}))
         assert "No thread matches any more" in text(page.get(ASK, {"all": "1", "q": "nowhere"}))
 
     def test_above_ten_thousand_it_says_so(self, page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
