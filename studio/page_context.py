@@ -10,6 +10,7 @@ from django.template.backends.utils import csrf_input
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
+from studio.agents.listing import holds_threads
 from studio.agents.sidebar import Neighbour, neighbours
 from studio.models import Agent, User
 from studio.people.access import SCOPES
@@ -20,10 +21,10 @@ from studio.web import is_boosted, name_of
 def page_context(request: HttpRequest) -> dict[str, Any]:
     """Return the context of every page.
 
-    `agent` is the agent of the page, or None; `sidebar` its agents; `here` the name of the page's route.
-    `is_swapped` is whether the page may take the place of another's `main`, and `boosted` whether it goes without what
-    is around that; `still_allowed` is the address that says later whether a kept page may be shown again,
-    and `made_at` the second of now.
+    `agent` is the agent of the page, or None, and `holds_threads` whether it has any; `sidebar` its agents; `here` the
+    name of the page's route. `is_swapped` is whether the page may take the place of another's `main`, and `boosted`
+    whether it goes without what is around that; `still_allowed` is the address that says later whether a kept page may
+    be shown again, and `made_at` the second of now.
     `may` says what the person may do here: it maps scopes, with `_` for `:`, to bools, as in
     `{% if may.threads_delete %}`.
     """
@@ -33,6 +34,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     scopes = person.access.scopes(agent.pk if agent else None) if person else frozenset()
     return {
         "agent": agent,
+        "holds_threads": SimpleLazyObject(lambda: agent is not None and holds_threads(agent)),
         # lazy, because fragments do not show it
         "sidebar": SimpleLazyObject(lambda: _sidebar(request, person)) if person else [],
         "here": name_of(request),

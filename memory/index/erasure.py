@@ -8,6 +8,7 @@ from memory.index.filters import Part
 from memory.query import fetch, is_user, user_key
 
 _EVERY: Final = sql.SQL("select session_id::text from agno_sessions limit %(limit)s")
+_COUNT: Final = sql.SQL("select count(*) as threads from (select from agno_sessions limit %(limit)s) s")
 _OWNED: Final = "select session_id::text from agno_sessions s where {is_theirs} limit %(limit)s"
 # Runs of the table say whose they are. For those of the column the index is asked, and the column itself where the
 # index has no row of a thread, or an old one.
@@ -33,6 +34,11 @@ _JOINED: Final = """
 def every(limit: int) -> list[str]:
     """Return the ids of up to `limit` threads."""
     return [row["session_id"] for row in fetch(_EVERY, {"limit": limit})]
+
+
+def count(limit: int) -> int:
+    """Return the number of threads, at most `limit`."""
+    return int(fetch(_COUNT, {"limit": limit})[0]["threads"])
 
 
 def of_user(user_id: str, part: Part, limit: int) -> list[str]:

@@ -66,7 +66,7 @@ class Chosen:
 def threads_delete(request: AppRequest, agent_id: str) -> HttpResponse:
     """Show what would be deleted."""
     # POST deletes nothing here either: it is for selections whose ids do not fit into an address
-    agent = guard.get_agno_agent(request, agent_id, "threads:delete")
+    agent = guard.get_agent(request, agent_id, "threads:delete")
     data = request.POST if request.method == "POST" else request.GET
     return _ask(request, agent, _chosen(request, agent, data))
 
@@ -76,7 +76,7 @@ def threads_delete(request: AppRequest, agent_id: str) -> HttpResponse:
 def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
     """Delete the threads if they are still those of the question; else ask again and say why."""
     # selected again, because ids in a form may be forged, and other threads may match by now
-    agent = guard.get_agno_agent(request, agent_id, "threads:delete")
+    agent = guard.get_agent(request, agent_id, "threads:delete")
     chosen = _chosen(request, agent, request.POST)
     expected = whole_number(request.POST.get("expect", "")) or 0
     if chosen.too_many:

@@ -43,7 +43,7 @@ class _Asked:
 def users(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id)
     if not agent.is_agno:
-        return render(request, "memory/no_threads.html")
+        return render(request, "memory/no_threads.html", {"held": 0, "most": 0})
     asked = _asked(request, reverse("users", args=[agent_id]))
     page = _read(asked)
     ctx = {

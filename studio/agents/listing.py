@@ -103,6 +103,19 @@ def thread_counts(agents: list[Agent]) -> dict[str, ThreadCount]:
     return {agent_id: _figures(last_at, count, known[agent_id]) for agent_id, last_at, count in rows}
 
 
+def holds_threads(agent: Agent) -> bool:
+    """Tell whether an agent has threads, as one may that is of another framework than it was."""
+    query = sql.SQL("select exists (select from {})").format(sql.Identifier(agent.schema_name, "agno_sessions"))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(query)
+            return bool(cursor.fetchone()[0])
+    except ProgrammingError as error:
+        if lacks_tables(error):
+            return False
+        raise
+
+
 def count_contents(agent: Agent) -> dict[str, int] | None:
     """Count what is lost when the agent is removed, after what waits is counted; None if it has no schema."""
     table = partial(sql.Identifier, agent.schema_name)

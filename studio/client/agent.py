@@ -80,7 +80,7 @@ class Agent(AgentsListItem):
     """An agent and its threads.
 
     Calls about threads raise NotImplementedError for other frameworks than Agno, LookupError while session
-    storage is off, and StudioError for whatever else the studio refuses.
+    storage is off, and StudioError for whatever else the studio refuses. Only deletion works for all.
     """
 
     unique_name: str
@@ -196,7 +196,6 @@ async def _with_runs(send: Send, agent: Agent, thread: Json, page: Json | None) 
 
 
 async def _delete(send: Send, agent: Agent, session_id: str) -> bool:
-    _require_storage(agent)
     return bool(await send(Call(_path(agent, session_id), method="DELETE", or_none=True)))
 
 

@@ -12,7 +12,7 @@ from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent
 from tests.calls import Api
 from tests.memory.api.threads import THREADS, TOOL_RUN, every, path
-from tests.world import NOW, fails, run, write_thread
+from tests.world import NOW, fails, run, session_ids, write_thread
 
 ODD = [
     "",
@@ -251,6 +251,16 @@ class TestDelete:
         assert (event.actor_kind, event.actor, event.object) == ("key", "key “tests”", "t-1")
         assert event.data["counts"]["threads"] == 1
 
+    def test_storage_that_is_off_and_another_framework_keep_nothing(self, api: Api, ada: Agent) -> None:
+        write_thread(ada, "t-1")
+        write_thread(ada, "t-2")
+        memory_settings.save(Actor.system(), ada, {"session_storage": False}, 1)
+        assert api("DELETE", path("t-1")).status == 204
+        Agent.objects.filter(pk=ada.pk).update(framework="langchain")
+        assert api("DELETE", path("t-2")).status == 204
+        assert api("DELETE", path("t-2")).status == 404
+        assert session_ids(ada) == set()
+
     def test_it_asks_to_try_again_while_an_agent_holds_the_thread(
         self, api: Api, ada: Agent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -266,7 +276,6 @@ CALLS = [
     ("GET", "threads/t-1"),
     ("GET", "threads/t-1/runs"),
     ("GET", "threads/t-1/messages"),
-    ("DELETE", "threads/t-1"),
 ]
 
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from memory.services import deletion
 from studio import ids
 from studio.audit.record import Actor
-from studio.models import Agent, AuditEvent, User
+from studio.models import Agent, AuditEvent, MemorySettings, User
 from tests.markup import Form, Page
 from tests.reading import html, links, text
 from tests.world import HTMX, NOW, ODD_IDS, fails, new_person, person, run, session_ids, signed_in, write_thread
@@ -324,8 +324,31 @@ class TestWhoMay:
         assert client.post(NOW_URL, {"id": "s0", "expect": "1"}).status_code == 404
         assert len(session_ids(ada)) == 3
 
-    def test_another_framework_has_nothing_to_delete(self, page: Client, ada: Agent) -> None:
+    def test_what_an_agent_of_another_framework_holds_is_deleted(self, page: Client, ada: Agent) -> None:
+        three(ada)
+        write_thread(ada, "hers", user_id="eve")
+        Agent.objects.filter(pk=ada.pk).update(framework="langchain")
+        shown = page.get(THREADS)
+        assert "4 threads are still stored from when it was an Agno agent." in text(shown)
+        assert THREADS in links(page.get("/agents/agt-ada/memory/"))
+        of_one = next(form for form in Page(html(shown)).forms if "user" in form.fields)
+        asked = page.get(of_one.action, {**of_one.fields, "user": "eve"})
+        assert "Owner eve" in text(asked)
+        assert confirm(page, asked).status_code == 303
+        assert session_ids(ada) == {"s0", "s1", "s2"}
+        assert confirm(page, page.get(ASK, {"all": "1"}), confirm="3").status_code == 303
+        assert session_ids(ada) == set()
+        assert "still stored" not in text(page.get(THREADS))
+        assert THREADS not in links(page.get("/agents/agt-ada/memory/"))
+
+    def test_who_may_not_delete_is_not_offered_it(self, ada: Agent) -> None:
         three(ada)
         Agent.objects.filter(pk=ada.pk).update(framework="langchain")
-        assert page.get(ASK, {"id": "s0"}).status_code == 404
-        assert page.post(NOW_URL, {"id": "s0", "expect": "1"}).status_code == 404
+        assert links(signed_in(person("viewer")).get(THREADS), "delete-threads") == []
+
+    def test_storage_that_is_off_keeps_nothing(self, page: Client, ada: Agent) -> None:
+        three(ada)
+        MemorySettings.objects.filter(agent=ada).update(session_storage=False)
+        assert confirm(page, page.get(ASK, {"id": "s0"})).status_code == 303
+        assert confirm(page, page.get(ASK, {"all": "1"}), confirm="2").status_code == 303
+        assert session_ids(ada) == set()

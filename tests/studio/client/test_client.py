@@ -169,7 +169,6 @@ class TestSessions:
 CALLS = [
     ("get_user_sessions", "x"),
     ("get_session", "x"),
-    ("delete_session", "x"),
     ("get_db",),
 ]
 
@@ -185,6 +184,18 @@ class TestWithoutStorage:
     ) -> None:
         with pytest.raises(LookupError, match=r"Session storage is not enabled for this agent\."):
             call(storage_off, *arguments)
+
+
+def test_a_session_is_deleted_though_none_are_stored(
+    call: Twin, studio_server: StudioServer, agents: Agents, storage_off: Agent
+) -> None:
+    other = f"gone {call.asynchronous}"
+    for agent in (storage_off, agents.get("agt-client-chain")):
+        schema = "ag_" + agent.id.replace("-", "_")
+        statement = "insert into agno_sessions (session_id, session_type, created_at) values (%s, 'agent', 1)"
+        studio_server.sql(statement, other, schema=schema)
+        assert call(agent, "delete_session", other) is True
+        assert call(agent, "delete_session", other) is False
 
 
 class TestDatabase:
