@@ -53,7 +53,8 @@ def test_a_mistake_is_told_and_what_was_typed_stays(visit: Visit) -> None:
 
 # what is on top of something else, and what is beyond the edge
 OVERLAPS = """() => {
-  const isShown = (one) => one.checkVisibility() && !one.closest(".unseen");
+  const isCut = (one) => getComputedStyle(one).textOverflow === "ellipsis";
+  const isShown = (one) => one.checkVisibility() && !one.closest(".unseen") && !isCut(one);
   const parts = [...document.querySelectorAll("main *")].filter(isShown);
   const boxes = parts.flatMap((one) => {
     if (one.matches("input, select, button, a")) return [[one, one.getBoundingClientRect()]];

@@ -226,7 +226,9 @@ def test_leaving_with_unsaved_changes_asks_first(tab: Page) -> None:
     assert asked == ["beforeunload"]
 
 
-def test_a_restore_asks_before_it_takes_the_place_of_what_was_typed(tab: Page) -> None:
+def test_a_restore_asks_before_it_takes_the_place_of_what_was_typed(tab: Page, studio_server: StudioServer) -> None:
+    # those that a test before made up
+    studio_server.sql("delete from studio_memorysettingsversion where version > 1000")
     asked: list[str] = []
     tab.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     tab.fill("#num_history_runs", "17")

@@ -35,7 +35,7 @@ def test_a_link_to_a_run_scrolls_to_it(visit: Visit) -> None:
 def test_a_wide_table_scrolls_in_its_box_and_keeps_its_alignment(visit: Visit) -> None:
     page = visit.tab(width=390)
     page.goto("/agents/agt-supp2ortbot3/threads/?q=Everything+Markdown")
-    page.get_by_role("link", name="Everything Markdown can do here").click()
+    page.get_by_role("link", name="Everything Markdown can do here", exact=True).click()
     wide = page.locator(".prose .table").filter(has_text="Week")
     assert wide.evaluate("(box) => box.scrollWidth > box.clientWidth")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
