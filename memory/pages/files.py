@@ -42,8 +42,11 @@ def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str)
     # a text that a page loads belongs to the opening of the page, which its ticket proves was logged
     given = request.GET.get("ticket", "") if fragment else ""
     ticket = reading.open_logged(guard.actor_of(request), agent, session_id, given, run_id)
-    if part:
+    if part and text:
         return _part(request, text, part, ticket)
+    if fragment:
+        href = with_query(request.path, at=at, download="1")
+        return render(request, "memory/_text_too_large.html", {"href": href, "most": PART_LIMIT})
     name = f"run-{_file_name(run_id or at)}.json"
     if not text:
         pieces = in_schema(agent, runs.stream_run(session_id, run_id, position))

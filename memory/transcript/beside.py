@@ -37,7 +37,7 @@ def shape(found: Content, role: str) -> str:
 def stated_reasoning(holder: dict[str, Any]) -> str:
     """Return the reasoning that stands in a field of a message or a run."""
     for name in ("reasoning_content", "reasoning", "thinking"):
-        if text := read_content(holder.get(name)).text:
+        if holder.get(name) and (text := read_content(holder[name]).text):
             return text
     steps = [as_dict(step) for step in as_list(holder.get("reasoning_steps"))]
     names = ("title", "reasoning", "action", "result")

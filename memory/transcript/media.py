@@ -20,6 +20,7 @@ _FIELDS: Final = {
     "files": "file",
     "file_output": "file",
 }
+_AUDIO: Final = tuple(name for name, kind in _FIELDS.items() if kind == "audio")
 _KINDS: Final = ("image", "audio", "video")
 _MIME: Final = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}|\w{1,20}", re.ASCII)
 
@@ -45,6 +46,7 @@ _ADDRESS: Final = re.compile(
 )
 # and alone
 _LONG: Final = 128
+_SHORT: Final = len("data:;bytes=0")
 _BARE: Final = re.compile(rf"(?<!{_WORD})(?=(?:{_WORD}|\\/){{60}}){_WORD}++{_MORE}")
 _DENSE: Final = re.compile(rf"[A-Za-z0-9+/_=\\\r\n-]{{{_LONG // 2}}}")
 _NOT_BYTES: Final = re.compile(r"[^A-Za-z0-9+/_=\r\n-]")
@@ -54,20 +56,18 @@ _SEQUENCE: Final = frozenset("ACGTUNacgtun")
 
 def field_media(holder: dict[str, Any]) -> list[Media]:
     """Return the media in the fields of a message, a run or an input."""
-    found: list[Media] = []
-    for name, kind in _FIELDS.items():
-        value = holder.get(name)
-        found += [one_media(kind, one) for one in (value[:MOST_MEDIA] if isinstance(value, list) else [value]) if one]
+    found = [one_media(kind, one) for name, kind in _FIELDS.items() if name in holder for one in _several(holder[name])]
     return found[:MOST_MEDIA]
 
 
 def spoken(holder: dict[str, Any]) -> list[str]:
     """Return what is said in the recordings of a message or a run, each text once."""
-    said = []
-    for name, kind in _FIELDS.items():
-        value = holder.get(name) if kind == "audio" else None
-        said += [transcript(one) for one in (value[:MOST_MEDIA] if isinstance(value, list) else [value])]
+    said = [transcript(one) for name in _AUDIO if name in holder for one in _several(holder[name])]
     return list(dict.fromkeys(filter(None, said)))
+
+
+def _several(value: Any) -> list[Any]:
+    return [one for one in (value[:MOST_MEDIA] if isinstance(value, list) else [value]) if one]
 
 
 def transcript(audio: Any) -> str:
@@ -92,6 +92,11 @@ def one_media(kind: str, value: Any) -> Media:
     return Media(kind, mime, without_bytes(name)[0][:200], size, without_bytes(source)[0][:500])
 
 
+def sealed_size(value: Any) -> int:
+    """Return the size of bytes that nobody but their writer can read."""
+    return (one_media("file", {"data": value}).size or 0) if value else 0
+
+
 def is_media(part: dict[str, Any]) -> bool:
     """Tell whether a part says where its file or its bytes are, not only that it is one."""
     stored = _flat(part)
@@ -100,7 +105,7 @@ def is_media(part: dict[str, Any]) -> bool:
 
 def file_of(value: Any) -> Media | None:
     """Describe the file that a text is, if it is nothing but the bytes of one."""
-    if not isinstance(value, str) or len(value) < len("data:;bytes=0"):
+    if not isinstance(value, str) or len(value) < _SHORT:
         return None
     if value.startswith("data:"):
         head, comma, data = value[:300].partition(",")
@@ -115,6 +120,8 @@ def file_of(value: Any) -> Media | None:
 
 def without_bytes(text: str) -> tuple[str, list[Media]]:
     """Replace base64 in a text by its type in brackets, and return it as media."""
+    if len(text) < _SHORT:
+        return text, []
     media: list[Media] = []
 
     def address(found: re.Match[str]) -> str:
@@ -131,7 +138,7 @@ def without_bytes(text: str) -> tuple[str, list[Media]]:
     # most texts have none, which these find out faster than the patterns
     if ";base64," in text or ";bytes=" in text:
         text = _ADDRESS.sub(address, text)
-    if any(_DENSE.match(text, at) for at in range(0, len(text) - _LONG // 2 + 1, _LONG // 2)):
+    if len(text) >= _LONG and any(_DENSE.match(text, at) for at in range(0, len(text) - _LONG // 2 + 1, _LONG // 2)):
         text = _BARE.sub(bare, text)
     return text, media[:MOST_MEDIA]
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from memory.transcript.beside import add_beside, shape, stated_reasoning, words
 from memory.transcript.calls import pair, read_calls
-from memory.transcript.media import field_media, one_media
+from memory.transcript.media import field_media, sealed_size
 from memory.transcript.model import Message, Run, Step
 from memory.transcript.parts import read_content
 from memory.transcript.sources import read_sources
@@ -160,7 +160,6 @@ def _message(
     role = _role(one)
     found = read_content(one.get("content"))
     reasoning = "\n\n".join(dict.fromkeys(filter(None, [*found.thinking, stated_reasoning(one)])))
-    sealed = one_media("file", {"data": one.get("redacted_reasoning_content")}).size or 0
     return Message(
         string(one.get("id")),
         role,
@@ -168,7 +167,7 @@ def _message(
         as_time(one.get("created_at")),
         string(one.get("name"))[:200],
         text_ids.text(reasoning) if reasoning else None,
-        found.redacted + sealed,
+        found.redacted + sealed_size(one.get("redacted_reasoning_content")),
         [*found.media, *field_media(one)],
         found.parts(text_ids.text),
         [*found.sources, *read_sources(one.get("citations")), *read_sources(one.get("annotations"))],

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from memory.transcript.content import Content, Piece
-from memory.transcript.media import MOST_MEDIA, field_media, is_media, one_media, transcript
+from memory.transcript.media import MOST_MEDIA, field_media, is_media, one_media, sealed_size, transcript
 from memory.transcript.sources import read_sources
 from memory.transcript.values import as_dict, as_json, first, string
 
@@ -129,7 +129,7 @@ def _thinking(part: Any, found: Content, depth: int) -> None:
 
 def _redacted(part: Any, found: Content, depth: int) -> None:
     sealed = next((part[name] for name in ("data", "redactedContent", "encrypted_content") if part.get(name)), "")
-    found.redacted += one_media("file", {"data": sealed}).size or 0
+    found.redacted += sealed_size(sealed)
 
 
 def _refusal(part: Any, found: Content, depth: int) -> None:

@@ -38,6 +38,8 @@ class Document(NamedTuple):
 
 def read_sources(stored: Any, depth: int = 0) -> list[Source]:
     """Return the sources in a run's `citations`, a message's, or a part's, each one once."""
+    if not stored:
+        return []
     if isinstance(stored, dict) and depth < 4:
         lists = [read_sources(stored[name], depth + 1) for name in _LISTS if stored.get(name)]
         # what the model answered by itself is read only where Agno has read nothing

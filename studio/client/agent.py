@@ -45,7 +45,7 @@ class Session:
 
     @property
     def messages(self) -> list[Json]:
-        """The messages of all runs, oldest first."""
+        """What was said in all runs, oldest first. The role `note` says what is missing, or why a run failed."""
         return [message for run in self.runs for message in run["messages"]]
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from memory.pages import run_cards
+from memory.pages import files, run_cards
 from memory.pages.run_cards import CUT, CUT_PROSE, INDENTED_UP_TO
 from studio.models import Agent
 from tests.memory.pages.transcript import address, agno, events
@@ -75,6 +75,17 @@ class TestLongTexts:
         assert "a" * CUT_PROSE in fragments[2]
         assert all(fragment.startswith('<div class="text"') for fragment in fragments)
         assert len(events()) == 1
+
+    def test_of_a_run_that_is_too_large_it_says_so(
+        self, page: Client, long: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(files, "PART_LIMIT", 10_000)
+        href = links(page.get(address()), "part=")[0]
+        fragment = page.get(href, headers=HTMX)
+        assert "more than 10.0 KB" in text(fragment)
+        (whole,) = links(fragment)
+        for link in (whole, href):
+            assert json.loads(html(page.get(link)))["run_id"] == "r"
 
     def test_without_scripts_it_is_a_plain_text(self, page: Client, long: None) -> None:
         href = links(page.get(address()), "part=")[2]

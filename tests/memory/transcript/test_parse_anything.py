@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from memory.transcript.json_text import indent, unescape
 from memory.transcript.model import Message, Run
 from memory.transcript.parse import parse_run
+from memory.transcript.parts import _TYPES
 from tests.memory.transcript.parsed import read
 from tests.rounds import rounds
 
@@ -77,6 +78,8 @@ NAMES = st.sampled_from(
     step_results step_executor_runs workflow_agent_run reasoning_content agent_id team_id workflow_id user_id role id
     tool_calls tool_call_id function name arguments input_content tool_args result tool_call_error error steps
     requires_confirmation duration input_tokens type text image_url url source data filename from_history
+    audio_output transcript citations urls raw annotations references query followups thinking reasoning_content
+    reasoning_steps redacted_reasoning_content media_reference storage_key resource uri blob refusal summary inline_data
     """.split()  # noqa: SIM905
 )
 SHAPED = st.recursive(
@@ -84,7 +87,7 @@ SHAPED = st.recursive(
     | st.booleans()
     | st.integers()
     | st.text(max_size=5)
-    | st.sampled_from(["user", "assistant", "tool", "system", "ERROR", "PAUSED", "image", "text"]),
+    | st.sampled_from(["user", "assistant", "tool", "system", "ERROR", "PAUSED", *_TYPES, "https://x.org"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=6),
     max_leaves=25,
 )

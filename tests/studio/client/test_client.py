@@ -22,6 +22,9 @@ for number in range(45):
     write_thread(agent, f"many-{{number:02}}", [run(f"m-{{number}}")], user_id="many", at={now} - number)
 runs = [run(f"l-{{number:02}}", f"q{{number}}", f"a{{number}}", at={now} + number) for number in range(50)]
 write_thread(agent, "long", runs, user_id="long", at={now}, summary={{"summary": "In short"}})
+huge = [{{"role": "user", "content": "word " * 20_000}}] * 30
+inside = run("m-1", "asked inside", "said inside", agent_name="Looker")
+write_thread(agent, "left-out", [run("big", messages=huge), run("team", step_executor_runs=[inside])], user_id="huge")
 write_thread(agent, "shared", [run("s-1"), run("s-2", user_id="guest")], user_id="owner")
 for number, session_id in enumerate({odd!r}):
     write_thread(agent, session_id, [run(f"o-{{number}}")], user_id="odd")
@@ -134,6 +137,12 @@ class TestSessions:
         assert [run["run_id"] for run in read.runs] == [f"l-{number:02}" for number in range(50)]
         assert [message["content"] for message in read.messages][:4] == ["q0", "a0", "q1", "a1"]
         assert (read.user_id, read.created_at, read.summary) == ("long", NOW, "In short")
+
+    def test_what_is_left_out_is_said_and_what_runs_inside_said_is_there(self, call: Twin, agent: Agent) -> None:
+        note, *messages = call(agent, "get_session", "left-out").messages
+        assert (note["role"], note["run_id"]) == ("note", "big")
+        assert "too large to be given here" in note["content"]
+        assert ("Looker", "said inside") in [(one["agent"], one["content"]) for one in messages]
 
     def test_shared_ones_are_told_apart_by_their_owner(self, call: Twin, agent: Agent) -> None:
         (session,) = call(agent, "get_user_sessions", "guest")
