@@ -21,7 +21,7 @@ def add_beside(run: Run, value: dict[str, Any], text_ids: TextIds) -> None:
     answer = read_content(value.get("content"))
     _add_answer(run, value, answer, text_ids)
     said = [one for message in run.messages for one in message.media]
-    run.media = [one for one in [*answer.media, *field_media(value)] if one.kind != "audio" or one not in said]
+    run.media = [one for one in field_media(value) if one.kind != "audio" or one not in said]
     _add_sources(run, value, answer, text_ids)
 
 
@@ -64,13 +64,15 @@ def _add_answer(run: Run, value: dict[str, Any], found: Content, text_ids: TextI
     """Add the answer and its reasoning, or the reason why a run failed."""
     answer = words(found, value)
     reasoning = "\n\n".join(filter(None, [*found.thinking, stated_reasoning(value)]))
-    answers = [one for one in run.messages if one.role == "assistant" and (one.text or one.parts)]
+    told = [one for one in run.messages if one.role == "assistant"]
+    answers = [one for one in told if one.text or one.parts]
+    is_new = bool(answer or found.pieces) or not any(one.media for one in told)
     if run.status in _FAILED:
         reason = answer or _reason(value)
         if reason and not any(one.text.value == beginning(reason)[0] for one in answers):
             run.note = text_ids.text(reason, found.kind if answer else "text")
-    elif (answer or found.pieces) and not answers:
-        said = Message("", "assistant", text_ids.text(answer, shape(found, "assistant")))
+    elif (answer or found) and is_new and not answers:
+        said = Message("", "assistant", text_ids.text(answer, shape(found, "assistant")), media=found.media)
         said.created_at, said.redacted = as_time(value.get("created_at")), found.redacted
         said.parts = found.parts(text_ids.text)
         run.messages.append(said)

@@ -253,6 +253,14 @@ def test_media_of_runs_and_steps_are_in_the_api(studio: Studio, where: str) -> N
     assert [one["media"][0]["name"] for one in answers(studio) if one["media"]] == ["broken-bike.jpg"]
 
 
+@pytest.mark.parametrize("answer", [f"data:image/png;base64,{BYTES}", f"see data:image/png;base64,{BYTES}", [PNG]])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_picture_in_an_answer_is_shown_once(studio: Studio, where: str, answer: Any, told: bool) -> None:
+    messages = [said("user", "draw"), *([said("assistant", answer)] if told else [])]
+    assert show(studio, where, *messages, content=answer).count("image/png ·") == 1
+    assert len([one for one in answers(studio) if one["media"]]) == 1
+
+
 POLICY = {"url": "https://example.org/returns", "title": "Returns policy"}
 LAW = {"url": "https://example.org/law", "title": "Consumer law"}
 BOTH = [("https://example.org/returns", "Returns policy"), ("https://example.org/law", "Consumer law")]
