@@ -55,14 +55,21 @@ $$;
 create or replace function {schema}.memory_line(v text) returns text language sql immutable parallel safe as $$
     select nullif(left(regexp_replace(left(btrim(left(v, 1000), E' \n\r\t'), 300), '\s\s+|[^\S ]', ' ', 'g'), 160), '')
 $$;
+-- A text without the bytes of files in it: what a data address holds, or a long word of base64.
+create or replace function {schema}.memory_words(v text) returns text language sql immutable parallel safe as $$
+    select case when left(v, 1000) ~ 'base64,|[A-Za-z0-9+/_-]{100}' then regexp_replace(left(v, 1000),
+        'data:[^,\s]{0,100};base64,[A-Za-z0-9+/=_-]*|(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*[0-9])'
+        || '[A-Za-z0-9+/_-]{100,}={0,2}', '', 'g') else v end
+$$;
 -- One line of a message's content: a string, a list of parts, or other JSON.
 create or replace function {schema}.memory_text(v jsonb) returns text language sql immutable parallel safe as $$
-    select {schema}.memory_line(case jsonb_typeof(v) when 'string' then v #>> '{}' when 'array' then (
+    select {schema}.memory_line({schema}.memory_words(case jsonb_typeof(v) when 'string' then v #>> '{}'
+        when 'array' then (
             select coalesce(string_agg(case jsonb_typeof(p) when 'string' then p #>> '{}' else coalesce(p ->> 'text',
                     case when jsonb_typeof(p -> 'content') = 'string' then p ->> 'content' end) end, ' ' order by n),
                 case when count(p) filter (where p ? 'type') = 0 and v <> '[]' then v::text end)
             from jsonb_array_elements(v) with ordinality as e (p, n))
-        when 'object' then case when v <> '{}' then v::text end end)
+        when 'object' then case when v <> '{}' then v::text end end))
 $$;
 -- What was said aloud, which may be all there is.
 create or replace function {schema}.memory_spoken(v jsonb) returns text language sql immutable parallel safe as $$

@@ -1,5 +1,6 @@
 """Everything that was said is shown, each part by itself, and the bytes of no file."""
 
+import base64
 import json
 import random
 from typing import Any
@@ -402,6 +403,15 @@ LONG_WORDS = {
     "words in lines": "\n".join(["Amsterdam", "Berlin", "Copenhagen"] * 40),
     "Chinese": "订单已于周五发货" * 60,
 }
+
+
+@pytest.mark.parametrize("around", ["{}", "See {} here", "data:image/png;base64,{}", '[{{"image": "{}"}}]'])
+def test_base64_is_in_no_title(studio: Studio, where: str, around: str) -> None:
+    data = base64.b64encode(random.Random(3).randbytes(3000)).decode()
+    studio.both("s", [turn("r", around.format(data), around.format(data))], where)
+    thread = studio.read("s")
+    assert data[200:210] not in studio.listed() + studio.transcript("s") + json.dumps(thread)
+    assert thread["title"] == {"{}": "s", "See {} here": "See"}.get(around, thread["title"])
 
 
 @pytest.mark.parametrize("what", LONG_WORDS)

@@ -104,7 +104,8 @@ def test_an_index_that_is_behind_has_both_places_read(here: Agent, counted: str)
     newest, oldest = list_runs(thread, window=2), list_runs(thread, order="oldest")
     assert (ids(newest), ids(oldest)) == (["b", "c", "a"], ["a", "c", "b"])
     assert {run_id for run_id, _ in newest.sent} == {"b", "c"}
-    assert find_place(thread, "b") and find_place(thread, "c")
+    assert find_place(thread, "b")
+    assert find_place(thread, "c")
 
 
 def test_a_run_of_another_thread_does_not_hide_ours(here: Agent) -> None:

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "conformance" / "agents"))
 
 task = json.loads(sys.argv[1])
 now = time.time
-clock = ["", 0, 1]
+clock, session_id = ["", 0, 1], ""
 # before Agno is imported, which takes the function itself
 time.time = lambda: (now() + clock[1]) * clock[2]
 
@@ -34,24 +34,24 @@ class Waiting(Echo):
 
 
 def speak(text: str, model: type[Echo] = Echo) -> None:
-    global crashed
-    try:
-        Agent(id="clocked", model=model(), db=db, telemetry=False).run(text, session_id=session_id, user_id="alice")
-    except Exception as error:
-        crashed += 1
-        print("crashed", repr(error), flush=True)
+    """Go through all threads, each by its clock."""
+    global clock, session_id, crashed
+    for one in threads():
+        clock, session_id = one
+        try:
+            Agent(id="clocked", model=model(), db=db, telemetry=False).run(text, session_id=session_id, user_id="alice")
+        except Exception as error:
+            crashed += 1
+            print("crashed", repr(error), flush=True)
 
 
 def threads() -> list[tuple[list, str]]:
     return [(clock, f"{clock[0]} {number}") for clock in task["clocks"] for number in range(task["rounds"])]
 
 
-for clock, session_id in threads():
-    speak("Begin")
-for clock, session_id in threads():
-    speak("Go on", Waiting)
+speak("Begin")
+speak("Go on", Waiting)
 print("pause", flush=True)
 sys.stdin.readline()
-for clock, session_id in threads():
-    speak("Anew")
+speak("Anew")
 print("end", crashed, flush=True)
