@@ -193,7 +193,7 @@ def test_a_user_without_threads_left_leads_back_to_the_users(
     threads: Page, studio_server: StudioServer, schema: str
 ) -> None:
     threads.locator(".people a", has_text="user1").first.click()
-    threads.get_by_role("link", name="Delete all 40 threads…").click()
+    threads.get_by_role("link", name="Delete all 40 owned threads…").click()
     threads.get_by_role("dialog").get_by_role("textbox").fill("40")
     threads.get_by_role("dialog").get_by_role("button", name="Delete 40 threads").click()
     expect(threads).to_have_url(re.compile("/users/$"))
