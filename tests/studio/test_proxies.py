@@ -69,7 +69,7 @@ class TestClients:
         assert client_address(forwarded, proxies) == address
 
     @pytest.mark.parametrize("address", ["203.0.113.{}:4{}", "[2001:db8:0:{}::1]:4{}", "::ffff:203.0.113.{}"])
-    def test_guesses_of_one_client_stop_that_client_alone(self, db: None, settings: Any, address: str) -> None:
+    def test_08_forwarded_with_port_stops_that_client_alone(self, db: None, settings: Any, address: str) -> None:
         settings.TRUSTED_PROXIES = 1
         form = {"login": "nobody@example.com", "password": "wrong"}
 
@@ -96,7 +96,7 @@ class TestPublicUrl:
             ("https://bücher.example", "https://xn--bcher-kva.example"),
         ],
     )
-    def test_it_is_written_as_browsers_do(self, monkeypatch: pytest.MonkeyPatch, given: str, url: str) -> None:
+    def test_09_public_url_with_a_slash_is_written_as_browsers_do(self, monkeypatch: pytest.MonkeyPatch, given: str, url: str) -> None:
         assert public_url(given) == url
         found = settings_with(monkeypatch, PUBLIC_URL=f" {given} ")
         assert found["PUBLIC_URL"] == url
@@ -182,7 +182,7 @@ class TestHosts:
 
     @pytest.mark.parametrize("proxies", [0, 1])
     @pytest.mark.parametrize("host", ["studio.test", "studio.test:8447", "127.0.0.1:8360"])
-    def test_forms_of_the_public_address_are_taken(self, db: None, settings: Any, proxies: int, host: str) -> None:
+    def test_10_plain_http_proxy_whose_forms_are_taken(self, db: None, settings: Any, proxies: int, host: str) -> None:
         settings.TRUSTED_PROXIES = proxies
         assert self.send_form(host, "http://studio.test:8447") == 302
 
@@ -211,7 +211,7 @@ class TestHosts:
         assert answer.headers["location"] == f"https://{netloc}/agents/"
 
     @pytest.mark.parametrize("host", ["10.1.2.3:8000", "[2001:db8::7]:8000", "evil.example", "a b", ""])
-    def test_health_is_told_whatever_the_host(self, db: None, settings: Any, host: str) -> None:
+    def test_11_health_by_address(self, db: None, settings: Any, host: str) -> None:
         for proxies in (0, 1):
             settings.TRUSTED_PROXIES = proxies
             for method in ("get", "head"):
