@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from studio.postgres.kept_files import StartFailure, locked, replace
 
@@ -14,6 +14,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 DEFAULT_DATA_DIR: Final = ROOT / "var"
 MANAGE: Final = ".venv/bin/python manage.py"
 
+# of the running studio, in its own process and in no file
+_SECRETS: Final = ("DATABASE_URL", "SECRET_KEY")
 _LEFT: Final = "running.json"
 _LOCK: Final = "running.lock"
 _UNDEFINED_TABLE: Final = "42P01"
@@ -32,11 +34,11 @@ def command(text: str) -> str:
 
 @contextmanager
 def found_at(address: str) -> Iterator[None]:
-    """Let commands beside this studio find its address and its database until the block ends."""
-    left = {"PUBLIC_URL": address, "DATABASE_URL": os.environ.get("DATABASE_URL", "")}
+    """Let commands beside this studio find it, and its address, until the block ends."""
     file = data_dir() / _LEFT
     # held by a studio that runs: what a killed one has left is not believed
     with locked(data_dir() / _LOCK, wait=True):
+        left = {"address": address, "pid": os.getpid(), "bundled": not os.environ.get("DATABASE_URL")}
         replace(file, json.dumps(left))
         try:
             yield
@@ -45,15 +47,22 @@ def found_at(address: str) -> Iterator[None]:
 
 
 def join() -> None:
-    """Take address and database from the studio that runs here, unless this process was given another database."""
+    """Take address, database and key from the studio that runs here, unless this process was given another database."""
     left = _left_in(data_dir())
-    database = left.get("DATABASE_URL", "")
-    if os.environ.get("DATABASE_URL", database) == database:
-        for name, value in left.items():
-            os.environ.setdefault(name, value)
+    if not left:
+        return
+    its = _started_with(left["pid"])
+    if its is None and not left["bundled"] and "DATABASE_URL" not in os.environ:
+        raise StartFailure("Set DATABASE_URL as the studio that runs here was started with.")
+    database = (its or {}).get("DATABASE_URL", "")
+    if os.environ.get("DATABASE_URL", database) != database:
+        return
+    found = {name: its[name] for name in _SECRETS if its and its.get(name)} | {"PUBLIC_URL": left["address"]}
+    for name, value in found.items():
+        os.environ.setdefault(name, value)
 
 
-def _left_in(where: Path) -> dict[str, str]:
+def _left_in(where: Path) -> dict[str, Any]:
     if not (where / _LEFT).exists():
         return {}
     with locked(where / _LOCK, wait=False) as is_free:
@@ -61,6 +70,15 @@ def _left_in(where: Path) -> dict[str, str]:
             return {} if is_free else dict(json.loads((where / _LEFT).read_text()))
         except FileNotFoundError:
             return {}
+
+
+def _started_with(pid: int) -> dict[str, str] | None:
+    """Return a process's variables, None where the system does not tell. So no password has to lie in a file."""
+    try:
+        stored = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape")
+    except OSError:
+        return None
+    return dict(one.split("=", 1) for one in stored.split("\0") if "=" in one)
 
 
 def run(arguments: list[str]) -> None:

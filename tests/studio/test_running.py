@@ -11,6 +11,7 @@ import pytest
 from django.core.management import get_commands
 
 from studio import running
+from studio.postgres.kept_files import StartFailure
 from tests.server import ROOT, StudioServer, new_database
 
 COMMANDS = {
@@ -70,30 +71,57 @@ def joined() -> tuple[str | None, str | None]:
     return os.environ.get("PUBLIC_URL"), os.environ.get("DATABASE_URL")
 
 
-def test_what_a_studio_was_started_with_is_found_while_it_runs(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    bare.setenv("DATABASE_URL", "postgresql://here/one")
+def started_with(bare: pytest.MonkeyPatch, variables: dict[str, str] | None) -> None:
+    """Let this process be one that was started so, as far as the system tells."""
+    bare.setattr(running, "_started_with", lambda pid: variables if pid == os.getpid() else None)
+
+
+def test_what_a_studio_was_started_with_is_found_while_it_runs(bare: pytest.MonkeyPatch) -> None:
+    started_with(bare, {"DATABASE_URL": "postgresql://here/one"})
     with running.found_at(ADDRESS):
-        assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
-        bare.delenv("DATABASE_URL")
         assert joined() == (ADDRESS, "postgresql://here/one")
         bare.delenv("DATABASE_URL")
         bare.delenv("PUBLIC_URL")
     assert joined() == (None, None)
 
 
+def test_a_process_is_asked_for_its_variables(bare: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "60"], env={"A": "b=c", "PATH": os.environ["PATH"]}) as process:
+        try:
+            found = running._started_with(process.pid)
+        finally:
+            process.kill()
+    assert found is None if sys.platform == "darwin" else found == {"A": "b=c", "PATH": os.environ["PATH"]}
+
+
+def test_where_the_system_does_not_tell_the_database_has_to_be_named(bare: pytest.MonkeyPatch) -> None:
+    started_with(bare, None)
+    with running.found_at(ADDRESS):
+        assert joined() == (ADDRESS, None)
+    bare.delenv("PUBLIC_URL")
+    bare.setenv("DATABASE_URL", "postgresql://here/one")
+    with running.found_at(ADDRESS):
+        bare.delenv("DATABASE_URL")
+        with pytest.raises(StartFailure, match="Set DATABASE_URL as the studio"):
+            running.join()
+
+
 def test_whoever_names_another_database_is_not_led_to_this_one(bare: pytest.MonkeyPatch) -> None:
+    started_with(bare, {})
     with running.found_at(ADDRESS):
         bare.setenv("DATABASE_URL", "postgresql://there/two")
         assert joined() == (None, "postgresql://there/two")
 
 
 def test_what_is_named_is_kept(bare: pytest.MonkeyPatch) -> None:
+    started_with(bare, {})
     with running.found_at(ADDRESS):
         bare.setenv("PUBLIC_URL", "https://other.example.com")
-        assert joined() == ("https://other.example.com", "")
+        assert joined() == ("https://other.example.com", None)
 
 
 def test_what_a_killed_studio_left_is_not_believed(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started_with(bare, {})
     with running.found_at(ADDRESS):
         left = {file: file.read_text() for file in tmp_path.iterdir()}
     for file, text in left.items():
