@@ -183,7 +183,7 @@ def test_back_after_a_deletion_from_a_transcript_leads_on(threads: Page, browser
 
 
 def test_an_event_is_named_in_one_way_at_each_width(threads: Page) -> None:
-    threads.get_by_role("link", name="Activity").click()
+    threads.get_by_role("link", name="Activity", exact=True).click()
     threads.set_viewport_size({"width": 390, "height": 900})
     before = threads.locator("td.link").first.evaluate("(cell) => getComputedStyle(cell, '::before').content")
     assert before.replace('"', "") == "event "

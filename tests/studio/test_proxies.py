@@ -96,7 +96,7 @@ class TestPublicUrl:
             ("https://bücher.example", "https://xn--bcher-kva.example"),
         ],
     )
-    def test_09_public_url_with_a_slash_is_written_as_browsers_do(self, monkeypatch: pytest.MonkeyPatch, given: str, url: str) -> None:
+    def test_09_public_url_with_a_slash(self, monkeypatch: pytest.MonkeyPatch, given: str, url: str) -> None:
         assert public_url(given) == url
         found = settings_with(monkeypatch, PUBLIC_URL=f" {given} ")
         assert found["PUBLIC_URL"] == url
