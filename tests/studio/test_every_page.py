@@ -21,8 +21,8 @@ class TestTabs:
         start = html.index('<nav class="tabs"')
         return re.findall(r">(\w+)</a>", html[start : html.index("</nav>", start)])
 
-    def test_an_agno_agent_has_four(self, page: Client, ada: Agent) -> None:
-        assert self.shown(page) == ["Memory", "Threads", "Users", "Activity"]
+    def test_an_agno_agent_has_five(self, page: Client, ada: Agent) -> None:
+        assert self.shown(page) == ["Memory", "Threads", "Users", "Connection", "Activity"]
 
     def test_other_frameworks_have_no_threads_and_users(self, page: Client, ada: Agent) -> None:
         Agent.objects.filter(pk=ada.pk).update(framework="strands-agents")
