@@ -540,7 +540,8 @@ def test_agno_may_change_and_drop_the_column_of_runs(shared: Agent, writer: Othe
             assert thread is not None
             in_column = 2 if session_id == "moved" and change != DROP else 0
             assert thread["runs"] == (in_column if session_id == "moved" else n + 2)
-            assert len(stored.read(thread, None, False, 20)) == thread["runs"]
+            runs, _ = stored.read(thread, None, False, 20)
+            assert len(runs) == thread["runs"]
             exported = export.export_thread(SYSTEM, shared, session_id)
             assert exported is not None
             assert len(json.loads("".join(exported))["runs"]) == thread["runs"]
