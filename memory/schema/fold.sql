@@ -309,9 +309,10 @@ create or replace function {schema}.memory_weight(w {schema}.memory_feed) return
         + case when w.whole then coalesce((
             select sum(pg_column_size(run_data)) from {schema}.agno_runs where session_id = w.session_id), 0) else 0 end
 $$;
--- Whether a row of the feed is of a thread that was deleted. By a lookup for each, which no plan turns into a scan.
+-- Whether a row of the feed is of a thread that was deleted. By a lookup for each, which no plan turns into a scan;
+-- only rows with `whole` can be, and to ask that first costs no call.
 create or replace function {schema}.memory_gone(w {schema}.memory_feed) returns boolean language sql stable as $$
-    select w.whole and (select true from {schema}.agno_sessions where session_id = w.session_id) is null
+    select (select true from {schema}.agno_sessions where session_id = w.session_id) is null
 $$;
 -- Take rows of up to `most` threads from the feed and count them, and return how many rows they were; null if another
 -- process folds for longer. Threads that were deleted together go together, up to 10,000, so that nobody sees half a
@@ -321,7 +322,8 @@ language plpgsql set enable_seqscan = off set lock_timeout = '200ms' as $$
 declare
     writes {schema}.memory_feed[];
     gone bigint := (
-        select count(*) from (select from {schema}.memory_feed w where {schema}.memory_gone(w) limit 10001) w);
+        select count(*) from (
+            select from {schema}.memory_feed w where w.whole and {schema}.memory_gone(w) limit 10001) w);
 begin
     if bounded and gone > 10000 then
         return 0;
@@ -350,7 +352,8 @@ begin
     select array_agg(f) into writes from taken;
     if gone > 0 then
         with taken as (delete from {schema}.memory_feed f where f.ctid = any (array(
-            select w.ctid from {schema}.memory_feed w where {schema}.memory_gone(w) limit 10000)) returning f)
+            select w.ctid from {schema}.memory_feed w
+            where w.whole and {schema}.memory_gone(w) limit 10000)) returning f)
         select writes || array_agg(f) into writes from taken;
     end if;
     if writes is not null then
