@@ -171,14 +171,15 @@ def test_the_lists_lead_to_every_thread(admin: httpx.Client, agent: ServedAgent,
 
 
 @pytest.mark.parametrize("user", [ANN, BOB, EVE])
-def test_a_users_page_lists_the_threads_they_own_or_talk_in(
+def test_a_users_page_lists_what_they_own_and_what_they_took_part_in(
     admin: httpx.Client, agent: ServedAgent, written: Written, user: str
 ) -> None:
-    links = {link for page in walk(admin, address(agent.id, "users", user)) for link in page.links}
-    theirs = {
-        session_id
-        for session_id, report in written.reports.items()
-        if report and user in (report["user_id"], *(run["user_id"] for run in report["runs"]))
+    reports = {session_id: report for session_id, report in written.reports.items() if report}
+    owned = {session_id for session_id, report in reports.items() if report["user_id"] == user}
+    talked = {
+        session_id for session_id, report in reports.items() if user in (run["user_id"] for run in report["runs"])
     }
-    assert theirs
-    assert {thread for thread in written.reports if address(agent.id, "threads", thread) in links} == theirs
+    assert owned | talked
+    for part, theirs in (("owned", owned), ("joined", talked - owned), ("any", owned | talked)):
+        links = {link for page in walk(admin, address(agent.id, "users", user), part=part) for link in page.links}
+        assert {thread for thread in reports if address(agent.id, "threads", thread) in links} == theirs
