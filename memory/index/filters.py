@@ -8,15 +8,16 @@ from psycopg import sql
 from memory.query import count_some, count_table, user_key
 
 # A row that waits to be counted anew may not have what is searched yet. Participants are looked at only where there are
-# others than the owner.
+# others than the owner. Of words nothing may be left when they are folded: that finds nothing, not everything.
+_WORDS = "nullif(memory_folded(%(q)s), '')"
 _SEARCH = """(strpos(coalesce(t.names_folded, memory_folded(concat_ws(chr(31), t.name, t.session_id, t.user_id))),
-        memory_folded(%(q)s)) > 0 {texts}
+        {words}) > 0 {texts}
     or (t.users > 1 or t.user_id is null) and exists (
         select 1 from memory_participant s where s.session_id = t.session_id
-            and strpos(memory_folded(s.user_id), memory_folded(%(q)s)) > 0))"""
-_SEARCH_TEXTS = """
+            and strpos(memory_folded(s.user_id), {words}) > 0))"""
+_SEARCH_TEXTS = f"""
     or strpos(coalesce(t.texts_folded, memory_folded(concat_ws(chr(31), t.first_text, t.last_text))),
-        memory_folded(%(q)s)) > 0"""
+        {_WORDS}) > 0"""
 _OF_USER = "p.user_key = %(user_key)s"
 # which of a user's threads: those they own, those of others with a run of theirs, or both
 Part = Literal["", "owned", "joined"]
@@ -65,7 +66,7 @@ def conditions(filter: Filter, content: bool) -> tuple[tuple[str, ...], dict[str
     Without `content` the search does not look into texts.
     """
     active = "t.last_at" if filter.user_id is None else "p.last_at"
-    search = _SEARCH.format(texts=_SEARCH_TEXTS if content else "")
+    search = _SEARCH.format(texts=_SEARCH_TEXTS if content else "", words=_WORDS)
     terms: list[tuple[bool, str, dict[str, Any]]] = [
         (filter.user_id is not None, _OF_USER, {"user_key": user_key(filter.user_id or "")}),
         (filter.user_id is not None and bool(filter.part), _PARTS.get(filter.part, ""), {}),

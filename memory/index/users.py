@@ -30,9 +30,10 @@ _PARTS: Final = """
     select (select count(*) from (select from agno_sessions s where {is_theirs} limit %(cap)s + 1) s) as owned,
         case when count(*) <= %(cap)s then count(*) filter (where not p.is_owner) end as joined
     from (select is_owner from memory_participant where user_key = %(user_key)s limit %(cap)s + 1) p"""
-# The first term is the expression of the index, which holds 200 characters; the second compares the rest.
+# The first term is the expression of the index, which holds 200 characters; the second compares the rest. Words of
+# which nothing is left when they are folded begin no id.
 _PREFIX = """memory_folded(left(u.user_id, 200)) like {prefix} || '%%'
-    and starts_with(memory_folded(u.user_id), memory_folded(memory_person(%(q)s)))"""
+    and starts_with(memory_folded(u.user_id), nullif(memory_folded(memory_person(%(q)s)), ''))"""
 # a pattern of the folded words without wildcards of their own
 _PATTERN = r"regexp_replace(left(memory_folded(%(q)s), 100), '([\\%%_])', '\\\1', 'g')"
 

@@ -84,17 +84,19 @@ create table if not exists {schema}.memory_user (
 create index if not exists memory_user_seen on {schema}.memory_user (seen_at desc, user_key desc);
 create index if not exists memory_user_threads on {schema}.memory_user (threads desc, user_key desc);
 create index if not exists memory_user_runs on {schema}.memory_user (runs desc, user_key desc);
--- A text as it is searched: without what is written in several ways, such as accents, case and width. Of the accents
--- only those of European letters go, because others make another letter.
+-- A text as it is searched: without what is written in several ways, such as accents, case and width, and without what
+-- is not seen, such as soft hyphens. Of the accents only those of European letters go, because others make another
+-- letter.
 create or replace function {schema}.memory_folded(t text) returns text language sql immutable parallel safe as $$
-    select regexp_replace(replace(replace(lower(normalize(regexp_replace(
-        normalize(t, NFKD), '[\u0300-\u036f]', '', 'g'), NFC)), 'ς', 'σ'), 'ß', 'ss'), '\s+', ' ', 'g')
+    select btrim(regexp_replace(translate(replace(lower(normalize(regexp_replace(
+        normalize(t, NFKD), '[\u0300-\u036f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]', '', 'g'
+        ), NFC)), 'ß', 'ss'), 'ςı', 'σi'), '\s+', ' ', 'g'))
 $$;
 -- 200 characters, because a whole id may be longer than a btree row
 create index if not exists memory_user_folded on {schema}.memory_user
     ({schema}.memory_folded(left(user_id, 200)) text_pattern_ops);
--- Threads that were deleted for good: a keyed hash of the id, which names nobody, the second of the deletion, and that
--- in which the thread was created, by its agent's clock; null for what was deleted before that was kept.
+-- Threads that were deleted for good: a keyed hash of the id, which names nobody, the second of the deletion, and the
+-- microsecond in which the thread was created, by its agent's clock; null for what was deleted before that was kept.
 create table if not exists {schema}.memory_tombstone (
     thread_hash bytea primary key, deleted_at bigint not null, created_at bigint
 );

@@ -2,7 +2,7 @@
 
 import pytest
 
-from memory.index.threads import Filter, list_threads
+from memory.index.threads import Filter, list_threads, matching_ids
 from memory.index.users import list_users
 from studio.models import Agent
 from tests.world import run, write_thread
@@ -17,6 +17,11 @@ SAME = {
     "an ideographic space": ("東京\u3000駅", "東京 駅"),
     "Korean by letters": ("\ud55c\uae00", "\u1112\u1161\u11ab\u1100\u1173\u11af"),
     "a ligature": ("o\ufb03ce", "office"),
+    "a capital I of Turkish": ("ılık", "ILIK"),
+    "a soft hyphen": ("Donau\u00addampf", "donaudampf"),
+    "spaces without a width": ("to\u200bge\u2060ther\ufeff", "to\u200dgether"),
+    "marks of direction": ("\u202b\u0634\u0644\u0648\u0645\u202c", "\u0634\u0644\u0648\u0645\u200f"),
+    "spaces around it": ("in between", "  in   between "),
     "signs with a meaning": ("50% of a_b\\c", "50% OF A_B\\C"),
 }
 
@@ -49,3 +54,12 @@ def test_letters_that_differ_by_more_than_an_accent_stay_apart(here: Agent) -> N
     write_thread(here, "ba", session_data={"session_name": "\u3070"})
     write_thread(here, "ha", session_data={"session_name": "\u306f"})
     assert [row["session_id"] for row in list_threads(Filter(q="\u306f")).rows] == ["ha"]
+
+
+@pytest.mark.parametrize("words", ["\u0301", "\u200b", "\u00ad\ufeff", " \u3000 ", "\u00b4"])
+def test_words_of_which_nothing_is_left_find_nothing(here: Agent, words: str) -> None:
+    """They would find all threads else, and delete them."""
+    write_thread(here, "a thread", user_id="ann lee")
+    assert list_threads(Filter(q=words)).rows == []
+    assert matching_ids(Filter(q=words), 10, True) == []
+    assert list_users(words).rows == []
