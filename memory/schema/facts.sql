@@ -7,11 +7,15 @@ create or replace function {schema}.memory_int(v jsonb) returns bigint language 
         case when v::numeric between -9e18 and 9e18 then trunc(v::numeric)::bigint end
     end
 $$;
--- A time in seconds, null if it is none: some writers store milliseconds, microseconds or nanoseconds, which the size
--- tells. studio/formats.py reads times in the same way.
+-- A time in microseconds, null if it is none: some writers store seconds, others milliseconds, microseconds or
+-- nanoseconds, which the size tells. studio/formats.py reads times in the same way.
+create or replace function {schema}.memory_micros(v bigint) returns bigint language sql immutable parallel safe as $$
+    select case when v >= 100000000000000000 then v / 1000 when v >= 100000000000000 then v
+        when v >= 100000000000 then v * 1000 when v > 0 then v * 1000000 end
+$$;
+-- A time in seconds.
 create or replace function {schema}.memory_seconds(v bigint) returns bigint language sql immutable parallel safe as $$
-    select case when v >= 100000000000000000 then v / 1000000000 when v >= 100000000000000 then v / 1000000
-        when v >= 100000000000 then v / 1000 when v > 0 then v end
+    select {schema}.memory_micros(v) / 1000000
 $$;
 -- A time of a run or a message, which may be a text of digits.
 create or replace function {schema}.memory_time(v jsonb) returns bigint language sql immutable parallel safe as $$

@@ -5,10 +5,10 @@
 create or replace function {schema}.memory_hash(key bytea, id text) returns bytea language sql stable as $$
     select sha256(key || sha256(key || convert_to(id, 'UTF8')))
 $$;
--- When the last thread of this id that was deleted had been created, null if none was. The key is joined, so that it is
--- read once.
+-- When the last thread of this id that was deleted had been created, in microseconds, null if none was. The key is
+-- joined, so that it is read once.
 create or replace function {schema}.memory_buried(id text) returns bigint language sql stable as $$
-    select coalesce(t.created_at, t.deleted_at) from {schema}.memory_tombstone_key k
+    select coalesce(t.created_at, t.deleted_at * 1000000 + 999999) from {schema}.memory_tombstone_key k
     join {schema}.memory_tombstone t on t.thread_hash = {schema}.memory_hash(k.key, id)
 $$;
 -- Leave tombstones. It may raise, because a deletion without its tombstone must not commit.
@@ -17,7 +17,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     insert into {schema}.memory_tombstone as x (thread_hash, deleted_at, created_at)
     select {schema}.memory_hash(k.key, gone.session_id), floor(extract(epoch from clock_timestamp())),
-        coalesce({schema}.memory_seconds(gone.created_at), 0)
+        coalesce({schema}.memory_micros(gone.created_at), 0)
     from gone cross join {schema}.memory_tombstone_key k order by 1
     on conflict (thread_hash) do update set deleted_at = greatest(x.deleted_at, excluded.deleted_at),
         created_at = greatest(x.created_at, excluded.created_at);
@@ -41,33 +41,38 @@ end $$;
 create or replace function {schema}.memory_refuse() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
-    at bigint := coalesce({schema}.memory_seconds(new.created_at), 0);
+    second constant bigint := 1000000;
+    at bigint := coalesce({schema}.memory_micros(new.created_at), 0);
     began bigint;
     buried bigint;
-    run_began bigint;
+    run_second bigint;
 begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         perform {schema}.memory_check_unseen(new.session_id);
     end if;
-    select coalesce({schema}.memory_seconds(created_at), 0) into began
+    select coalesce({schema}.memory_micros(created_at), 0) into began
     from {schema}.agno_sessions where session_id = new.session_id for key share;
-    if began < at or began = at and tg_table_name = 'agno_sessions' then
-        return new;
+    if tg_table_name = 'agno_sessions' then
+        if began <= at then
+            return new;
+        end if;
+        buried := {schema}.memory_buried(new.session_id);
+        return case when buried is null or at > buried then new end;
     end if;
-    buried := {schema}.memory_buried(new.session_id);
-    if buried is null then
+    if began / second < at / second or {schema}.memory_buried(new.session_id) is null then
         return new;
-    elsif tg_table_name = 'agno_sessions' then
-        return case when at > buried then new end;
     end if;
     -- some versions of Agno store a wrong time with a run, but none with its messages
-    run_began := {schema}.memory_began(new.run_data, at);
-    if run_began = began then
-        -- the second in which the new talk began, too: one of the deleted thread counts on from runs that are gone
-        perform from {schema}.agno_runs where session_id = new.session_id and run_index = new.run_index - 1;
-        return case when found or coalesce(new.run_index, 0) = 0 then new end;
+    run_second := {schema}.memory_began(new.run_data, at / second);
+    if run_second is distinct from began / second then
+        return case when run_second > began / second then new end;
+    elsif run_second = at / second and at % second > 0 and began % second > 0 then
+        return case when at >= began then new end;
     end if;
-    return case when run_began > began then new end;
+    -- the second in which the new talk began, by clocks that count no less: a run of the deleted thread counts on from
+    -- runs that are gone
+    perform from {schema}.agno_runs where session_id = new.session_id and run_index = new.run_index - 1;
+    return case when found or coalesce(new.run_index, 0) = 0 then new end;
 end $$;
 create or replace trigger memory_refuse_session before insert on {schema}.agno_sessions
     for each row execute function {schema}.memory_refuse();

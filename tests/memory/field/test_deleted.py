@@ -65,3 +65,30 @@ def test_a_run_in_the_very_second_of_the_new_talk(studio: Studio) -> None:
     studio.run("s", turn("new", "q", "a", created_at=NOW + 1), 0)
     studio.run("s", turn("next", "q", "a", created_at=NOW + 1), 1)
     assert stored(studio) == [("run", "new"), ("run", "next"), ("thread", "s")]
+
+
+@pytest.mark.parametrize("second", [1_000, 1_000_000], indirect=True)
+def test_a_new_talk_of_the_same_second_is_told_by_a_clock_that_counts_less(
+    studio: Studio, where: str, second: int
+) -> None:
+    """All of it happens within one second: a talk, its deletion, a new talk, and what the old one writes late."""
+    began, again = NOW * second + second // 10, NOW * second + second // 2
+
+    def write(name: str, at: int) -> None:
+        studio.thread("s", [turn(name, "q", "a")] if where == "column" else None, at=at)
+
+    write("old", began)
+    with schema_context(studio.agent.schema_name):
+        delete_threads(DANA, studio.agent, ["s"])
+    write("late", began)
+    assert stored(studio) == []
+    write("new", again)
+    write("late", began)
+    if where == "table":
+        # by the times of its messages, the late run is of this second, too
+        late = [{"role": "user", "content": "q", "created_at": NOW}]
+        studio.run("s", turn("old", "q", "a", created_at=began, messages=late), 0)
+        studio.run("s", turn("new", "q", "a", created_at=again), 0)
+        # a run may count seconds only
+        studio.run("s", turn("next", "q", "a", created_at=NOW), 1)
+    assert [run["run_id"] for run in studio.read("s", "/runs")["items"]] == ["new", "next"][: 1 + (where == "table")]
