@@ -53,7 +53,7 @@ def public_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         port = parts.port
-        host = in_address((parts.hostname or "").rstrip(".").encode("idna").decode())
+        host = _host(parts.hostname or "")
     except ValueError:
         raise _refused("names no host") from None
     if "://" not in text:
@@ -66,6 +66,11 @@ def public_url(text: str) -> str:
         raise _refused("has a path, but the studio is at the root of a host")
     is_usual = port is None or port == _PORTS[parts.scheme]
     return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{port}"
+
+
+def _host(name: str) -> str:
+    """Write a host as browsers do: an IPv6 in its short form, letters of other languages in those of DNS."""
+    return in_address(str(ip_address(name)) if ":" in name else name.encode("idna").decode().rstrip("."))
 
 
 def _refused(why: str) -> StartFailure:

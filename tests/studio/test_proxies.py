@@ -93,7 +93,9 @@ class TestPublicUrl:
             ("https://studio.example.com:80", "https://studio.example.com:80"),
             ("https://studio.example.com./", "https://studio.example.com"),
             ("http://[2001:DB8::1]:8000/", "http://[2001:db8::1]:8000"),
+            ("http://[2001:db8:0:0::0001]:80/", "http://[2001:db8::1]"),
             ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("https://例え。テスト。", "https://xn--r8jz45g.xn--zckzah"),
         ],
     )
     def test_09_public_url_with_a_slash(self, monkeypatch: pytest.MonkeyPatch, given: str, url: str) -> None:
