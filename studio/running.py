@@ -59,7 +59,8 @@ def join() -> None:
         return
     found = {name: its[name] for name in _SECRETS if its and its.get(name)} | {"PUBLIC_URL": left["address"]}
     for name, value in found.items():
-        os.environ.setdefault(name, value)
+        # one that is set to nothing is not set, as in the settings
+        os.environ[name] = os.environ.get(name) or value
 
 
 def _left_in(where: Path) -> dict[str, Any]:

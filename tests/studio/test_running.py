@@ -86,12 +86,16 @@ def test_what_a_studio_was_started_with_is_found_while_it_runs(bare: pytest.Monk
 
 
 def test_a_process_is_asked_for_its_variables(bare: pytest.MonkeyPatch) -> None:
-    with subprocess.Popen(["sleep", "60"], env={"A": "b=c", "PATH": os.environ["PATH"]}) as process:
-        try:
-            found = running._started_with(process.pid)
-        finally:
-            process.kill()
-    assert found is None if sys.platform == "darwin" else found == {"A": "b=c", "PATH": os.environ["PATH"]}
+    variables, pipe = {"A": "b=c", "PATH": os.environ["PATH"]}, subprocess.PIPE
+    with subprocess.Popen(["cat"], env=variables, stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"here\n")
+        process.stdin.flush()
+        # before it answers, the system may not tell yet
+        process.stdout.readline()
+        found = running._started_with(process.pid)
+    assert found is None if sys.platform == "darwin" else found == variables
 
 
 def test_where_the_system_does_not_tell_the_database_has_to_be_named(bare: pytest.MonkeyPatch) -> None:
@@ -118,6 +122,13 @@ def test_what_is_named_is_kept(bare: pytest.MonkeyPatch) -> None:
     with running.found_at(ADDRESS):
         bare.setenv("PUBLIC_URL", "https://other.example.com")
         assert joined() == ("https://other.example.com", None)
+
+
+def test_what_is_set_to_nothing_is_not_set(bare: pytest.MonkeyPatch) -> None:
+    started_with(bare, {})
+    with running.found_at(ADDRESS):
+        bare.setenv("PUBLIC_URL", "")
+        assert joined() == (ADDRESS, None)
 
 
 def test_what_a_killed_studio_left_is_not_believed(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
