@@ -31,9 +31,10 @@ _PARTS: Final = """
         case when count(*) <= %(cap)s then count(*) filter (where not p.is_owner) end as joined
     from (select is_owner from memory_participant where user_key = %(user_key)s limit %(cap)s + 1) p"""
 # The first term is the expression of the index, which holds 200 characters; the second compares the rest. Words of
-# which nothing is left when they are folded begin no id.
+# which nothing is left when they are folded are compared as they are.
 _PREFIX = """memory_folded(left(u.user_id, 200)) like {prefix} || '%%'
-    and starts_with(memory_folded(u.user_id), nullif(memory_folded(memory_person(%(q)s)), ''))"""
+    and case when memory_folded(%(q)s) = '' then starts_with(u.user_id, %(q)s)
+        else starts_with(memory_folded(u.user_id), memory_folded(memory_person(%(q)s))) end"""
 # a pattern of the folded words without wildcards of their own
 _PATTERN = r"regexp_replace(left(memory_folded(%(q)s), 100), '([\\%%_])', '\\\1', 'g')"
 
