@@ -102,6 +102,9 @@ def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:
         # periods become fixed times, so that the form finds the same threads when it is sent
         now = int(time.time())
         query = replace(read_query(request).fixed(now), sort=threads.DEFAULT_SORT)
+        if query.part and query.user is None:
+            # all of nobody would be all of everybody
+            raise BadRequest("part")
         # other people's threads go only where that was said
         query = replace(query, part="" if query.user is None else query.part or "owned")
         filter = query.filter(now)

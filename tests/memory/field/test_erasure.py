@@ -86,6 +86,11 @@ class TestOwnedAndTookPart:
         form = Page(html(seven.page.get("/agents/agt-ada/users/mia/", {"part": "joined"}))).form("delete-threads")
         assert "Delete 8 threads" in text(seven.page.post(form.action, {**form.fields, "all": "1"}))
 
+    def test_what_nobody_owns_is_not_everything(self, seven: Studio) -> None:
+        for part in ("owned", "joined", "any"):
+            for user in ({}, {"user": ""}):
+                assert ask(seven, part=part, **user).status_code == 400
+
     def test_one_thread_names_its_owner_too(self, seven: Studio) -> None:
         said = text(seven.page.get(ASK, {"id": "other-3"}))
         assert "Owner o3" in said
