@@ -28,6 +28,11 @@ _ALL: Final = """
         union all select session_id, 0 from memory_run) every
     group by session_id
     on conflict (session_id) do update set error = '', at = clock_timestamp()"""
+_UNINDEXED: Final = """
+    insert into memory_backlog (session_id, last_at)
+    select s.session_id, coalesce(s.updated_at, s.created_at)
+    from agno_sessions s left join memory_thread t using (session_id) where t.session_id is null
+    on conflict do nothing"""
 # Agno's clean-up drops the column, which no trigger notices
 _DROPPED: Final = """
     insert into memory_backlog (session_id, last_at)
@@ -119,6 +124,12 @@ def mark_missed() -> None:
         values = {"number": number, "is_called": is_called}
         _row("select setval('memory_missed_counted', %(number)s, %(is_called)s)", values)
         del _marked[sequence]
+
+
+def mark_unindexed() -> None:
+    """Put the threads into the backlog that have no row in the index."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNINDEXED)
 
 
 def mark_dropped() -> None:

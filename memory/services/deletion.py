@@ -71,6 +71,7 @@ def unknown(agent: Agent, filter: Filter) -> int:
 def _count_what_waits() -> None:
     repair.mark_missed()
     feed.fold_all()
+    repair.mark_unindexed()
     end = time.monotonic() + PATIENCE
     try:
         for _ in repair.mend():

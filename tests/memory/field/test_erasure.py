@@ -254,6 +254,12 @@ class TestWhatIsNotIndexed:
         delete(studio, ask(studio, errors="1"))
         assert left(studio) == set()
 
+    def test_a_row_that_the_index_has_lost_is_counted_first(self, studio: Studio) -> None:
+        studio.thread("t", [turn("g", "q", "a", status="ERROR")], user_id="mia")
+        here(studio, "delete from memory_thread")
+        delete(studio, ask(studio, errors="1"))
+        assert left(studio) == set()
+
     def test_a_write_that_could_not_be_noted_is_found(self, studio: Studio) -> None:
         studio.thread("t", [turn("g", "q", "a")], user_id="mia")
         here(studio, "update agno_sessions set runs = %s", json.dumps([turn("g", "q", "a", status="ERROR")]))
