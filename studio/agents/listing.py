@@ -5,12 +5,13 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import ProgrammingError, connection, transaction
-from django.db.models import BigIntegerField, BooleanField, Func, Q, QuerySet, TextField, Value
+from django.db.models import BigIntegerField, BooleanField, Func, QuerySet, TextField, Value
 from django.db.models.functions import Lower
 from psycopg import sql
 
 from studio import keyset, token
 from studio.agents.provision import lacks_tables
+from studio.folded import has_words
 from studio.models import Agent
 
 PAGE: Final = 50
@@ -68,7 +69,7 @@ def page(agents: QuerySet[Agent], *, q: str = "", cursor: str = "", limit: int =
     as Postgres estimates them, -1 if it never has, None if the agent has no schema.
     """
     if q:
-        agents = agents.filter(Q(name__icontains=q) | Q(pk__contains=q.lower()))
+        agents = agents.filter(has_words(q, "name", "pk"))
     agents = agents.annotate(**_ADDED)
     name, agent_id, newer = token.unpack_or_none(cursor, _CURSOR, (str,), (str,), (bool,)) or ("", "", False)
     if agent_id:

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Prefetch, Q
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import cache_control
 
 from studio import token
 from studio.audit.record import Actor
+from studio.folded import has_words
 from studio.models import Grant, User
 from studio.people import confirm, guard, mail
 from studio.people import service as people
@@ -46,7 +47,7 @@ def people_list(request: AppRequest) -> HttpResponse:
     grants = Prefetch("grants", Grant.objects.select_related("agent").order_by("role", "agent__name"), to_attr="roles")
     found = User.objects.filter(email__gt=after).order_by("email").prefetch_related(grants)
     if q:
-        found = found.filter(Q(email__icontains=q) | Q(name__icontains=q))
+        found = found.filter(has_words(q, "email", "name"))
     rows = list(found[: PAGE + 1])
     ctx = {
         "q": q,
