@@ -20,7 +20,7 @@ def client_address(forwarded: str, proxies: int) -> str:
 
 def plain_address(hop: str) -> str:
     """Read an address with or without port, brackets and quotes; "" for anything else. A mapped IPv4 is an IPv4."""
-    text = hop.strip(' "')
+    text = hop.replace('"', "").strip()
     before, _, port = text.rpartition(":")
     # as a whole first: the last group of an IPv6 looks like a port
     for candidate in (text, before) if port.isdecimal() else (text,):
