@@ -27,8 +27,9 @@ def lag_words(lag: Lag) -> str:
     words = f"As of {math.ceil(lag.behind)} s ago." if lag.behind else ""
     if lag.left:
         left = "" if lag.seconds_left is None else f", about {duration(lag.seconds_left)} left"
-        words += f" {counted(lag.left, 'thread')} {'is' if lag.left == 1 else 'are'} not indexed yet{left}:"
-        words += " lists may lack them, or show them as they were."
+        is_, them, they_were = ("is", "it", "it was") if lag.left == 1 else ("are", "them", "they were")
+        words += f" {counted(lag.left, 'thread')} {is_} not indexed yet{left}:"
+        words += f" lists may lack {them}, or show {them} as {they_were}."
     if lag.failed:
         words += f" {lag.failed:,} could not be counted; the studio tries again."
     return words.strip()
