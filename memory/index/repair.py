@@ -31,7 +31,9 @@ _ALL: Final = """
 _UNINDEXED: Final = """
     insert into memory_backlog (session_id, last_at)
     select s.session_id, coalesce(s.updated_at, s.created_at)
-    from agno_sessions s left join memory_thread t using (session_id) where t.session_id is null
+    from agno_sessions s left join memory_thread t using (session_id)
+    left join (select session_id, count(*) as users from memory_participant group by session_id) p using (session_id)
+    where t.session_id is null or t.users <> coalesce(p.users, 0)
     on conflict do nothing"""
 # Agno's clean-up drops the column, which no trigger notices
 _DROPPED: Final = """
@@ -127,7 +129,7 @@ def mark_missed() -> None:
 
 
 def mark_unindexed() -> None:
-    """Put the threads into the backlog that have no row in the index."""
+    """Put the threads into the backlog that lack rows in the index: their own, or those of their people."""
     with connection.cursor() as cursor:
         cursor.execute(_UNINDEXED)
 

@@ -139,6 +139,7 @@ UNINDEXED = {
             r as (delete from memory_run where session_id = 'lost'),
             u as (delete from memory_user where user_id in ('mia', 'noah'))
         delete from memory_participant where session_id = 'lost'""",
+    "its people are lost": "delete from memory_participant where session_id = 'lost'",
     "it cannot be counted": """
         with t as (delete from memory_thread where session_id = 'lost'),
             p as (delete from memory_participant where session_id = 'lost')
