@@ -22,6 +22,7 @@ _MEASURE: Final = sql.SQL("""
         select session_id from agno_sessions where session_id = any (%(ids)s)
     ), counted as (
         select coalesce(sum(t.runs), 0)::bigint as runs, coalesce(sum(t.messages), 0)::bigint as messages,
+            coalesce(sum(t.tool_calls), 0)::bigint as tool_calls, coalesce(sum(t.errors), 0)::bigint as errors,
             coalesce(sum(t.text_bytes), 0)::bigint as text_bytes
         from chosen join memory_thread t using (session_id)
     )
@@ -63,10 +64,12 @@ _REMOVE: Final = sql.SQL("""
     ), sessions as (
         delete from agno_sessions where session_id = any (%(ids)s) returning 1
     ), indexed as (
-        delete from memory_thread where session_id = any (%(ids)s) returning runs, messages, text_bytes
+        delete from memory_thread where session_id = any (%(ids)s)
+        returning runs, messages, tool_calls, errors, text_bytes
     )
     select (select count(*) from sessions) as threads, coalesce(sum(i.runs), 0)::bigint as runs,
-        coalesce(sum(i.messages), 0)::bigint as messages, coalesce(sum(i.text_bytes), 0)::bigint as text_bytes,
+        coalesce(sum(i.messages), 0)::bigint as messages, coalesce(sum(i.tool_calls), 0)::bigint as tool_calls,
+        coalesce(sum(i.errors), 0)::bigint as errors, coalesce(sum(i.text_bytes), 0)::bigint as text_bytes,
         (select count(distinct p.user_key) from memory_participant p where p.session_id = any (%(ids)s)) as people,
         (select count(*) from runs) as run_rows, (select count(*) from sessions) - count(i) as not_indexed
     from indexed i""")
@@ -87,6 +90,8 @@ class Size:
     threads: int
     runs: int
     messages: int
+    tool_calls: int
+    errors: int
     people: int
     text_bytes: int
     run_rows: int

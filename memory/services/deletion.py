@@ -131,7 +131,14 @@ def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> 
         # of many threads only counts, because their ids may be personal data
         object=ids[0] if len(ids) == 1 else "",
         data={
-            "counts": {"threads": size.threads, "runs": size.runs, "messages": size.messages, "users": size.people},
+            "counts": {
+                "threads": size.threads,
+                "runs": size.runs,
+                "messages": size.messages,
+                "tool_calls": size.tool_calls,
+                "errors": size.errors,
+                "users": size.people,
+            },
             "text_bytes": size.text_bytes,
             "rows": {"agno_sessions": size.threads, "agno_runs": size.run_rows},
         },

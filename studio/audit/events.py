@@ -20,7 +20,7 @@ KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "people": ("People", ("person.", "link.", "audit.")),
 }
 
-LARGEST_FIRST: Final = ("threads", "runs", "messages", "users")
+LARGEST_FIRST: Final = ("threads", "runs", "messages", "tool_calls", "errors", "users")
 
 
 @dataclass(frozen=True, slots=True)

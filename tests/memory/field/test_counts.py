@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from studio.models import AuditEvent
 from tests.memory.field.rows import NOW, Studio, said, turn
+from tests.reading import text
 
 PHOTO = {"id": "i1", "mime_type": "image/jpeg", "content": "QUJD" * 500_000}
 
@@ -80,9 +82,12 @@ def test_03_workflow_counts_nothing(studio: Studio, where: str) -> None:
     thread = studio.read("flow-1")
     assert (thread["messages"], thread["tool_calls"], thread["errors"]) == (6, 1, 1)
     assert studio.found(errors=1) == ["flow-1"]
-    asked = studio.page.get(f"/agents/{studio.agent.pk}/delete-threads/?id=flow-1").content.decode()
-    assert "6" in asked
-    assert "0 B" not in asked
+    asked = text(studio.page.get(f"/agents/{studio.agent.pk}/delete-threads/?id=flow-1"))
+    assert "Messages 6 Tool calls 1 Errors 1" in asked
+    assert "Text 0 B" not in asked
+    studio.api("DELETE", f"agents/{studio.agent.pk}/threads/flow-1")
+    counts = AuditEvent.objects.filter(action="threads.delete").latest("pk").data["counts"]
+    assert (counts["messages"], counts["tool_calls"], counts["errors"]) == (6, 1, 1)
 
 
 def test_a_member_that_is_stored_by_itself_too_is_counted_once(studio: Studio, where: str) -> None:

@@ -66,7 +66,7 @@ def test_a_preview_counts_exactly_what_a_deletion_then_removes(ada: Agent, layou
     assert (done.threads, done.runs, done.messages) == (size.threads, size.runs, size.messages)
     assert before - rows(ada, "agno_runs") == size.run_rows
     assert last_event().data == {
-        "counts": {"threads": 2, "runs": 3, "messages": 6, "users": 3},
+        "counts": {"threads": 2, "runs": 3, "messages": 6, "tool_calls": 0, "errors": 0, "users": 3},
         "text_bytes": size.text_bytes,
         "rows": {"agno_sessions": 2, "agno_runs": in_table},
     }
