@@ -71,7 +71,7 @@ WEIGHED: Final = """
             select pg_column_size(case when s.position is not null then s.data
                 else s.data || case jsonb_typeof(s.data) when 'object' then '{{}}' else '[]' end::jsonb end) as raw
             where s.n <= %(rows)s and s.weight <= {stored_limit} and s.stored_so_far <= {stored_budget} offset 0
-        ) u on true
+        ) u on true offset 0
     ), written as (
         select u.*, t.text, octet_length(t.text) as length from unpacked u left join lateral (
             select u.shown::text as text

@@ -42,6 +42,21 @@ def test_a_column_is_sliced_and_never_read_by_element(here: Agent) -> None:
     assert "Function Scan on pg_catalog.jsonb_array_elements" not in plan
 
 
+def test_what_is_shown_of_a_large_run_is_made_once(here: Agent) -> None:
+    write_thread(here, "s", [run("r1", "q", "a" * 300_000)])
+    execute("create sequence shown")
+    execute(
+        "create or replace function memory_shown(v jsonb) returns jsonb language plpgsql immutable parallel safe as"
+        " $$begin perform nextval('shown'); return v; end$$"
+    )
+    thread = get_thread("s")
+    assert thread is not None
+    assert len(list_runs(thread).runs) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("select last_value from shown")
+        assert cursor.fetchone() == (1,)
+
+
 def test_a_page_of_the_table_reads_along_the_index(here: Agent, analyze: Callable[..., None]) -> None:
     write_thread(here, "s", [agno(f"r{n}", at=NOW + n // 3) for n in range(300)], layout="table")
     execute(
