@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware, get_user
 from django.db import connections
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.http.request import split_domain_port
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
@@ -36,6 +36,23 @@ def request_id(get_response: GetResponse) -> GetResponse:
         ours.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         response = get_response(request)
         response["X-Request-ID"] = ours.id
+        return response
+
+    return middleware
+
+
+def no_body_for_head(get_response: GetResponse) -> GetResponse:
+    """Take the body from an answer to HEAD, as the web server would warn of each; its length stays in the headers."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if request.method != "HEAD":
+            return response
+        if isinstance(response, StreamingHttpResponse):
+            response.streaming_content = ()
+        elif isinstance(response, HttpResponse):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+            response.content = b""
         return response
 
     return middleware

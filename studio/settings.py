@@ -81,7 +81,8 @@ TENANT_LIMIT_SET_CALLS = True
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 
 MIDDLEWARE = [
-    # Before all others, so that their own answers (redirects, 403, static files) have the headers too.
+    "studio.middleware.no_body_for_head",
+    # Before all others that answer, so that their own answers (redirects, 403, static files) have the headers too.
     "studio.middleware.headers",
     # redirects to HTTPS need the host as browsers write it
     "studio.middleware.behind_proxies",

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import InterfaceError, OperationalError, connection
 from django.test import Client, RequestFactory
 
@@ -143,3 +144,11 @@ class TestHealth:
     def test_it_is_for_reading_only(self, db: None) -> None:
         assert Client().head("/health").status_code == 200
         assert Client().post("/health").status_code == 405
+
+
+@pytest.mark.parametrize("address", ["/health", "/sign-in/", "/api/openapi.json", "/no/such/page"])
+def test_an_answer_to_head_has_the_length_of_the_body_alone(db: None, address: str) -> None:
+    told: dict[str, str] = {}
+    answer = WSGIHandler()(RequestFactory().head(address).environ, lambda _, headers: told.update(headers))
+    assert b"".join(answer) == b""
+    assert int(told["Content-Length"]) > 0
