@@ -6,6 +6,8 @@ from typing import Any
 
 from django.utils.text import slugify
 
+from studio.render import markdown
+
 Json = dict[str, Any]
 
 
@@ -60,7 +62,7 @@ def models(schema: Json) -> list[Model]:
 
 
 def _model(name: str, one: Json) -> Model:
-    return Model(name, slugify(name), one.get("description", ""), list(_fields(one)))
+    return Model(name, slugify(name), markdown(one.get("description", "")), list(_fields(one)))
 
 
 def _operation(schema: Json, path: str, method: str, operation: Json) -> Operation:
@@ -73,7 +75,7 @@ def _operation(schema: Json, path: str, method: str, operation: Json) -> Operati
         method.upper(),
         path,
         operation["operationId"].replace("_", " ").capitalize(),
-        operation.get("description", ""),
+        markdown(operation.get("description", "")),
         operation.get("x-scope", ""),
         [_parameter(one) for one in operation["parameters"]],
         list(_fields(schema["components"]["schemas"][name])) if name else [],

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from django.db.models import TextChoices
 from ninja import Schema
-from pydantic import AfterValidator, ConfigDict, Field, create_model
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from studio.agents.icon import is_icon
 from studio.agents.memory_settings import SETTINGS
@@ -24,6 +25,11 @@ def _short(icon: str) -> str:
     if not is_icon(icon):
         raise ValueError("must be one emoji or at most two letters")
     return icon
+
+
+def _one_of(choices: type[TextChoices]) -> WithJsonSchema:
+    """Describe a field by its values, where it stands."""
+    return WithJsonSchema({"type": "string", "enum": choices.values})
 
 
 Text = Annotated[str, AfterValidator(_storable)]
@@ -113,11 +119,11 @@ class NewAgent(Schema):
     name: Annotated[Text, Field(min_length=1, max_length=120, pattern=r"\S")]
     icon: Annotated[Text, Field(max_length=16), AfterValidator(_short)] = ""
     description: Annotated[Text, Field(max_length=500)] = ""
-    framework: Framework = Framework.AGNO
+    framework: Annotated[Framework, _one_of(Framework)] = Framework.AGNO
     model_provider: Annotated[Text, Field(max_length=60)] = ""
     model_name: Annotated[Text, Field(max_length=120)] = ""
     instructions: Annotated[Text, Field(max_length=20_000)] = ""
-    status: Agent.Status = Agent.Status.ACTIVE
+    status: Annotated[Agent.Status, _one_of(Agent.Status)] = Agent.Status.ACTIVE
 
 
 COMMON: Final = (400, 401, 403, 404, 422, 429, 503)

@@ -60,3 +60,11 @@ def test_an_admin_sees_the_same(page: Client) -> None:
 def test_what_is_kept_of_it_holds_nothing_of_a_reader(page: Client) -> None:
     page.get(DOCS)
     assert set(docs._context()) == {"introduction", "groups", "models"}
+
+
+def test_it_says_what_a_field_may_be_and_shows_names_as_code(shown: str) -> None:
+    read = " ".join(Page(shown).text.split())
+    assert "framework agno | langchain | open-ai-agents | strands-agents | google-adk default agno" in read
+    assert "status ACTIVE | INACTIVE default ACTIVE" in read
+    assert "may be shorter than <code>limit</code>" in shown
+    assert "`" not in read
