@@ -83,7 +83,7 @@ def _context(
         "address": address,
         "found": page.found,
         "wanted": query.filters,
-        "wrong": query.wrong or ([] if page.found else _unknown(who, people, agent, agents)),
+        "wrong": list(dict.fromkeys(query.wrong + ([] if page.found else _unknown(who, people, agent, agents)))),
         "people": _choices(people, who),
         "agents": _choices(agents, agent),
         "event": query.event,

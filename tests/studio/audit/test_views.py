@@ -82,6 +82,14 @@ class TestThePage:
             assert export.status_code == 422
             assert AuditEvent.objects.filter(action="audit.export").count() == 0
 
+    def test_of_several_filters_that_are_not_understood_each_is_named_once(
+        self, page: Client, events: list[AuditEvent]
+    ) -> None:
+        shown = text(page.get(URL, {"kind": "x", "who": "person:99999", "agent": "agt-nobody"}))
+        for why in ("no kind “x”", "known as “person:99999”", "the id “agt-nobody”"):
+            assert shown.count(why) == 1
+        assert text(page.get(URL, {"who": "x'"})).count("Nobody is known as") == 1
+
     def test_a_filter_that_is_empty_or_has_spaces_around_it_is_understood(
         self, page: Client, events: list[AuditEvent]
     ) -> None:
