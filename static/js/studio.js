@@ -499,6 +499,15 @@ setInterval(() => {
   }
 }, 30_000);
 
+/* ---- Tabs that do not fit are scrolled to the one that is open ---- */
+
+ready.push((root) => {
+  for (const tab of all(".tabs > [aria-current]", root)) {
+    const tabs = tab.parentElement;
+    tabs.scrollLeft = tab.offsetLeft + tab.offsetWidth - tabs.offsetLeft - tabs.clientWidth;
+  }
+});
+
 /* ---- A form that htmx brings in with [data-submit-now] is sent at once, as a whole page ---- */
 
 ready.push((root) => all("form[data-submit-now]", root).forEach((form) => HTMLFormElement.prototype.submit.call(form)));

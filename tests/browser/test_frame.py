@@ -159,3 +159,13 @@ def test_times_are_refreshed_in_the_words_of_the_server(agents: Page) -> None:
             "([at, now]) => since(new Date(at * 1000), new Date(now * 1000))", [at.timestamp(), NOON.timestamp()]
         )
         assert there == since(at, NOON), ago
+
+
+@pytest.mark.parametrize("width", [320, 350, 390])
+def test_the_open_tab_is_in_sight_where_not_all_fit(visit: Visit, width: int) -> None:
+    page = visit.tab(width=width)
+    for tab in ("memory", "activity"):
+        page.goto(f"/agents/{SUPPORT}/{tab}/")
+        box = page.locator(".tabs [aria-current]").bounding_box()
+        assert box
+        assert 0 <= box["x"] <= width - box["width"]

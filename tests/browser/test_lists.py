@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from studio import ids
+from tests.browser.conftest import Visit
+from tests.browser.pages import SUPPORT
 from tests.browser_fixtures import Problems
 from tests.server import StudioServer
 from tests.world import ODD_IDS
@@ -112,6 +114,15 @@ def test_a_stretch_is_picked_with_shift_and_deleted(threads: Page, studio_server
     assert left(studio_server, schema) == 116
     threads.locator("#messages a").click()
     expect(threads.locator("tr.wanted")).to_contain_text("4 threads")
+
+
+def test_the_number_is_asked_for_first_also_below_a_list_of_people_that_scrolls(visit: Visit) -> None:
+    page = visit.open(f"/agents/{SUPPORT}/threads/")
+    page.get_by_role("checkbox", name="Select this page").check()
+    page.get_by_role("button", name="Delete…").click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.locator("dd").first.evaluate("(one) => one.scrollHeight > one.clientHeight")
+    expect(dialog.get_by_role("textbox")).to_be_focused()
 
 
 def test_all_that_match_are_picked_with_two_clicks(threads: Page, studio_server: StudioServer, schema: str) -> None:
