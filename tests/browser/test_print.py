@@ -18,6 +18,10 @@ write_thread(Agent.objects.get(pk="{AGENT}"), "paper", [run("r", messages=[
     message("tool", "row " * 2000 + "END-OF-RESULT", tool_call_id="c"),
     message("assistant", answer),
 ])], user_id="vera")
+rows = ["|" + "|".join(f" {{cell}} " for cell in cells) + "|" for cells in (
+    [f"column {{n}}" for n in range(16)], ["---"] * 16, [f"value {{n}} of some length" for n in range(16)])]
+write_thread(Agent.objects.get(pk="{AGENT}"), "paper-table", [run("t", messages=[
+    message("user", "And as a table?"), message("assistant", "\\n".join(rows))])], user_id="vera")
 """
 SHOWN = ("paper", "vera", "Created", '"shop": "ghent"', "row row", "They ask for terms.", "Cut, 8.0 KB in all.")
 
@@ -62,6 +66,16 @@ def test_paper_is_light_whatever_the_screen_is(visit: Visit) -> None:
     page.goto(f"/agents/{AGENT}/threads/paper/")
     on_paper(page)
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
+@pytest.mark.usefixtures("_written")
+def test_a_table_that_scrolls_on_the_screen_is_whole(visit: Visit) -> None:
+    page = visit.tab(width=700)
+    page.goto(f"/agents/{AGENT}/threads/paper-table/")
+    box = page.locator(".msg .table")
+    assert box.evaluate("(one) => one.scrollWidth > one.clientWidth")
+    assert "value 15" in on_paper(page)
+    assert box.evaluate("(one) => one.scrollWidth <= one.clientWidth")
 
 
 def test_what_is_on_other_pages_is_named(visit: Visit) -> None:
