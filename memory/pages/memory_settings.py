@@ -61,7 +61,7 @@ def restore(request: AppRequest, agent_id: str) -> HttpResponse:
         raise Http404("no such version, or the agent was removed meanwhile") from error
     except Conflict as conflict:
         return _conflict(request, agent, conflict, SettingsConflict.of(conflict, base, values, restored=old))
-    return _done(request, agent, saved, _report(saved, base, old))
+    return _done(request, agent, saved, _report(saved, base, old), focus="versions")
 
 
 def _form(saved: MemorySettings, data: Any = None) -> SettingsForm:

@@ -245,6 +245,7 @@ def test_a_restore_asks_before_it_takes_the_place_of_what_was_typed(tab: Page, s
     version.get_by_role("button").click()
     expect(tab.locator("#toasts")).to_contain_text("restored from version")
     expect(tab.locator("#versions li").first).to_contain_text("Restored from v")
+    expect(tab.get_by_role("heading", name="Versions")).to_be_focused()
     assert len(asked) == 1
 
 
