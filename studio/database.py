@@ -1,9 +1,14 @@
 """The database of Django's settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import environ
+
+from studio.postgres.kept_files import StartFailure
+
+_LIKE: Final = "it looks like postgresql://user:password@host:5432/name."
 
 
 def database(url: str, data_dir: Path, *, statement_timeout: str, connect_timeout: int, max_age: int) -> dict[str, Any]:
@@ -11,13 +16,14 @@ def database(url: str, data_dir: Path, *, statement_timeout: str, connect_timeou
 
     `statement_timeout` is in Postgres' own form, the others in seconds.
     """
+    where: Mapping[str, Any]
     if url:
-        where = environ.Env.db_url_config(url)
+        where = _read(url)
     else:
         from studio import postgres
 
         where = postgres.dsn_parts(data_dir)
-    settings = {key.upper(): value for key, value in where.items()}
+    settings: dict[str, Any] = {key.upper(): value for key, value in where.items()}
     options = {
         **settings.get("OPTIONS", {}),
         "connect_timeout": connect_timeout,
@@ -39,3 +45,16 @@ def database(url: str, data_dir: Path, *, statement_timeout: str, connect_timeou
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "OPTIONS": options,
     }
+
+
+def _read(url: str) -> dict[str, Any]:
+    """Return the pieces of DATABASE_URL; raise StartFailure, which names none of them, for what is no such address."""
+    if not url.startswith(("postgresql:", "postgres:")):
+        raise StartFailure(f"DATABASE_URL is not Postgres: {_LIKE}")
+    try:
+        where: dict[str, Any] = environ.Env.db_url_config(url)
+    except ValueError:
+        raise StartFailure(f"DATABASE_URL is not understood: {_LIKE}") from None
+    if not where["NAME"]:
+        raise StartFailure(f"DATABASE_URL names no database: {_LIKE}")
+    return where

@@ -1,6 +1,5 @@
 """Checks of the database, and the migrations that it lacks."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,8 +39,6 @@ AGENTS = """
 
 def check() -> None:
     """Raise StartFailure unless the database answers, is suitable, and grants the rights that the studio needs."""
-    if not (os.environ.get("DATABASE_URL") or "postgresql:").startswith(("postgresql:", "postgres:")):
-        raise StartFailure("DATABASE_URL is not Postgres: it looks like postgresql://user:password@host:5432/name.")
     try:
         with connection.cursor() as cursor:
             cursor.execute(CHECK)

@@ -88,9 +88,20 @@ def test_a_database_that_does_not_answer(place: Path) -> None:
     assert "secret-word" not in said
 
 
-@pytest.mark.parametrize("wrong", ["mysql://me:secret-word@127.0.0.1/studio", "sqlite:///studio.db"])
-def test_a_database_that_is_no_postgres(place: Path, wrong: str) -> None:
-    assert refused(place / "var", DATABASE_URL=wrong).startswith("DATABASE_URL is not Postgres: it looks like")
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("mysql://me:secret-word@127.0.0.1/studio", "is not Postgres"),
+        ("sqlite:///studio.db", "is not Postgres"),
+        ("studio", "is not Postgres"),
+        ("postgresql://me:secret-word@127.0.0.1:port/studio", "is not understood"),
+        ("postgresql://me:secret-word@127.0.0.1", "names no database"),
+    ],
+)
+def test_an_address_that_is_no_postgres(place: Path, wrong: str, why: str) -> None:
+    said = refused(place / "var", DATABASE_URL=wrong)
+    assert said.startswith(f"DATABASE_URL {why}: it looks like postgresql://")
+    assert "secret-word" not in said
 
 
 def test_a_database_that_takes_its_time_to_answer(place: Path) -> None:
