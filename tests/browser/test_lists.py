@@ -268,3 +268,26 @@ def test_without_scripts_everything_is_a_page(
     expect(page.get_by_role("heading", name="Delete 118 threads for good?")).to_be_visible()
     plain.close()
     assert left(studio_server, schema) == 118
+
+
+def test_names_without_a_place_to_break_leave_room_for_the_rest(
+    browser_context: BrowserContext, browser_page: Page, cookies: list[dict[str, str]], studio_server: StudioServer
+) -> None:
+    long = f"agt-{secrets.token_hex(4)}-{'x' * 40}"
+    studio_server.create_agent(long, name="Verkehrsinfrastruktur" * 5)
+    browser_context.add_cookies(cookies)  # type: ignore[arg-type]
+    browser_page.goto("/audit/")
+    scroll, what = browser_page.locator(".scroll"), browser_page.locator("td.what").first
+    assert scroll.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    assert what.evaluate("(one) => one.clientWidth") > 300
+    browser_page.set_viewport_size({"width": 320, "height": 700})
+    browser_page.goto(f"/agents/{long}/memory/")
+    # of the lines of an id the beginning is cut off to the left of the name
+    left = browser_page.locator("h1").bounding_box()
+    lines = browser_page.locator(".head .id").evaluate(
+        "(one) => { const all = document.createRange(); all.selectNodeContents(one);"
+        " return [...all.getClientRects()].map((line) => line.left) }"
+    )
+    assert left
+    assert len(lines) > 1
+    assert min(lines) >= left["x"] - 1
