@@ -66,7 +66,8 @@ def join() -> None:
 def _left_in(where: Path) -> dict[str, Any]:
     if not (where / _LEFT).exists():
         return {}
-    with locked(where / _LOCK, wait=False) as is_free:
+    # shared, so that two commands do not take each other for a studio
+    with locked(where / _LOCK, wait=False, shared=True) as is_free:
         try:
             return {} if is_free else dict(json.loads((where / _LEFT).read_text()))
         except FileNotFoundError:

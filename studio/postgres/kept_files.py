@@ -73,8 +73,11 @@ def write_beside(path: Path, text: str) -> Path:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold a lock on a file until the block or the process ends; yield False if it is taken and `wait` is off."""
+def locked(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
+    """Hold a lock on a file until the block or the process ends; yield False if it is taken and `wait` is off.
+
+    Those who hold a `shared` one do not take it from each other.
+    """
     make_dir(path.parent)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -82,7 +85,7 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
         raise unwritable(path.parent, error) from None
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
         else:

@@ -138,6 +138,10 @@ def test_what_a_killed_studio_left_is_not_believed(bare: pytest.MonkeyPatch, tmp
     for file, text in left.items():
         file.write_text(text)
     assert joined() == (None, None)
+    # nor while another command looks
+    with running.locked(tmp_path / "running.lock", wait=False, shared=True) as is_free:
+        assert is_free
+        assert joined() == (None, None)
 
 
 def test_a_command_names_the_place_where_it_is_not_the_usual_one(bare: pytest.MonkeyPatch) -> None:
