@@ -11,17 +11,26 @@ from whitenoise.compress import Compressor
 
 from studio import logs, running
 from studio.database import database
-from studio.postgres.kept_files import make_once
+from studio.postgres.kept_files import StartFailure, make_once
 from studio.proxies import in_address, own_url, public_url
 
 BASE_DIR = running.ROOT
 
 env = environ.Env()
 
+
+def _number(name: str, default: int) -> int:
+    """Read a whole number; one that is set to nothing is not set."""
+    try:
+        return int(env.str(name, default="").strip() or default)
+    except ValueError:
+        raise StartFailure(f"{name} is not a whole number: leave it out for {default}.") from None
+
+
 DEBUG = env.bool("DEBUG", default=False)
 DATA_DIR = running.data_dir()
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+PORT = _number("PORT", 8000)
 # A copy of the audit log's last id and hash; it should be where whoever changes the database cannot write.
 AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(DATA_DIR / "audit-head"))).absolute()
 SECRET_KEY = env.str("SECRET_KEY", default="") or make_once(DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(48))
@@ -34,7 +43,7 @@ HTTPS = PUBLIC_URL.startswith("https://")
 _OWN_HOSTS = {"127.0.0.1", "localhost", "[::1]", in_address(HOST), in_address(urlsplit(PUBLIC_URL).hostname or "")}
 ALLOWED_HOSTS = [*sorted(_OWN_HOSTS), *(name.strip() for name in env.list("ALLOWED_HOSTS", default=[]))]
 # The number of proxies in front of the studio. With 0 the header X-Forwarded-For is ignored: anybody can send one.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+TRUSTED_PROXIES = _number("TRUSTED_PROXIES", 0)
 # also where a proxy sends another Host than the browser's, or leaves out its port
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
@@ -42,15 +51,15 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 PUBLIC_DATABASE_HOST = env.str("PUBLIC_DATABASE_HOST", default="")
 PUBLIC_DATABASE_PORT = env.str("PUBLIC_DATABASE_PORT", default="")
 # One agent must not take all connections of the server.
-AGENT_CONNECTION_LIMIT = env.int("AGENT_CONNECTION_LIMIT", default=20)
+AGENT_CONNECTION_LIMIT = _number("AGENT_CONNECTION_LIMIT", 20)
 AGENT_STATEMENT_TIMEOUT = env.str("AGENT_STATEMENT_TIMEOUT", default="60s")
 # Postgres cancels a statement after this time, and the answer is 503. The web server's default is 2.5 s, set by
 # studio.serve.web_server. Commands, searches and downloads have 20 s.
 LONG_STATEMENT_TIMEOUT = "20s"
 STATEMENT_TIMEOUT = env.str("STATEMENT_TIMEOUT", default=LONG_STATEMENT_TIMEOUT)
 # In seconds. The web server's is 2; a start or a command has time for a server that is busy or just starting.
-CONNECT_TIMEOUT = env.int("CONNECT_TIMEOUT", default=30)
-API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
+CONNECT_TIMEOUT = _number("CONNECT_TIMEOUT", 30)
+API_REQUESTS_PER_MINUTE = _number("API_REQUESTS_PER_MINUTE", 600)
 # xpander-sdk reads it as the owner of every agent; the studio itself does not use it.
 ORGANIZATION_ID = env.str("ORGANIZATION_ID", default="agent-studio")
 
@@ -136,7 +145,7 @@ DATABASES = {
         DATA_DIR,
         statement_timeout=STATEMENT_TIMEOUT,
         connect_timeout=CONNECT_TIMEOUT,
-        max_age=env.int("CONN_MAX_AGE", default=600),
+        max_age=_number("CONN_MAX_AGE", 600),
     )
 }
 # In the database, because all processes on all machines must share the counts of rate limits.

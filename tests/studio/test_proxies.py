@@ -153,6 +153,16 @@ class TestPublicUrl:
     ) -> None:
         assert settings_with(monkeypatch, **variables)["PUBLIC_URL"] == url
 
+    @pytest.mark.parametrize("given", ["one", "1.5", "1 2"])
+    def test_a_number_of_proxies_that_is_none_is_refused_in_a_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, given: str
+    ) -> None:
+        monkeypatch.setenv("TRUSTED_PROXIES", given)
+        with pytest.raises(StartFailure, match=r"TRUSTED_PROXIES is not a whole number: leave it out for 0\."):
+            settings_with(monkeypatch)
+        monkeypatch.setenv("TRUSTED_PROXIES", " ")
+        assert settings_with(monkeypatch, PORT="")["TRUSTED_PROXIES"] == 0
+
     def test_allowed_hosts_are_further_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
         found = settings_with(
             monkeypatch,
