@@ -21,9 +21,9 @@ TOO_LARGE: Final = "It is too large to be given here."
 Json = dict[str, Any]
 
 
-def page_of_runs(stored: list[StoredRun]) -> list[Json]:
+def page_of_runs(thread: Row, stored: list[StoredRun]) -> list[Json]:
     """Return runs as JSON; a run inside another that is stored by itself too is given once."""
-    apart = _ids(stored)
+    apart = _apart(thread, stored)
     return [_run(one, apart) for one in stored]
 
 
@@ -74,7 +74,7 @@ def page_of_messages(thread: Row, cursor: str, limit: int) -> tuple[list[Json], 
     items: list[Json] = []
     for _ in range(PAGES):
         page = runs.list_runs(thread, Place.read(at), RUNS, runs.OLDEST)
-        apart = _ids(page.runs)
+        apart = _apart(thread, page.runs)
         found = [message for stored in page.runs for message in _messages(stored, apart)][skip:]
         taken = found[: limit - len(items)]
         items += taken
@@ -98,8 +98,11 @@ def _read(cursor: str) -> tuple[str, int]:
     return at, skip
 
 
-def _ids(stored: list[StoredRun]) -> frozenset[str]:
-    return frozenset(one.run_id for one in stored if one.run_id)
+def _apart(thread: Row, stored: list[StoredRun]) -> frozenset[str]:
+    """Return the ids of runs that are given by themselves, on this page or on another, also if they are in another."""
+    here = frozenset(one.run_id for one in stored if one.run_id)
+    inside = {member.run_id for one in stored if not one.too_large for member in _inside(one.run, here)}
+    return here | runs.stored_by_themselves(thread, inside - {""})
 
 
 def _inside(run: Run, apart: frozenset[str]) -> Iterator[Run]:

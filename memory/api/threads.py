@@ -133,7 +133,7 @@ def list_runs(
     thread = _find(session_id)
     page = _with_cursor(lambda: runs.list_runs(thread, Place.read(cursor), limit, order))
     _log_reading(request, agent, session_id)
-    return _run_page(page)
+    return _run_page(thread, page)
 
 
 @router.get(
@@ -220,11 +220,11 @@ def _add_runs(rows: list[Row]) -> None:
             continue
         page = runs.list_runs(thread, None, RUNS, runs.OLDEST)
         carried += sum(stored.bytes for stored in page.runs if not stored.too_large)
-        row["first_runs"] = _run_page(page)
+        row["first_runs"] = _run_page(thread, page)
 
 
-def _run_page(page: RunPage) -> dict[str, Any]:
-    return {"items": page_of_runs(page.runs), "next": page.next, "previous": page.previous}
+def _run_page(thread: Row, page: RunPage) -> dict[str, Any]:
+    return {"items": page_of_runs(thread, page.runs), "next": page.next, "previous": page.previous}
 
 
 def _counted(page: paging.Page, rows: list[Row]) -> dict[str, Any]:

@@ -128,31 +128,45 @@ language sql immutable parallel safe as $$
         coalesce({schema}.memory_count(run #> '{metrics,output_tokens}'), 0)
     from (select run -> 'messages' as stored offset 0) m
 $$;
+-- How many steps of a workflow failed without a run that did. A step that holds others fails with them, and a workflow
+-- inside another with its steps.
+create or replace function {schema}.memory_step_errors(run jsonb) returns integer
+language sql immutable parallel safe as $$
+    select case when run ? 'step_results' then greatest(0, (
+            select count(*) from jsonb_path_query(run -> 'step_results', f.failed, '{}', true) s
+            where jsonb_path_exists(s -> 'steps', f.failed, '{}', true) is not true)
+        - (select count(*) from jsonb_array_elements({schema}.memory_members(run)) m
+            where m ->> 'status' = 'ERROR' or jsonb_path_exists(m -> 'step_results', f.failed, '{}', true)))::integer
+        else 0 end
+    from (select jsonpath 'strict $.** ? (exists (@.step_name) && (@.success == false || @.error like_regex "."))'
+        as failed) f
+$$;
 -- The counts of the runs inside a run, as [id, failed, messages, tool_calls, tool_errors, text_bytes, input_tokens,
--- output_tokens]; null if there are none.
+-- output_tokens]; null if there are none. A workflow holds the members of its teams twice: in the team and beside it.
 create or replace function {schema}.memory_inside(run jsonb) returns jsonb language sql immutable parallel safe as $$
     with recursive inside as (
         select {schema}.memory_members(run) as members, 1 as depth
         union all
         select {schema}.memory_members(m), depth + 1 from inside, jsonb_array_elements(members) m where depth < 7
+    ), member as (
+        select distinct m, case when coalesce(m ->> 'run_id', '') = '' then n end
+        from (select m, row_number() over () as n from inside, jsonb_array_elements(members) m) every
     )
     select jsonb_agg(jsonb_build_array(coalesce(m ->> 'run_id', ''), coalesce(m ->> 'status' = 'ERROR', false),
-        f.messages, f.tool_calls, f.tool_errors, f.text_bytes, f.input_tokens, f.output_tokens))
-    from inside, jsonb_array_elements(members) m, {schema}.memory_own_facts(m) f
+        f.messages, f.tool_calls, f.tool_errors + {schema}.memory_step_errors(m), f.text_bytes, f.input_tokens,
+        f.output_tokens))
+    from member, {schema}.memory_own_facts(m) f
 $$;
--- The counts of one run, and of the runs inside it. A step of a workflow may fail without a run that did.
+-- The counts of one run, and of the runs inside it.
 create or replace function {schema}.memory_facts(run jsonb)
 returns table (messages integer, tool_calls integer, tool_errors integer, text_bytes bigint,
                input_tokens bigint, output_tokens bigint, inside jsonb)
 language sql immutable parallel safe as $$
-    select f.messages, f.tool_calls, f.tool_errors + coalesce(greatest(0, (
-            select count(*) from jsonb_path_query(run -> 'step_results', 'strict $.** ? (exists (@.step_name)
-                && (@.success == false || @.error like_regex "."))', '{}', true))
-            - (select count(*) from jsonb_array_elements(i.inside) e where e -> 1 = 'true')), 0)::integer,
+    select f.messages, f.tool_calls, f.tool_errors + {schema}.memory_step_errors(run),
         f.text_bytes, f.input_tokens, f.output_tokens, nullif(i.inside, '[]')
     from {schema}.memory_own_facts(run) f cross join lateral (
-        select case when run ?| array['member_responses', 'step_executor_runs', 'workflow_agent_run', 'step_results']
-            then coalesce({schema}.memory_inside(run), '[]') end as inside offset 0) i
+        select case when run ?| array['member_responses', 'step_executor_runs', 'workflow_agent_run']
+            then {schema}.memory_inside(run) end as inside offset 0) i
 $$;
 -- Whose something is. Of an id of megabytes the beginning counts, so that no list has megabytes.
 create or replace function {schema}.memory_person(id text) returns text language sql immutable parallel safe as $$

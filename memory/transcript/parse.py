@@ -99,15 +99,22 @@ def _run(value: dict[str, Any], size: int, text_ids: TextIds | None = None, dept
         run.messages.insert(place, Message("", "assistant", text_ids.text(""), calls=extra))
     run.steps = _steps(value.get("step_results"), text_ids)
     add_beside(run, value, text_ids)
-    inside = [*as_list(value.get("member_responses")), *as_list(value.get("step_executor_runs"))]
-    inside += [value["workflow_agent_run"]] if value.get("workflow_agent_run") else []
-    for member in text_ids.take(inside):
+    for member in text_ids.take(_inside(value)):
         if isinstance(member, dict) and depth < _DEEPEST_MEMBER:
             run.members.append(_run(member, 0, text_ids, depth + 1))
         elif member:
             run.members.append(Run(problem="A run inside this one cannot be shown here."))
     run.unread = 0 if depth else text_ids.unread
     return run
+
+
+def _inside(value: dict[str, Any]) -> list[Any]:
+    """Return the runs inside a run. The members of a team, which a workflow holds twice, are left to the team."""
+    inside = [*as_list(value.get("member_responses")), *as_list(value.get("step_executor_runs"))]
+    inside += [value["workflow_agent_run"]] if value.get("workflow_agent_run") else []
+    members = [member for one in inside for member in as_list(as_dict(one).get("member_responses"))]
+    in_teams = {run_id: member for member in members if (run_id := string(as_dict(member).get("run_id")))}
+    return [one for one in inside if in_teams.get(string(as_dict(one).get("run_id"))) != one]
 
 
 def _is_workflow(value: dict[str, Any]) -> bool:

@@ -103,6 +103,14 @@ def find_place(thread: Row, run_id: str, position: int | None = None, order: str
     return None
 
 
+def stored_by_themselves(thread: Row, run_ids: set[str]) -> frozenset[str]:
+    """Return those of these ids that runs of the thread have, which other runs may hold copies of."""
+    if not run_ids or not thread["indexed"]:
+        return frozenset()
+    values = {"session_id": thread["session_id"], "ids": list(run_ids)}
+    return frozenset(row["run_id"] for row in fetch(statements.BY_THEMSELVES, values))
+
+
 def get_run(session_id: str, run_id: str, position: int | None = None, longest: int | None = None) -> str | None:
     """Return one run's JSON text, "" if it has more than `longest` bytes, None if there is no such run.
 

@@ -143,6 +143,10 @@ PLACE: Final = """
     select place from ({source}) r where run_id = %(run_id)s
     order by (position = %(position)s) desc nulls last, place limit 1"""
 
+# Which of these runs are not only inside others.
+BY_THEMSELVES: Final = """
+    select run_id from memory_run where session_id = %(session_id)s and place >= 0 and run_id = any (%(ids)s)"""
+
 # One run. A row of the table stands in for the elements of its id. Elements may have one id, or none, so they are told
 # apart by their position.
 ONE_RUN: Final = """

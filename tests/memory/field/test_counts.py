@@ -1,6 +1,7 @@
 """What is stored is counted, found and shown, whatever form it has."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,71 @@ def test_a_step_that_fails_without_a_run_is_an_error(studio: Studio, where: str)
     run = {**flow(), "step_executor_runs": []}
     studio.both("flow-2", [run], where, type="workflow")
     assert (studio.read("flow-2")["errors"], studio.found(errors=1)) == (1, ["flow-2"])
+
+
+def failing(name: str, **more: Any) -> dict[str, Any]:
+    return {"step_name": name, "content": "no bank", "success": False, "error": "no bank", **more}
+
+
+@pytest.mark.parametrize("around", ["Parallel", "Loop"])
+def test_a_step_that_fails_with_what_it_holds_is_one_error(studio: Studio, where: str, around: str) -> None:
+    steps = flow()["step_results"]
+    outer = {"step_name": "all", "step_type": around, "success": False, "steps": steps}
+    studio.both("flow-4", [{**flow(), "step_results": [outer]}], where, type="workflow")
+    assert studio.read("flow-4")["errors"] == 1
+
+
+def test_a_step_of_a_workflow_inside_another_that_fails_is_an_error(studio: Studio, where: str) -> None:
+    inner = {**flow(), "run_id": "w2", "step_executor_runs": [], "step_results": [failing("pay")]}
+    studio.both("flow-5", [{**flow(), "step_results": [], "step_executor_runs": [inner]}], where, type="workflow")
+    assert (studio.read("flow-5")["errors"], studio.found(errors=1)) == (1, ["flow-5"])
+
+
+def test_a_workflow_that_fails_with_the_one_inside_it_is_one_error(studio: Studio, where: str) -> None:
+    inner = {**flow(), "run_id": "w2", "step_executor_runs": [], "step_results": [failing("pay")]}
+    outer = {**flow(), "step_results": [failing("flow")], "step_executor_runs": [inner]}
+    studio.both("flow-6", [outer], where, type="workflow")
+    assert studio.read("flow-6")["errors"] == 1
+
+
+def test_members_of_a_team_in_a_workflow_are_counted_once(studio: Studio, where: str) -> None:
+    """Agno stores them in the team's run and beside it."""
+    used = {"metrics": {"input_tokens": 7, "output_tokens": 3}, "tools": [{"tool_call_id": "c", "tool_name": "look"}]}
+    members = [turn(f"m{n}", f"asked {n}", f"said {n}", agent_name="M", parent_run_id="t", **used) for n in range(2)]
+    team = turn("t", "team asked", "team said", team_id="crew", parent_run_id="w1", member_responses=members)
+    run = {**flow(), "step_results": [], "step_executor_runs": [team, *members]}
+    studio.both("flow-7", [run], where, type="workflow")
+    thread = studio.read("flow-7")
+    assert (thread["messages"], thread["tool_calls"], thread["tokens"]) == (6, 2, 20)
+    told = [one["content"] for one in studio.read("flow-7", "/messages")["items"] if one["content"]]
+    assert told == [
+        *("Please check my return", "team asked", "asked 0", "said 0", "asked 1", "said 1", "team said", "done")
+    ]
+    shown = studio.runs("flow-7")
+    assert [shown.count(one) for one in ("asked 0", "said 1", "team said")] == [1, 1, 1]
+
+
+def test_members_of_one_id_that_differ_are_both_there(studio: Studio, where: str) -> None:
+    members = [turn("m", f"asked {n}", f"said {n}") for n in range(2)]
+    team = turn("t", "q", "a", team_id="crew", member_responses=members[:1])
+    studio.both("flow-8", [{**flow(), "step_executor_runs": [team, members[1]]}], where, type="workflow")
+    assert studio.read("flow-8")["messages"] == 6
+    assert {"said 0", "said 1"} <= {one["content"] for one in studio.read("flow-8", "/messages")["items"]}
+
+
+def test_many_members_that_are_stored_by_themselves_too_are_given_once(studio: Studio, where: str) -> None:
+    """More than one page has."""
+    members = [turn(f"m{n}", f"asked {n}", f"said {n}", parent_run_id="t", created_at=NOW + n) for n in range(30)]
+    team = turn("t", "q", "a", team_id="crew", member_responses=members, created_at=NOW)
+    studio.both("team-2", [team, *map(dict, members)], where, type="team")
+    path, cursor = "/messages?limit=200", ""
+    told: list[str] = []
+    while cursor is not None:
+        page = studio.read("team-2", path + (f"&cursor={cursor}" if cursor else ""))
+        told, cursor = told + [one["content"] for one in page["items"]], page["next"]
+    assert len(told) == len(set(told)) == studio.read("team-2")["messages"] == 62
+    (run, *_) = studio.read("team-2", "/runs")["items"]
+    assert (run["run_id"], run["members"]) == ("t", [])
 
 
 def test_tokens_of_runs_inside_are_counted(studio: Studio, where: str) -> None:
