@@ -7,7 +7,6 @@ from typing import Any, Final
 
 NOTHING: Final = "—"
 _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-# numbers this large cannot be seconds: some writers store milliseconds, microseconds or nanoseconds
 # the line below the head of a table, and what stands between two cells
 _TABLE: Final = re.compile(r"\|[\s:]*-{2,}|^\s*\|.*\|")
 _BARS: Final = re.compile(r"\s*\|[\s|:-]*(?=\s|$|[^\s|:-])")
@@ -21,6 +20,9 @@ _MARKDOWN: Final = (
     (re.compile(r"(?<![\w*])\*(?=[^\s*])([^*]*[^\s*])\*(?![\w*])"), r"\1"),
     (re.compile(r"(?<![\w_])_(?=[^\s_])([^_]*[^\s_])_(?![\w_])"), r"\1"),
 )
+# a time that is a text, as memory_time of facts.sql reads it
+_DIGITS: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
+# numbers this large cannot be seconds: some writers store milliseconds, microseconds or nanoseconds
 _UNITS: Final = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))
 
 
@@ -28,7 +30,7 @@ def moment(value: Any) -> datetime | None:
     """Read a datetime, or an epoch time in seconds or a finer unit, told by its size; None for anything else."""
     if isinstance(value, datetime):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    number = _number(value)
+    number = None if isinstance(value, str) and not _DIGITS.fullmatch(value) else _number(value)
     if number is None or not 0 < number < 10**20:
         return None
     for size, unit in _UNITS:

@@ -1,6 +1,7 @@
 """Transcripts are read in the order and at the time that is true."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,21 @@ def test_06_milliseconds(studio: Studio, where: str, unit: int) -> None:
     assert (thread["created_at"], thread["updated_at"], thread["last_activity"]) == (old, old, old)
     (run,) = studio.read("ms-1", "/runs")["items"]
     assert (run["created_at"], run["messages"][0]["created_at"]) == (old, old)
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        *((str(NOW - 90 * 86_400), 90), (f"{NOW - 90 * 86_400}000", 90), (NOW - 90 * 86_400 + 0.5, 90)),
+        *((one, None) for one in ("1e9", " 12 ", "1_000_000_000", "-5", "yesterday", "2026-01-01T00:00:00Z", True, "")),
+    ],
+)
+def test_a_time_that_is_a_text_is_read_alike_everywhere(studio: Studio, where: str, stored: Any, read: int) -> None:
+    messages = [said("user", "q", created_at=stored), said("assistant", "a")]
+    studio.both("s", [{"run_id": "r", "messages": messages, "created_at": NOW}], where)
+    (run,) = studio.read("s", "/runs")["items"]
+    at = None if read is None else NOW - read * 86_400
+    assert (run["messages"][0]["created_at"], run["created_at"]) == (at, at or NOW)
 
 
 @pytest.mark.parametrize("nothing", [0, -5, -(10**12)])
