@@ -65,20 +65,19 @@ WEIGHED: Final = """
             select case when p.position is null then pg_column_size(p.data) else 0 end as weight) w
         window o as (order by {order})
     ), unpacked as (
-        select s.*, u.raw,
-            case when u.raw > {shown_from} then memory_shown(memory_json(s.data)) else s.data end as shown
-        from stored s left join lateral (
+        select s.*, u.raw from stored s left join lateral (
             select pg_column_size(case when s.position is not null then s.data
                 else s.data || case jsonb_typeof(s.data) when 'object' then '{{}}' else '[]' end::jsonb end) as raw
             where s.n <= %(rows)s and s.weight <= {stored_limit} and s.stored_so_far <= {stored_budget} offset 0
         ) u on true offset 0
     ), written as (
         select u.*, t.text, octet_length(t.text) as length from unpacked u left join lateral (
-            select u.shown::text as text
-            where u.raw is not null and pg_column_size(u.shown) <= 2 * {text_limit} offset 0) t on true
+            -- #> unpacks a run once, which each access to a field would else do again
+            select case when u.raw > {shown_from} then memory_shown(memory_json(u.data #> '{{}}'))
+                else u.data::text end as text
+            where u.raw is not null offset 0) t on true
     ), judged as (
-        select w.*, w.weight > {stored_limit} or w.raw is not null and w.text is null or w.length > {text_limit}
-                as too_large,
+        select w.*, w.weight > {stored_limit} or w.length > {text_limit} as too_large,
             sum(case when w.length <= {text_limit} then w.length else 0 end) over (order by w.n) as so_far
         from written w
     )

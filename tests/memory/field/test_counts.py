@@ -24,7 +24,19 @@ def test_02_photo_hides_the_answer(studio: Studio, where: str) -> None:
     assert len(studio.page.get(f"/agents/{studio.agent.pk}/threads/photo-1/").content) < 100_000
 
 
+THUMBNAILS = [PHOTO | {"content": f"{n:03}A" + "QUJD" * 3000} for n in range(200)]
+RESULT = "\n".join(f"row {n}" for n in range(6_000))
+KEYS = {f"key {n}": "value " * 50 for n in range(10_000)}
 BESIDE = {
+    "small photos": {"messages": [said("user", "see", images=THUMBNAILS)]},
+    "what only a provider reads": {"messages": [said("assistant", "ok", provider_data=KEYS)]},
+    "what a provider answered": {"model_provider_data": KEYS, "compaction": KEYS},
+    "raw citations": {"citations": {"raw": KEYS, "urls": [{"url": "https://x.org"}]}},
+    "a compressed result": {"messages": [said("tool", "ok", tool_call_id="c", compressed_content=json.dumps(KEYS))]},
+    "results that are stored twice": {
+        "messages": [said("tool", RESULT, tool_call_id=f"c{n}", tool_name="f") for n in range(20)],
+        "tools": [{"tool_call_id": f"c{n}", "tool_name": "f", "result": RESULT} for n in range(20)],
+    },
     "copies of earlier turns": {"messages": [said("user", "copy " * 1000, from_history=True)] * 600},
     "events": {"events": [{"event": "RunContent", "content": "word " * 100}] * 6000},
     "a long result": {"messages": [said("tool", "row " * 1_000_000, tool_call_id="c1", tool_name="query")]},
@@ -51,6 +63,14 @@ def test_what_is_large_hides_no_text_beside_it(studio: Studio, where: str, what:
     assert "What is this?" in said_there
     assert "It is a red bike." in said_there
     assert len(studio.page.get(f"/agents/{studio.agent.pk}/threads/s/").content) < 200_000
+
+
+def test_a_run_of_very_many_small_values_is_answered(studio: Studio, where: str) -> None:
+    """What cannot be left out is told to be too large, in time."""
+    studio.both("s", [turn("r1", "q", "a", unknown=KEYS), turn("r2", "small", "one", created_at=NOW + 1)], where)
+    assert "too much for a page" in studio.transcript("s")
+    note, *others = studio.read("s", "/messages")["items"]
+    assert (note["role"], [one["content"] for one in others]) == ("note", ["small", "one"])
 
 
 def flow() -> dict[str, object]:
