@@ -43,7 +43,7 @@ _TITLES: Final = """
         order by last_at desc, s.session_id desc limit %(limit)s
     )
     select coalesce(l.name, l.first_text,
-        case when not_indexed then memory_line(memory_json(s.session_data::jsonb) ->> 'session_name') end,
+        case when not_indexed then memory_name(s.session_data::jsonb) end,
         memory_line(session_id), '(blank id)') as title
     from latest l join agno_sessions s using (session_id) order by last_at desc, session_id desc"""
 _OWNERS: Final = sql.SQL("""

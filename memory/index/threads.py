@@ -61,7 +61,7 @@ _UNINDEXED = """
         coalesce(jsonb_typeof(memory_json(s.summary::jsonb)) = 'object', false) as has_summary, 0 as text_bytes,
         false as indexed
     from agno_sessions s
-    cross join lateral (select memory_line(memory_json(s.session_data::jsonb) ->> 'session_name') as name) n
+    cross join lateral (select memory_name(s.session_data::jsonb) as name) n
     cross join lateral (select coalesce(memory_seconds(s.created_at), memory_seconds(s.updated_at), 0) as created_at,
         memory_seconds(s.updated_at) as updated_at) at
     cross join lateral (select memory_column(s.session_id) #> '{}' as runs offset 0) stored

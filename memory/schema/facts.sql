@@ -59,11 +59,17 @@ $$;
 create or replace function {schema}.memory_line(v text) returns text language sql immutable parallel safe as $$
     select nullif(left(regexp_replace(left(btrim(left(v, 1000), E' \n\r\t'), 300), '\s\s+|[^\S ]', ' ', 'g'), 160), '')
 $$;
--- A text without the bytes of files in it: what a data address holds, or a long word of base64.
+-- A text without the bytes of files in it: what a data address holds, or base64 in a long word or in lines.
 create or replace function {schema}.memory_words(v text) returns text language sql immutable parallel safe as $$
-    select case when left(v, 1000) ~ 'base64,|[A-Za-z0-9+/_-]{100}' then regexp_replace(left(v, 1000),
-        'data:[^,\s]{0,100};base64,[A-Za-z0-9+/=_-]*|(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*[0-9])'
-        || '[A-Za-z0-9+/_-]{100,}={0,2}', '', 'g') else v end
+    select case when left(v, 1000) ~ 'base64,|[A-Za-z0-9+/_-]{100}|[A-Za-z0-9+/_-]{60}(\r?\n|\\[rn])'
+        then regexp_replace(left(v, 1000), 'data:[^,\s]{0,100};base64,[A-Za-z0-9+/=_-]*|'
+            || '(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*[0-9])'
+            || '([A-Za-z0-9+/_-]{100,}|([A-Za-z0-9+/_-]{60,}(\r?\n|\\r\\n|\\n)[ \t]*)+[A-Za-z0-9+/_-]{20,})'
+            || '((\r?\n|\\r\\n|\\n)[ \t]*[A-Za-z0-9+/_-]{60,})*={0,2}', '', 'g') else v end
+$$;
+-- The name that a thread was given.
+create or replace function {schema}.memory_name(data jsonb) returns text language sql immutable parallel safe as $$
+    select {schema}.memory_line({schema}.memory_words({schema}.memory_json(data) ->> 'session_name'))
 $$;
 -- One line of a message's content: a string, a list of parts, or other JSON.
 create or replace function {schema}.memory_text(v jsonb) returns text language sql immutable parallel safe as $$
@@ -77,8 +83,8 @@ create or replace function {schema}.memory_text(v jsonb) returns text language s
 $$;
 -- What was said aloud, which may be all there is.
 create or replace function {schema}.memory_spoken(v jsonb) returns text language sql immutable parallel safe as $$
-    select {schema}.memory_line(coalesce(v #>> '{audio_output,transcript}', v #>> '{response_audio,transcript}',
-        v #>> '{audio,0,transcript}'))
+    select {schema}.memory_line({schema}.memory_words(coalesce(v #>> '{audio_output,transcript}',
+        v #>> '{response_audio,transcript}', v #>> '{audio,0,transcript}')))
 $$;
 -- The first own message of a role that says something, or the last one.
 create or replace function {schema}.memory_said(run jsonb, who text, latest boolean) returns text

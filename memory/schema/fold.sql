@@ -177,7 +177,7 @@ begin
     select {schema}.memory_folded(concat_ws(chr(31), name, t.session_id, t.user_id)),
         {schema}.memory_folded(concat_ws(chr(31), first_text, last_text)), t.*
     from (select s.session_id, s.session_type, {schema}.memory_person(s.user_id) as user_id,
-            {schema}.memory_line(d.data ->> 'session_name') as name,
+            {schema}.memory_name(d.data) as name,
         case when x.texts ? (n.first).key::text then x.texts -> (n.first).key::text ->> 0
             when o.first_run = (n.first).key then o.first_text
             else {schema}.memory_title({schema}.memory_stored(n.first)) end as first_text,

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from memory.transcript.media import field_media, spoken
+from memory.transcript.media import field_media, label, spoken
 from memory.transcript.model import Text, ToolCall
 from memory.transcript.parts import read_content
 from memory.transcript.values import amount, as_dict, as_json, string
@@ -38,7 +38,7 @@ def read_calls(
         if result is None and (one.get("role") == "tool" or ("content" in one and "function" not in one)):
             result = one  # a result without its call
         name = function.get("name") or one.get("name") or one.get("tool_name") or as_dict(result).get("tool_name")
-        call = ToolCall(call_id, string(name)[:200], _json_text(_args(one, result), text))
+        call = ToolCall(call_id, label(name), _json_text(_args(one, result), text))
         if result is not None:
             used.add(id(result))
             _take_result(call, result.get("content"), text, spoken(result))
@@ -62,7 +62,7 @@ def pair(calls: list[ToolCall], tools: list[Any], status: str, text: MakeText) -
         if by_id[call_id]:
             call = by_id[call_id].popleft()
         else:
-            call = ToolCall(call_id, string(tool.get("tool_name"))[:200], _json_text(tool.get("tool_args"), text))
+            call = ToolCall(call_id, label(tool.get("tool_name")), _json_text(tool.get("tool_args"), text))
             extra.append(call)
         _merge(call, tool, status, text)
     return extra
@@ -71,7 +71,7 @@ def pair(calls: list[ToolCall], tools: list[Any], status: str, text: MakeText) -
 def _merge(call: ToolCall, tool: dict[str, Any], status: str, text: MakeText) -> None:
     seconds = _seconds(tool)
     call.seconds = call.seconds if seconds is None else seconds
-    call.name = call.name or string(tool.get("tool_name"))[:200]
+    call.name = call.name or label(tool.get("tool_name"))
     if not call.args and tool.get("tool_args"):
         call.args = _json_text(tool["tool_args"], text)
     if call.result is None and tool.get("result") is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from memory.transcript.media import without_bytes
+from memory.transcript.media import label, without_bytes
 from memory.transcript.model import Media, Part, Source, Text
 from memory.transcript.values import string
 
@@ -39,7 +39,7 @@ class Content:
         return bool(self.text or self.media or self.pieces)
 
     def parts(self, text: Callable[[str, str], Text]) -> list[Part]:
-        return [Part(one.kind, one.name, text(one.value, one.shape)) for one in self.pieces]
+        return [Part(one.kind, label(one.name), text(one.value, one.shape)) for one in self.pieces]
 
     def say(self, text: str) -> str:
         """Keep the bytes within a text as media; return it without them, "" if it is nothing else."""

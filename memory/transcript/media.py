@@ -37,7 +37,7 @@ _SOURCES: Final = ("url", "uri", "file_uri", "fileUri", "filepath", "file_id")
 
 # Base64: one word or several lines of one; a JSON text has \n and \/ for the end of a line and a slash in it.
 _WORD: Final = r"[A-Za-z0-9+/_-]"
-_END: Final = r"(?:\r?\n|\\r\\n|\\n)"
+_END: Final = r"(?:\r?\n|\\r\\n|\\n)[ \t]*"
 _LAST: Final = rf'{_END}{_WORD}{{1,75}}+(?:==?|(?<={_WORD}{{20}})(?={_END}|$|"))'
 _MORE: Final = rf"(?:\\/{_WORD}*+|{_END}{_WORD}{{60,}}+)*+(?:{_LAST}|=*)"
 # in a data address, of which memory_shown_text of shown.sql leaves the number of bytes
@@ -48,7 +48,9 @@ _ADDRESS: Final = re.compile(
 _LONG: Final = 128
 _SHORT: Final = len("data:;bytes=0")
 _BARE: Final = re.compile(rf"(?<!{_WORD})(?=(?:{_WORD}|\\/){{60}}){_WORD}++{_MORE}")
-_DENSE: Final = re.compile(rf"[A-Za-z0-9+/_=\\\r\n-]{{{_LONG // 2}}}")
+# looked for in steps that find each line of base64, which has 64 letters or more
+_DENSE: Final = re.compile(r"[A-Za-z0-9+/_=\\\r\n-]{44}")
+_STEP: Final = 20
 _NOT_BYTES: Final = re.compile(r"[^A-Za-z0-9+/_=\r\n-]")
 _NOT_BASE64: Final = re.compile(r"\\[rn]|[\\\s]")
 _SEQUENCE: Final = frozenset("ACGTUNacgtun")
@@ -89,7 +91,7 @@ def one_media(kind: str, value: Any) -> Media:
             break
     if kind == "file" and mime.partition("/")[0] in _KINDS:
         kind = mime.partition("/")[0]
-    return Media(kind, mime, without_bytes(name)[0][:200], size, without_bytes(source)[0][:500])
+    return Media(kind, mime, label(name), size, without_bytes(source)[0][:500])
 
 
 def sealed_size(value: Any) -> int:
@@ -138,9 +140,14 @@ def without_bytes(text: str) -> tuple[str, list[Media]]:
     # most texts have none, which these find out faster than the patterns
     if ";base64," in text or ";bytes=" in text:
         text = _ADDRESS.sub(address, text)
-    if len(text) >= _LONG and any(_DENSE.match(text, at) for at in range(0, len(text) - _LONG // 2 + 1, _LONG // 2)):
+    if len(text) >= _LONG and any(_DENSE.match(text, at) for at in range(0, len(text), _STEP)):
         text = _BARE.sub(bare, text)
     return text, media[:MOST_MEDIA]
+
+
+def label(value: Any) -> str:
+    """Return the name of something, without the bytes of files."""
+    return without_bytes(string(value)[:1000])[0][:200]
 
 
 def _flat(value: Any, depth: int = 0) -> dict[str, Any]:

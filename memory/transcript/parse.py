@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from memory.transcript.beside import add_beside, shape, stated_reasoning, words
 from memory.transcript.calls import pair, read_calls
-from memory.transcript.media import field_media, sealed_size
+from memory.transcript.media import field_media, label, sealed_size
 from memory.transcript.model import Message, Run, Step
 from memory.transcript.parts import read_content
 from memory.transcript.sources import read_sources
@@ -74,13 +74,13 @@ def _run(value: dict[str, Any], size: int, text_ids: TextIds | None = None, dept
         run_id=string(value.get("run_id")),
         parent_run_id=string(value.get("parent_run_id")),
         kind="team" if value.get("team_id") else "workflow" if _is_workflow(value) else "agent",
-        name=first(value, "agent_name", "team_name", "workflow_name", "agent_id", "team_id", "workflow_id"),
+        name=label(first(value, "agent_name", "team_name", "workflow_name", "agent_id", "team_id", "workflow_id")),
         owned="agent_id" in value or "team_id" in value,
         user_id=string(value.get("user_id")) if isinstance(value.get("user_id"), str) else None,
         status=string(value.get("status")).upper()[:40],
         created_at=as_time(value.get("created_at")),
-        model=string(value.get("model")) or first(as_dict(value.get("model")), "id", "name"),
-        provider=string(value.get("model_provider")),
+        model=label(value.get("model")) or label(first(as_dict(value.get("model")), "id", "name")),
+        provider=label(value.get("model_provider")),
         input_tokens=count(metrics, "input_tokens", "prompt_tokens"),
         output_tokens=count(metrics, "output_tokens", "completion_tokens"),
         cached_tokens=count(metrics, "cache_read_tokens", "cached_tokens"),
@@ -172,7 +172,7 @@ def _message(
         role,
         text_ids.text(words(found, one), shape(found, role)),
         as_time(one.get("created_at")),
-        string(one.get("name"))[:200],
+        label(one.get("name")),
         text_ids.text(reasoning) if reasoning else None,
         found.redacted + sealed_size(one.get("redacted_reasoning_content")),
         [*found.media, *field_media(one)],
@@ -200,4 +200,5 @@ def _step(one: dict[str, Any], text_ids: TextIds) -> Step:
     failed = one.get("success") is False or bool(error)
     text = text_ids.text(error) if failed and error else text_ids.text(words(found, one), found.kind)
     name, executor = first(one, "step_name", "step_id"), first(one, "executor_name", "executor_type")
-    return Step(name, executor, text, failed, [*found.media, *field_media(one)], found.parts(text_ids.text))
+    media = [*found.media, *field_media(one)]
+    return Step(label(name), label(executor), text, failed, media, found.parts(text_ids.text))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from memory.transcript.content import Content, Piece
-from memory.transcript.media import MOST_MEDIA, field_media, is_media, one_media, sealed_size, transcript
+from memory.transcript.media import MOST_MEDIA, field_media, is_media, label, one_media, sealed_size, transcript
 from memory.transcript.sources import read_sources
 from memory.transcript.values import as_dict, as_json, first, string
 
@@ -93,7 +93,7 @@ def _read_all(parts: list[Any], found: Content, depth: int) -> None:
         if kind:
             _READERS[kind](part, found, depth)
         elif len(found.pieces) < _MOST_PIECES:
-            name = string(as_dict(part).get("type"))[:60]
+            name = label(as_dict(part).get("type"))[:60]
             found.pieces.append(Piece("other", name, found.say(as_json(_unsealed(part))), "json"))
         else:
             others.append(part)

@@ -7,6 +7,7 @@ from typing import Final
 from psycopg import sql
 
 from memory.query import fetch
+from memory.transcript.media import label, without_bytes
 from memory.transcript.values import as_list, string
 
 _LONGEST: Final = 8_000
@@ -16,7 +17,7 @@ _SUMMARY: Final = """
             as text,
         s.summary ->> 'updated_at' as at,
         case when pg_column_size(s.summary -> 'topics') < %(longest)s then (s.summary -> 'topics')::text end as topics
-    from (select summary::jsonb from agno_sessions where session_id = %(session_id)s offset 0) s
+    from (select memory_json(summary::jsonb) as summary from agno_sessions where session_id = %(session_id)s offset 0) s
     where jsonb_typeof(s.summary) = 'object'"""
 
 # every column but `runs`, which may be huge
@@ -41,10 +42,10 @@ def get_summary(session_id: str, longest: int = _LONGEST) -> Summary | None:
     if not rows or not string(rows[0]["text"]).strip():
         return None
     try:
-        topics = [topic for one in as_list(json.loads(rows[0]["topics"] or "[]")) if (topic := string(one))]
+        topics = [topic for one in as_list(json.loads(rows[0]["topics"] or "[]")) if (topic := label(one))]
     except (ValueError, RecursionError):
         topics = []
-    return Summary(rows[0]["text"], topics[:20], string(rows[0]["at"])[:40])
+    return Summary(without_bytes(rows[0]["text"])[0], topics[:20], string(rows[0]["at"])[:40])
 
 
 def get_row(session_id: str) -> str | None:

@@ -414,6 +414,44 @@ def test_base64_is_in_no_title(studio: Studio, where: str, around: str) -> None:
     assert thread["title"] == {"{}": "s", "See {} here": "See"}.get(around, thread["title"])
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n  "])
+@pytest.mark.parametrize("width", [64, 76])
+@pytest.mark.parametrize("kind", ["text", "object"])
+def test_base64_in_lines_is_nowhere(studio: Studio, where: str, kind: str, width: int, end: str) -> None:
+    data = base64.b64encode(random.Random(4).randbytes(3000)).decode()
+    lines = [data[n : n + width] for n in range(0, len(data), width)]
+    asked = {"text": end.join(lines), "object": {"picture": end.join(lines)}}[kind]
+    studio.both("s", [turn("r", asked, "a", input={"input_content": asked}, content=asked)], where)
+    told = json.dumps([studio.read("s"), studio.read("s", "/messages"), studio.read("s", "/runs")])
+    shown = studio.listed("?q=s") + studio.transcript("s") + told
+    assert [line for line in lines if line[10:50] in shown] == []
+
+
+def test_base64_is_in_no_name(studio: Studio, where: str) -> None:
+    data = base64.b64encode(random.Random(5).randbytes(600)).decode()
+    step = {"step_name": data, "executor_name": data, "content": "x"}
+    parts = [{"type": "resource", "resource": {"uri": f"data:a/b;base64,{data}", "text": "t"}}, {"type": data}, LATE]
+    call = {"id": "c", "function": {"name": data, "arguments": "{}"}}
+    messages = [said("user", "q", name=data), said("assistant", parts, tool_calls=[call])]
+    run = turn("r", "q", "a", messages=messages, agent_name=data, model=data, model_provider=data, step_results=[step])
+    studio.both("s", [run], where, session_data={"session_name": f"see {data}"})
+    told = json.dumps([studio.read("s"), studio.read("s", "/messages"), studio.read("s", "/runs")])
+    assert data[40:60] not in studio.listed() + studio.transcript("s") + told
+    assert studio.read("s")["name"] == "see"
+
+
+@pytest.mark.parametrize("stored", [dict, json.dumps])
+def test_base64_is_in_no_summary(studio: Studio, stored: Any) -> None:
+    data = base64.b64encode(random.Random(6).randbytes(600)).decode()
+    studio.thread("s", [turn("r", "q", "a")])
+    summary = stored({"summary": f"They sent {data} twice", "topics": [data]})
+    studio._write("update agno_sessions set summary = %s where session_id = 's'", [json.dumps(summary)])
+    assert studio.read("s")["summary"] == "They sent [data] twice"
+    shown = studio.transcript("s")
+    assert "They sent [data] twice" in shown
+    assert data[40:60] not in shown
+
+
 @pytest.mark.parametrize("what", LONG_WORDS)
 def test_what_only_looks_like_base64_is_shown(studio: Studio, what: str) -> None:
     text = LONG_WORDS[what]
