@@ -101,7 +101,8 @@ def _text(run: Row, key: str, role: str, newest: bool) -> str | None:
         return line
     texts = [m for m in _list(run.get("messages")) if isinstance(m, dict) and m.get("role") == role]
     texts = [m for m in texts if m.get("from_history") is not True]
-    return _line(texts[-1 if newest else 0].get("content")) if texts else None
+    lines = [line for m in texts if (line := _line(m.get("content")))]
+    return lines[-1 if newest else 0] if lines else None
 
 
 def count() -> dict[str, dict[Any, Row]]:
