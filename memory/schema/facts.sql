@@ -75,16 +75,22 @@ $$;
 create or replace function {schema}.memory_text(v jsonb) returns text language sql immutable parallel safe as $$
     select {schema}.memory_line({schema}.memory_words(case jsonb_typeof(v) when 'string' then v #>> '{}'
         when 'array' then (
-            select coalesce(string_agg(case jsonb_typeof(p) when 'string' then p #>> '{}' else coalesce(p ->> 'text',
-                    case when jsonb_typeof(p -> 'content') = 'string' then p ->> 'content' end) end, ' ' order by n),
+            select coalesce(string_agg(case jsonb_typeof(p) when 'string' then p #>> '{}'
+                    else coalesce(p #>> '{text,value}', p ->> 'text', case
+                        when jsonb_typeof(p -> 'content') = 'string' then p ->> 'content' end) end, ' ' order by n),
                 case when count(p) filter (where p ? 'type') = 0 and v <> '[]' then v::text end)
             from jsonb_array_elements(v) with ordinality as e (p, n))
         when 'object' then case when v <> '{}' then v::text end end))
 $$;
 -- What was said aloud, which may be all there is.
 create or replace function {schema}.memory_spoken(v jsonb) returns text language sql immutable parallel safe as $$
-    select {schema}.memory_line({schema}.memory_words(coalesce(v #>> '{audio_output,transcript}',
-        v #>> '{response_audio,transcript}', v #>> '{audio,0,transcript}')))
+    select {schema}.memory_line({schema}.memory_words(coalesce(
+        jsonb_path_query_first(v, '$.audio_output.transcript ? (@ <> "")'),
+        jsonb_path_query_first(v, '$.response_audio.transcript ? (@ <> "")'),
+        jsonb_path_query_first(v, '$.audio[*].transcript ? (@ <> "")'),
+        jsonb_path_query_first(v, '$.audios[*].transcript ? (@ <> "")'),
+        jsonb_path_query_first(v, '$.content[*].transcript ? (@ <> "")'),
+        jsonb_path_query_first(v, '$.content[*].*.transcript ? (@ <> "")')) #>> '{}'))
 $$;
 -- The first own message of a role that says something, or the last one.
 create or replace function {schema}.memory_said(run jsonb, who text, latest boolean) returns text
@@ -98,7 +104,7 @@ language sql immutable parallel safe as $$
 $$;
 -- What a run was asked. The input of a workflow has no input_content: it is the text itself, or an object.
 create or replace function {schema}.memory_title(run jsonb) returns text language sql immutable parallel safe as $$
-    select coalesce({schema}.memory_text(run #> '{input,input_content}'),
+    select coalesce({schema}.memory_text(run #> '{input,input_content}'), {schema}.memory_spoken(run -> 'input'),
         case when run -> 'input' ? 'input_content' is not true then {schema}.memory_text(run -> 'input') end,
         {schema}.memory_said(run, 'user', false))
 $$;

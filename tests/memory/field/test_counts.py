@@ -242,6 +242,25 @@ def test_17_no_title(studio: Studio, where: str, asked: object) -> None:
     assert "4711" in studio.listed("?q=4711")
 
 
+SPOKEN = {"content": "AAECAw==", "transcript": "said 4711"}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"input": {"input_content": "", "audios": [SPOKEN]}},
+        {"messages": [said("user", None, audio=[{"id": "a"}, SPOKEN])]},
+        {"messages": [said("user", [{"type": "input_audio", "input_audio": SPOKEN}])]},
+        {"messages": [said("user", [{"type": "text", "text": {"value": "said 4711", "annotations": []}}])]},
+    ],
+)
+def test_what_was_asked_is_the_title_however_it_is_stored(studio: Studio, where: str, asked: dict[str, Any]) -> None:
+    studio.both("s", [{"run_id": "r", "agent_id": "a", "created_at": NOW, "content": "done", **asked}], where)
+    assert studio.read("s")["title"] == "said 4711"
+    assert studio.found(q="4711") == ["s"]
+    assert "4711" in studio.runs("s")
+
+
 @pytest.mark.parametrize("answer", [{"answer": {"total": 4711}}, [{"total": 4711}]])
 def test_an_answer_that_is_an_object_has_a_preview(studio: Studio, where: str, answer: object) -> None:
     studio.both("s", [turn("r", "q", "a") | {"content": answer}], where)
