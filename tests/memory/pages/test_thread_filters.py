@@ -118,6 +118,7 @@ class TestFilters:
             {"active": "8d"},
             {"errors": "yes"},
             {"shared": "true"},
+            {"statuss": "ERROR"},
         ],
     )
     @pytest.mark.parametrize("headers", [{}, HTMX])
