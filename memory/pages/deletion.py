@@ -1,7 +1,7 @@
 """Pages that delete threads: first a question with exact counts, then the deletion."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -29,6 +29,11 @@ from studio.web import AppRequest, get_or_post, is_fragment, post_only, see_othe
 EVENT: Final = "threads-deleted"
 # more threads than this take a password or factor from the last 15 minutes
 CONFIRM_ABOVE: Final = 100
+# what a question about all that match is asked with
+_NAMES: Final = {
+    *(field.name for field in fields(ThreadQuery)),
+    *("all", "id", "cursor", "back", "expect", "seal", "confirm", "csrfmiddlewaretoken"),
+}
 WRONG: Final = "That is not the number of threads. Nothing was deleted."
 
 
@@ -99,6 +104,9 @@ def threads_delete_now(request: AppRequest, agent_id: str) -> HttpResponse:
 def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:
     """Return the threads that a form or an address names; raise BadRequest for ids that no page of ours has."""
     if data.get("all") == "1":
+        if set(data) - _NAMES:
+            # a filter that is left out would delete more than was asked for
+            raise BadRequest("no such filter")
         # periods become fixed times, so that the form finds the same threads when it is sent
         now = int(time.time())
         query = replace(read_query(request).fixed(now), sort=threads.DEFAULT_SORT)

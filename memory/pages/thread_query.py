@@ -23,11 +23,6 @@ PERIODS: Final = {
 PARTS: Final = {"any": "they own or took part in", "owned": "they own", "joined": "they only took part in"}
 LONGEST: Final = 200
 _ROLES: Final = {"owned": "Owner", "joined": "Took part"}
-# the filters, and what else a list and a deletion are sent
-_NAMES: Final = {
-    *("user", "part", "q", "status", "active", "since", "until", "errors", "shared", "sort", "cursor"),
-    *("all", "id", "back", "expect", "seal", "confirm", "csrfmiddlewaretoken"),
-}
 _SECONDS: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
@@ -66,7 +61,7 @@ class ThreadQuery:
         active, sort, part = data.get("active", ""), data.get("sort", ""), data.get("part", "")
         # a filter that is left out would show, and delete, more than was asked for
         known = active in ("", *PERIODS) and part in ("", *PARTS)
-        if not known or set(data) - _NAMES or {data.get("errors", ""), data.get("shared", "")} - {"", "0", "1"}:
+        if not known or {data.get("errors", ""), data.get("shared", "")} - {"", "0", "1"}:
             raise ValueError("no such filter")
         found = cls(
             user=_user(data.get("user", "")),

@@ -20,6 +20,7 @@ def add_beside(run: Run, value: dict[str, Any], text_ids: TextIds) -> None:
     _add_input(run, value, text_ids)
     answer = read_content(value.get("content"))
     _add_answer(run, value, answer, text_ids)
+    _add_spoken(run, value, text_ids)
     said = [one for message in run.messages for one in message.media]
     run.media = [one for one in field_media(value) if one.kind != "audio" or one not in said]
     _add_sources(run, value, answer, text_ids)
@@ -79,6 +80,13 @@ def _add_answer(run: Run, value: dict[str, Any], found: Content, text_ids: TextI
         answers = [said]
     if reasoning and answers and not any(message.reasoning for message in run.messages):
         answers[-1].reasoning = text_ids.text(reasoning)
+
+
+def _add_spoken(run: Run, value: dict[str, Any], text_ids: TextIds) -> None:
+    """Add what the run's recordings say and no message does."""
+    for one in spoken(value) if run.status not in _FAILED else []:
+        if not any(beginning(one)[0] in message.text.value for message in run.messages):
+            run.messages.append(Message("", "assistant", text_ids.text(one)))
 
 
 def _add_sources(run: Run, value: dict[str, Any], answer: Content, text_ids: TextIds) -> None:

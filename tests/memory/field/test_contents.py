@@ -113,6 +113,11 @@ def test_05_spoken_answer(studio: Studio, where: str, message: dict[str, Any], r
     ]
 
 
+def test_what_was_spoken_beside_another_text_is_shown_too(studio: Studio, where: str) -> None:
+    show(studio, where, said("user", "Where?"), said("assistant", "See below"), response_audio=VOICE)
+    assert [one["content"] for one in answers(studio)] == ["Where?", "See below", "Your parcel arrives on Friday"]
+
+
 def test_a_spoken_question_stands_beside_the_written_one(studio: Studio, where: str) -> None:
     shown = show(studio, where, said("user", "Listen:", audio=[VOICE]), said("assistant", "I do."))
     assert "Listen: Your parcel arrives on Friday" in shown

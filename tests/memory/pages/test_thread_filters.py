@@ -118,7 +118,6 @@ class TestFilters:
             {"active": "8d"},
             {"errors": "yes"},
             {"shared": "true"},
-            {"statuss": "ERROR"},
         ],
     )
     @pytest.mark.parametrize("headers", [{}, HTMX])
@@ -129,6 +128,11 @@ class TestFilters:
         # nor does a deletion of all that match take it for no filter
         if "cursor" not in asked:
             assert page.get("/agents/agt-ada/delete-threads/", {"all": "1", **asked}).status_code == 400
+
+    def test_a_deletion_by_a_filter_that_does_not_exist_is_refused(self, page: Client, ada: Agent) -> None:
+        for name, status in (("statuss", 400), ("status", 200)):
+            asked = page.get("/agents/agt-ada/delete-threads/", {"all": "1", name: "ERROR"})
+            assert (name, asked.status_code) == (name, status)
 
     def test_days_in_the_wrong_order_are_said_to_be_so(self, page: Client, ada: Agent) -> None:
         named(ada, "One")
