@@ -319,4 +319,4 @@ def test_it_says_that_threads_are_counted_anew(page: Client, ada: Agent) -> None
     write_thread(ada, "t")
     with schema_context(ada.schema_name):
         repair.mark_all()
-    assert "1 thread is not indexed yet: lists may lack them, or show them as they were." in text(page.get(THREADS))
+    assert "1 thread is not indexed yet: lists may lack it, or show it as it was." in text(page.get(THREADS))

@@ -99,7 +99,8 @@ def trips(wire: Wire, browser: httpx.Client, path: str) -> int:
         ("/agents/first/threads/", 3),
         ("/agents/first/threads/?sort=runs", 3),
         ("/agents/first/users/", 3),
-        ("/agents/first/users/alice/", 3),
+        # one more for the numbers of both lists
+        ("/agents/first/users/alice/", 4),
         ("/agents/first/threads/s-1/", 6),
         ("/agents/first/threads/s-2/", 6),
     ],
