@@ -72,7 +72,7 @@ def conditions(filter: Filter, content: bool) -> tuple[tuple[str, ...], dict[str
         (filter.user_id is not None and bool(filter.part), _PARTS.get(filter.part, ""), {}),
         (filter.since is not None, f"{active} >= %(since)s", {"since": filter.since}),
         (filter.until is not None, f"{active} < %(until)s", {"until": filter.until}),
-        (bool(filter.status), "t.last_status = %(status)s", {"status": filter.status.upper()}),
+        (bool(filter.status), "t.last_status = %(status)s", {"status": filter.status}),
         (filter.errors, "t.errors > 0", {}),
         (filter.shared, "t.users > 1", {}),
         (bool(filter.q), search, {"q": filter.q}),

@@ -148,7 +148,7 @@ language sql immutable parallel safe as $$
             select count(*) from jsonb_path_query(run -> 'step_results', f.failed, '{}', true) s
             where jsonb_path_exists(s -> 'steps', f.failed, '{}', true) is not true)
         - (select count(*) from jsonb_array_elements({schema}.memory_members(run)) m
-            where upper(m ->> 'status') = 'ERROR' or jsonb_path_exists(m -> 'step_results', f.failed, '{}', true)))::integer
+            where m ->> 'status' = 'ERROR' or jsonb_path_exists(m -> 'step_results', f.failed, '{}', true)))::integer
         else 0 end
     from (select jsonpath 'strict $.** ? (exists (@.step_name) && (@.success == false || @.error like_regex "."))'
         as failed) f
@@ -164,7 +164,7 @@ create or replace function {schema}.memory_inside(run jsonb) returns jsonb langu
         select distinct m, case when coalesce(m ->> 'run_id', '') = '' then n end
         from (select m, row_number() over () as n from inside, jsonb_array_elements(members) m) every
     )
-    select jsonb_agg(jsonb_build_array(coalesce(m ->> 'run_id', ''), coalesce(upper(m ->> 'status') = 'ERROR', false),
+    select jsonb_agg(jsonb_build_array(coalesce(m ->> 'run_id', ''), coalesce(m ->> 'status' = 'ERROR', false),
         f.messages, f.tool_calls, f.tool_errors + {schema}.memory_step_errors(m), f.text_bytes, f.input_tokens,
         f.output_tokens))
     from member, {schema}.memory_own_facts(m) f

@@ -40,13 +40,13 @@ begin
         select session_id, key, position::integer, coalesce(run ->> 'run_id', '') as run_id, null::bigint as run_index,
             {schema}.memory_began(run, {schema}.memory_time(run -> 'created_at')) as at,
             {schema}.memory_person(run ->> 'user_id') as user_id,
-            left(upper(run ->> 'status'), 40) as status, run ->> 'parent_run_id' is null as is_root, fingerprint, run
+            left(run ->> 'status', 40) as status, run ->> 'parent_run_id' is null as is_root, fingerprint, run
         from element where run is not null
         union all
         -- #> '{}' unpacks a run once, without it every access to a field would unpack it again
         select r.session_id, {schema}.memory_key(r.run_id), null, r.run_id, r.run_index,
             {schema}.memory_began(r.run, {schema}.memory_seconds(r.created_at)), {schema}.memory_person(r.user_id),
-            left(upper(r.status), 40), r.parent_run_id is null, null, {schema}.memory_json(r.run)
+            left(r.status, 40), r.parent_run_id is null, null, {schema}.memory_json(r.run)
         -- offset 0 keeps Postgres from looking through all runs of the thread
         from named cross join lateral (
             select *, run_data #> '{}' as run from {schema}.agno_runs r where r.run_id = named.run_id offset 0) r

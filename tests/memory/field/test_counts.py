@@ -198,11 +198,6 @@ def test_tokens_of_runs_inside_are_counted(studio: Studio, where: str) -> None:
 TWICE = json.dumps([turn("t1", "my card was stolen", "blocked")])
 
 
-def test_a_status_in_small_letters_is_the_same_status(studio: Studio, where: str) -> None:
-    studio.both("s", [turn("r", "q", "boom", status="error")], where)
-    assert (studio.found(errors=1), studio.found(status="ERROR"), studio.found(status="error")) == (["s"], ["s"], ["s"])
-
-
 @pytest.mark.parametrize("stored", [TWICE, json.dumps(json.loads(TWICE)[0]), [json.dumps(json.loads(TWICE)[0])]])
 def test_12_runs_as_a_string(studio: Studio, stored: object) -> None:
     studio.thread("twice-1", stored, session_data=json.dumps({"session_name": "Stolen card"}))

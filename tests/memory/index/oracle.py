@@ -76,7 +76,7 @@ def _facts(run: Any) -> Row:
     return {
         "messages": len(shown),
         "tool_calls": max(tool_messages, len(_list(run.get("tools")))),
-        "errors": sum(m.get("tool_call_error") is True for m in shown) + (_upper(run.get("status")) == "ERROR"),
+        "errors": sum(m.get("tool_call_error") is True for m in shown) + (run.get("status") == "ERROR"),
         "text_bytes": _stored_size(run["messages"]) if "messages" in run else 0,
         "run_input_tokens": _count(metrics.get("input_tokens")) or 0,
         "run_output_tokens": _count(metrics.get("output_tokens")) or 0,
@@ -155,10 +155,6 @@ def _elements(session: Row) -> list[Any]:
     return [_decoded(run) for run in runs] if isinstance(runs, list) else [runs][: runs not in (None, "", {})]
 
 
-def _upper(status: Any) -> Any:
-    return status.upper() if isinstance(status, str) else status
-
-
 def _person(user_id: Any) -> Any:
     return user_id[:10000] if isinstance(user_id, str) else user_id
 
@@ -173,7 +169,7 @@ def _run(run: Any, row: Row) -> Row:
         "run": _dict(run),
         "id": row["run_id"],
         "user": _person(row.get("user_id")),
-        "status": _upper(row.get("status")),
+        "status": row.get("status"),
         "parent": row.get("parent_run_id"),
         "index": row.get("run_index"),
         "at": _began(run, row.get("created_at")),
