@@ -110,6 +110,8 @@ def test_06_milliseconds(studio: Studio, where: str, unit: int) -> None:
         *((str(NOW - 90 * 86_400), 90), (f"{NOW - 90 * 86_400}000", 90), (NOW - 90 * 86_400 + 0.5, 90)),
         *((one, None) for one in ("1e9", " 12 ", "1_000_000_000", "-5", "yesterday", "2026-01-01T00:00:00Z", True, "")),
     ],
+    # not by their values, which differ in each process that collects them
+    ids=lambda value: "now" if str(NOW - 90 * 86_400) in str(value) else None,
 )
 def test_a_time_that_is_a_text_is_read_alike_everywhere(studio: Studio, where: str, stored: Any, read: int) -> None:
     messages = [said("user", "q", created_at=stored), said("assistant", "a")]
