@@ -10,6 +10,8 @@ _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 # the line below the head of a table, and what stands between two cells
 _TABLE: Final = re.compile(r"\|[\s:]*-{2,}|^\s*\|.*\|")
 _BARS: Final = re.compile(r"\s*\|[\s|:-]*(?=\s|$|[^\s|:-])")
+# most texts have none of these
+_SIGNS: Final = re.compile(r"[|`*_~#>\[]|^\s*[-+]")
 # what the signs of Markdown are, and what is left of each
 _MARKDOWN: Final = (
     (re.compile(r"```[\w+-]*"), " "),
@@ -156,6 +158,8 @@ def shorten(text: str, most: int) -> str:
 
 def without_markdown(text: str) -> str:
     """Take the signs of Markdown out of a short text on one line, and leave its words."""
+    if not _SIGNS.search(text):
+        return " ".join(text.split())
     if "|" in text and _TABLE.search(text):
         text = _BARS.sub(" · ", text).strip(" ·")
     for signs, words in _MARKDOWN:
