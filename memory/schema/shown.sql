@@ -1,5 +1,6 @@
 -- What a page shows of a run. A photo, copies of earlier turns or thousands of events must not hide the texts beside
--- them, so they are taken out before a run is fetched. memory/transcript/values.py reads what stands in their place.
+-- them, so they are taken out before a run is fetched. What stands in their place is read by media.py and text_ids.py
+-- of memory/transcript.
 --
 -- A long text: of the bytes of a file the number is kept, of any other text the beginning and the number.
 create or replace function {schema}.memory_shown_text(t text) returns text language sql immutable parallel safe as $$
