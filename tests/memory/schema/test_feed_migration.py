@@ -40,10 +40,12 @@ WORST = 0.25
 @pytest.fixture(params=RELEASES)
 def agent(transactional_db: None, request: pytest.FixtureRequest) -> Iterator[Agent]:
     agent = provision.create_agent(SYSTEM, agent_id="of-an-earlier-release", name="Old")
-    make_old(agent.schema_name, request.param)
-    yield agent
-    connection.set_schema_to_public()
-    provision.remove_agent(SYSTEM, agent)
+    try:
+        make_old(agent.schema_name, request.param)
+        yield agent
+    finally:
+        connection.set_schema_to_public()
+        provision.remove_agent(SYSTEM, agent)
 
 
 def make_old(schema: str, release: str) -> None:
@@ -61,7 +63,8 @@ def make_old(schema: str, release: str) -> None:
         if release == "counted_by_triggers":
             sql("insert into memory_dirty (session_id) values ('old 1'), ('gone')")
         else:
-            sql("select memory_fold(1000, false)")
+            while sql("select memory_fold(1000, false)") != [(0,)]:
+                pass
             assert sql("select count(*) from memory_run") == [(3 * THREADS,)]
         sql("update memory_thread set runs = 99 where session_id = 'old 1'")
         sql("insert into memory_thread (session_id, created_at) values ('gone', 1)")
