@@ -10,18 +10,19 @@ _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 # the line below the head of a table, and what stands between two cells
 _TABLE: Final = re.compile(r"\|[\s:]*-{2,}|^\s*\|.*\|")
 _BARS: Final = re.compile(r"\s*\|[\s|:-]*(?=\s|$|[^\s|:-])")
-# most texts have none of these
-_SIGNS: Final = re.compile(r"[|`*_~#>\[]|^\s*[-+]")
-# what the signs of Markdown are, and what is left of each
+# each sign of Markdown, what is taken with it, and what is left; most texts hold none of the signs
 _MARKDOWN: Final = (
-    (re.compile(r"```[\w+-]*"), " "),
-    (re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)"), r"\1"),
-    # within a line "-", ">" and "#" have meanings of their own
-    (re.compile(r"^\s*(?:#{1,6}|>|[-*+])\s+|(?<=\s)#{2,6}\s+"), ""),
-    (re.compile(r"\*\*|~~|`"), ""),
-    (re.compile(r"(?<![\w*])\*(?=[^\s*])([^*]*[^\s*])\*(?![\w*])"), r"\1"),
-    (re.compile(r"(?<![\w_])_(?=[^\s_])([^_]*[^\s_])_(?![\w_])"), r"\1"),
+    ("```", re.compile(r"```[\w+-]*"), " "),
+    ("](", re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)"), r"\1"),
+    ("##", re.compile(r"(?<=\s)#{2,6}\s+"), ""),
+    ("`", re.compile("`"), ""),
+    ("~~", re.compile("~~"), ""),
+    ("**", re.compile(r"\*\*"), ""),
+    ("*", re.compile(r"(?<![\w*])\*(?=[^\s*])([^*]*[^\s*])\*(?![\w*])"), r"\1"),
+    ("_", re.compile(r"(?<![\w_])_(?=[^\s_])([^_]*[^\s_])_(?![\w_])"), r"\1"),
 )
+# within a line "-", ">" and "#" have meanings of their own
+_LEADING: Final = re.compile(r"\s*(?:#{1,6}|>|[-*+])\s+")
 # a time that is a text, as memory_time of facts.sql reads it
 _DIGITS: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 # numbers this large cannot be seconds: some writers store milliseconds, microseconds or nanoseconds
@@ -158,12 +159,13 @@ def shorten(text: str, most: int) -> str:
 
 def without_markdown(text: str) -> str:
     """Take the signs of Markdown out of a short text on one line, and leave its words."""
-    if not _SIGNS.search(text):
-        return " ".join(text.split())
     if "|" in text and _TABLE.search(text):
         text = _BARS.sub(" · ", text).strip(" ·")
-    for signs, words in _MARKDOWN:
-        text = signs.sub(words, text)
+    for sign, signs, words in _MARKDOWN:
+        if sign in text:
+            text = signs.sub(words, text)
+    if leading := _LEADING.match(text):
+        text = text[leading.end() :]
     return " ".join(text.split())
 
 
