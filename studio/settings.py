@@ -200,6 +200,7 @@ SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
         "OAUTH_PKCE_ENABLED": True,
+        "provider_class": "studio.people.oidc.Provider",
         "APPS": [
             {
                 "provider_id": "sso",

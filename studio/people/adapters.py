@@ -23,7 +23,7 @@ from django.shortcuts import render
 from studio import vault
 from studio.audit.record import record
 from studio.models import User
-from studio.people import guard
+from studio.people import guard, oidc
 from studio.people.person import read_person
 from studio.people.sessions import SessionStore
 from studio.web import AppRequest
@@ -93,19 +93,27 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         """Find the person by email at their first visit; later ones are found by the provider's id of them."""
-        if sociallogin.is_existing:
+        # whoever may type any address at the provider must not become that person here, nor stay them
+        verified = [one.email for one in sociallogin.email_addresses if one.verified is True]
+        if verified and sociallogin.is_existing:
             return
-        # whoever may type any address at the provider must not become that person here
-        verified = [one.email.lower() for one in sociallogin.email_addresses if one.verified]
         user = User.objects.filter(email__in=verified).order_by("id").first()
-        if user is None:
+        if user is None or sociallogin.is_existing:
             email = next((one.email for one in sociallogin.email_addresses), "")
             ctx = {"why": "unknown", "email": email}
             raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", ctx, status=403))
         sociallogin.connect(request, user)
 
-    def on_authentication_error(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", {"why": "refused"}, status=403))
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: Any = None,
+        exception: Any = None,
+        extra_context: Any = None,
+    ) -> None:
+        why = exception or "the person or the provider ended it, or nobody asked for it here"
+        raise ImmediateHttpResponse(oidc.refuse(request, str(why)))
 
 
 class FactorAdapter(DefaultMFAAdapter):

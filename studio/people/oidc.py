@@ -1,25 +1,119 @@
-"""Signing in through an OpenID Connect provider, if one is set up."""
+"""Signing in through an OpenID Connect provider, if one is set up: allauth's steps, with claims that decide checked."""
 
 import logging
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
-from allauth.socialaccount.providers.openid_connect import views
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAuth2LoginView
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from requests import RequestException
 
+from studio.people import claims
+from studio.people.claims import Refused
 from studio.web import get_only
 
 log = logging.getLogger("studio")
 
 View = Callable[[HttpRequest, str], HttpResponseBase]
 
+_ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint")
+_WELL_KNOWN: Final = "/.well-known/"
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Raise Refused for an answer of the provider that has another shape than the standard's."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise Refused("it sent what cannot be read") from error
+
+
+class Adapter(OpenIDConnectOAuth2Adapter):
+    """Believes a provider only what `claims` checks; allauth tests some of it for truth alone."""
+
+    # of the sign-in that the answer is for
+    nonce = ""
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        with _understood():
+            config: dict[str, Any] = super().openid_config
+            wanted = self.get_provider().app.settings["server_url"].partition(_WELL_KNOWN)[0]
+            is_ours = config["issuer"].rstrip("/") == wanted.rstrip("/")
+            is_whole = all(isinstance(config[name], str) for name in _ENDPOINTS)
+        if not is_whole:
+            raise Refused("its description lacks an address")
+        if not is_ours:
+            raise Refused("it is another issuer than OIDC_ISSUER says")
+        return config
+
+    def get_access_token_data(self, *args: Any, **kwargs: Any) -> Any:
+        with _understood():
+            return super().get_access_token_data(*args, **kwargs)
+
+    def parse_token(self, data: Any) -> SocialToken:
+        with _understood():
+            token = data["access_token"]
+        if not isinstance(token, str):
+            raise Refused("it sent no access token")
+        return SocialToken(token=token)
+
+    def complete_login(self, request: HttpRequest, app: Any, token: SocialToken, **kwargs: Any) -> Any:
+        config = self.openid_config
+        with _understood():
+            told = claims.read_id_token(kwargs["response"].get("id_token"))
+        sub = claims.check_id_token(told, issuer=config["issuer"], client_id=app.client_id, nonce=self.nonce)
+        more = self._userinfo(token.token) if "userinfo_endpoint" in config else told
+        # else another person's answer could be put beside this one's token
+        if more.get("sub") != sub:
+            raise Refused("its answers are of two people")
+        email, is_verified = claims.verified_email(told, more)
+        # another issuer's ids say nothing of this one's people
+        known = SocialAccount.objects.filter(provider=app.provider_id, uid=sub)
+        known.exclude(extra_data__id_token__iss=config["issuer"]).delete()
+        said = {"iss": config["issuer"], "sub": sub, "email": email, "email_verified": is_verified}
+        return self.get_provider().sociallogin_from_response(request, {"id_token": said})
+
+    def _userinfo(self, access_token: str) -> dict[str, Any]:
+        with _understood():
+            return dict(self._fetch_user_info(access_token))
+
+
+class Provider(OpenIDConnectProvider):
+    oauth2_adapter_class = Adapter
+
+    def redirect(
+        self, request: HttpRequest, process: Any, next_url: Any = None, data: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        """Send the browser to the provider with a nonce that its answer must hold."""
+        nonce = secrets.token_urlsafe(32)
+        kwargs["auth_params"] = {"nonce": nonce}
+        response: HttpResponse = super().redirect(request, process, next_url, data, nonce=nonce, **kwargs)
+        return response
+
+
+class Callback(OAuth2CallbackView):
+    adapter: Adapter
+
+    def _get_state(self, request: HttpRequest, provider: Provider) -> tuple[Any, Any]:
+        state, refusal = super()._get_state(request, provider)
+        self.adapter.nonce = state.get("nonce", "") if state else ""
+        return state, refusal
+
 
 def _answering(view: View) -> View:
-    """Answer with a page and 503 when the provider cannot be reached."""
+    """Answer with a page: 503 when the provider cannot be reached, 403 when its answer is not understood."""
 
     @get_only
     @never_cache
@@ -27,21 +121,34 @@ def _answering(view: View) -> View:
     def wrapped(request: HttpRequest, provider_id: str) -> HttpResponseBase:
         try:
             return view(request, provider_id)
+        except SocialApp.DoesNotExist:
+            raise Http404("no such provider") from None
         except RequestException as error:
             log.warning("OpenID Connect: the provider does not answer: %s", type(error).__name__)
             return render(request, "account/oidc_failed.html", {"why": "away"}, status=503)
+        except OAuth2Error as error:
+            return refuse(request, str(error))
 
     return wrapped
 
 
-def _sign_in(request: HttpRequest, provider_id: str) -> HttpResponseBase:
-    """Begin to sign in; raise BadRequest for any other process of allauth."""
-    # one of them would connect an account of the provider to whoever is signed in
-    if "process" in request.GET:
-        raise BadRequest("process")
-    response: HttpResponseBase = views.login(request, provider_id)
+def refuse(request: HttpRequest, why: str) -> HttpResponse:
+    """Answer that nobody is signed in; the log alone says why."""
+    log.warning("OpenID Connect: the provider's answer was refused: %s", why)
+    return render(request, "account/oidc_failed.html", {"why": "refused"}, status=403)
+
+
+@_answering
+def login(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+    """Begin to sign in; raise BadRequest for what else allauth would take from the address."""
+    # one of these would connect an account of the provider to whoever is signed in, others change what is asked of it
+    if other := set(request.GET) - {"next"}:
+        raise BadRequest(", ".join(sorted(other)))
+    response: HttpResponseBase = OAuth2LoginView.adapter_view(Adapter(request, provider_id))(request)
     return response
 
 
-login = _answering(_sign_in)
-callback = _answering(views.callback)
+@_answering
+def callback(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+    response: HttpResponseBase = Callback.adapter_view(Adapter(request, provider_id))(request)
+    return response
