@@ -148,11 +148,11 @@ DATABASES = {
         max_age=_number("CONN_MAX_AGE", 600),
     )
 }
-# In the database, because all processes on all machines must share the counts of rate limits.
+# In the database, because all processes on all machines must share the counts of rate limits; as JSON, because whoever
+# changes a row must not run code here.
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
-        "LOCATION": "studio_cache",
+        "BACKEND": "studio.cache.JsonCache",
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
@@ -216,6 +216,7 @@ SOCIALACCOUNT_PROVIDERS = {
 }
 
 SESSION_ENGINE = "studio.people.sessions"
+SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
 # A session ends after so many seconds without use, and after so many since signing in.
 SESSION_COOKIE_AGE = round(env.float("SESSION_IDLE_HOURS", default=12) * 3600)
 SESSION_ABSOLUTE_AGE = round(env.float("SESSION_DAYS", default=7) * 86_400)
