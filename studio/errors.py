@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
-from studio.audit.record import NotWritten
+from studio.audit.record import NoLonger, NotWritten
 from studio.models import Agent
 from studio.postgres.backend.base import is_stale
 from studio.web import is_boosted, name_of
@@ -74,6 +74,13 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
+    if isinstance(exception, NoLonger):
+        return _page(
+            request,
+            403,
+            "Nothing was changed",
+            "Meanwhile your session ended, or an admin changed what you may do. Load the page again to see what is so.",
+        )
     return _page(
         request,
         403,

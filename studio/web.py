@@ -31,7 +31,7 @@ vary_on_htmx = vary_on_headers("HX-Request", "HX-Target")
 class AppRequest(HttpRequest):
     """A request of somebody who is signed in, with what the middleware adds.
 
-    `agent` and `sidebar` are set by `guard.get_agent`.
+    `agent` and `sidebar` are set by `guard.get_agent`; `needs` are the rights that guard has asked for.
     """
 
     id: str
@@ -39,6 +39,7 @@ class AppRequest(HttpRequest):
     user: User
     agent: Agent
     sidebar: list[Neighbour]
+    needs: set[tuple[str, str | None]]
 
 
 def is_fragment(request: AppRequest) -> bool:

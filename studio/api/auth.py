@@ -4,7 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import APIKeyHeader
 
-from studio.api.problems import NOTHING_HERE, Problem
+from studio.api.problems import NO_KEY, NOTHING_HERE, Problem
 from studio.audit.record import Actor
 from studio.keys import service as keys
 from studio.models import Agent, ApiKey
@@ -26,7 +26,7 @@ class KeyHeader(APIKeyHeader):
     def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey:
         found = keys.authenticate(key or "")
         if found is None:
-            raise Problem(401, "Send a valid API key in the header x-api-key.", WWW_Authenticate="ApiKey")
+            raise Problem(401, NO_KEY, WWW_Authenticate="ApiKey")
         limit = settings.API_REQUESTS_PER_MINUTE
         if wait := keys.seconds_to_wait(found, limit):
             raise Problem(429, f"This key may make {limit} requests a minute.", Retry_After=str(wait))

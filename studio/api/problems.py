@@ -10,7 +10,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from studio.agents.provision import lacks_tables
-from studio.audit.record import NotWritten
+from studio.audit.record import NoLonger, NotWritten
 from studio.postgres.backend.base import is_stale
 
 log = logging.getLogger("studio.api")
@@ -31,6 +31,7 @@ WORDS: Final = {
     503: "unavailable",
 }
 NOTHING_HERE: Final = "There is nothing at this address, or your key does not reach it."
+NO_KEY: Final = "Send a valid API key in the header x-api-key."
 UNREADABLE: Final = "The request holds something that cannot be read."
 
 
@@ -59,6 +60,8 @@ def of_exception(request: HttpRequest, error: Any) -> HttpResponse:
             return answer(error.status, error.detail, error.headers)
         case ValidationError():
             return answer(422, "; ".join(_complaint(complaint) for complaint in error.errors))
+        case NoLonger():
+            return answer(401, NO_KEY, {"WWW-Authenticate": "ApiKey"})
         case Http404():
             return answer(404, NOTHING_HERE)
         case HttpError():

@@ -1,14 +1,16 @@
 """Writing the audit log. An event is written in the transaction of its change: both commit or neither does."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, OperationalError, connection, transaction
 from psycopg import errors
 
 from studio.audit import head
 from studio.models import Agent, AuditEvent, User
+from studio.people.access import roles_with
 
 # every action that can be logged, with its words on the audit page
 ACTIONS: Final = {
@@ -52,8 +54,12 @@ _INSERT: Final = """
     insert into public.studio_auditevent (
         actor_kind, actor_id, actor, ip, request_id, agent_id, action, object, reason, data,
         at, prev_hash, hash)
-    values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, now(), '', '')
+    select %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, now(), ''::bytea, ''::bytea
+    where case when %s then public.studio_still_may(%s, %s, %s, %s, %s::jsonb) else true end
     returning id, at, prev_hash, hash
+"""
+_STILL_MAY: Final = """
+    select case when %s then public.studio_still_may(%s, %s, %s, %s, %s::jsonb) else true end
 """
 
 
@@ -65,23 +71,67 @@ class NotWritten(OperationalError):
     """The event could not be written, so its change must not happen. The answer is 503."""
 
 
+class NoLonger(PermissionDenied):
+    """Meanwhile the actor was deactivated, signed out or revoked, or lost a right, so the change must not happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an actor's request was let in by, to be asked again in the transaction of its change.
+
+    `epoch` and `session` are those of a person; `needs` are the rights that were asked for, as (scope, agent id, or
+    None for all agents).
+    """
+
+    epoch: int = 0
+    session: str = ""
+    needs: frozenset[tuple[str, str | None]] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever does something: a person, an API key, or the studio itself."""
+    """Whoever does something: a person, an API key, or the studio itself. One without `standing` is not asked again."""
 
     kind: str
     id: str
     name: str
     ip: str = ""
     request_id: str = ""
+    standing: Standing | None = field(default=None, compare=False)
 
     @classmethod
     def system(cls) -> "Actor":
         return cls("system", "", "Agent Studio")
 
     @classmethod
-    def person(cls, user: User, ip: str = "", request_id: str = "") -> "Actor":
-        return cls("person", str(user.pk), str(user), ip, request_id)
+    def person(cls, user: User, ip: str = "", request_id: str = "", standing: Standing | None = None) -> "Actor":
+        return cls("person", str(user.pk), str(user), ip, request_id, standing)
+
+
+def prove(actor: Actor) -> Actor:
+    """Return the actor as one who is not asked again in this transaction; raise NoLonger.
+
+    Before a change of people, which may take away the actor's own rights. They hold until the transaction ends.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_STILL_MAY, _asked(actor))
+        if not cursor.fetchone()[0]:
+            raise NoLonger
+    return replace(actor, standing=None)
+
+
+def _asked(actor: Actor) -> list[Any]:
+    """Return the values by which a statement asks whether the actor still may."""
+    standing = actor.standing or Standing()
+    needs = [{"roles": roles_with(scope), "agent": agent_id} for scope, agent_id in standing.needs]
+    return [
+        actor.standing is not None,
+        actor.kind,
+        actor.id,
+        standing.epoch,
+        standing.session,
+        json.dumps(needs),
+    ]
 
 
 def record(
@@ -93,7 +143,10 @@ def record(
     data: dict[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEvent:
-    """Append an event and return it with its id; call it in the transaction of the change. Raises NotWritten."""
+    """Append an event and return it with its id; call it in the transaction of the change.
+
+    Raises NoLonger if the actor may not do this any more, and NotWritten.
+    """
     if action not in ACTIONS:
         raise ValueError(f"unknown audit action {action!r}")
     # A trigger sets id, time and hashes: whoever inserts a row cannot choose its place in the chain.
@@ -111,12 +164,16 @@ def record(
     )
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_INSERT, [*(getattr(event, name) for name in _TEXTS), json.dumps(event.data)])
-            event.pk, event.at, event.prev_hash, event.hash = cursor.fetchone()
+            texts = [getattr(event, name) for name in _TEXTS]
+            cursor.execute(_INSERT, [*texts, json.dumps(event.data), *_asked(actor)])
+            row = cursor.fetchone()
     except DatabaseError as error:
         if isinstance(error.__cause__, _NO_TEXT) or "NUL" in str(error):
             raise  # the text is at fault and not the log: the answer is 400
         raise NotWritten("the audit log cannot be written") from error
+    if row is None:
+        raise NoLonger
+    event.pk, event.at, event.prev_hash, event.hash = row
     # robust, because an error here must not make a committed change look like a failed one
     transaction.on_commit(lambda: head.keep(event), robust=True)
     return event

@@ -14,8 +14,8 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from studio.audit.record import Actor, record
-from studio.models import Agent, ApiKey
+from studio.audit.record import Actor, Standing, record
+from studio.models import Agent, ApiKey, User
 from studio.people.access import SCOPES, Access
 
 # downloads of transcripts are for people only
@@ -65,21 +65,25 @@ def create(
             scopes=[scope for scope in KEY_SCOPES if scope in scopes],
             all_agents=agents is None,
             created_by=actor.name[:200],
+            creator_id=int(actor.id) if actor.kind == "person" else None,
             expires_at=timezone.now() + timedelta(days=days) if days else None,
         )
         key.agents.set(agents or [])
         chosen = None if agents is None else sorted(agent.pk for agent in agents)
         data = {"scopes": key.scopes, "agents": chosen, "days": days}
-        record(actor, "key.create", object=_label(key), data=data)
+        record(actor, "key.create", object=label(key), data=data)
     return key, f"ams_{prefix}_{secret}"
 
 
 def revoke(actor: Actor, key: ApiKey) -> bool:
     """End a key at once; return False if it was revoked before."""
     with transaction.atomic():
-        if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        # for update: what the key does at this moment is committed before, or refused
+        works = ApiKey.objects.select_for_update().filter(pk=key.pk, revoked_at=None)
+        if not works:
             return False
-        record(actor, "key.revoke", object=_label(key))
+        works.update(revoked_at=timezone.now())
+        record(actor, "key.revoke", object=label(key))
     return True
 
 
@@ -102,6 +106,11 @@ def authenticate(text: str) -> ApiKey | None:
 def usable() -> QuerySet[ApiKey]:
     """Return the keys that are neither revoked nor expired."""
     return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+
+
+def made_by(user: User) -> QuerySet[ApiKey]:
+    """Return the usable keys that a person made."""
+    return usable().filter(creator=user)
 
 
 def list_keys() -> tuple[list[ApiKey], list[ApiKey]]:
@@ -128,7 +137,7 @@ def access_of(key: ApiKey) -> Access:
 def actor_of(key: ApiKey, ip: str = "", request_id: str = "") -> Actor:
     """Return the key as the audit log's actor."""
     # with the word "key", so that a key with a person's name cannot be taken for that person
-    return Actor("key", key.prefix, f"key “{key.name}”", ip, request_id)
+    return Actor("key", key.prefix, f"key “{key.name}”", ip, request_id, Standing())
 
 
 def seconds_to_wait(key: ApiKey, per_minute: int) -> int:
@@ -150,7 +159,8 @@ def seconds_to_wait(key: ApiKey, per_minute: int) -> int:
     return max(left, 1) if requests > per_minute else 0
 
 
-def _label(key: ApiKey) -> str:
+def label(key: ApiKey) -> str:
+    """Return what the log calls a key."""
     return f"{key.name} (ams_{key.prefix}_…)"
 
 

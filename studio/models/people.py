@@ -105,6 +105,8 @@ class ApiKey(models.Model):
     all_agents = models.BooleanField(default=False)
     agents = models.ManyToManyField("studio.Agent", blank=True, related_name="api_keys")
     created_by = models.CharField(max_length=200)
+    # null for one that a command made
+    creator = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="keys_made")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)

@@ -23,6 +23,11 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 }
 
 
+def roles_with(scope: str) -> list[str]:
+    """Return the roles that include a scope."""
+    return [role for role, scopes in ROLES.items() if scope in scopes]
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What one person or key may do: scopes for all agents, and further scopes by agent id."""

@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
 from studio import vault
-from studio.audit.record import record
+from studio.audit.record import NoLonger, record
 from studio.models import User
 from studio.people import guard, oidc
 from studio.people.person import read_person
@@ -72,7 +72,7 @@ class AccountAdapter(DefaultAccountAdapter):
                 cast(SessionStore, request.session).begin()
                 if "link" in steps:
                     request.session[LINK_USED_AT] = int(time.time())
-                record(guard.actor_of(ours), "person.sign_in", object=user.email, data={"how": how})
+                record(guard.newcomer(ours, user), "person.sign_in", object=user.email, data={"how": how})
         except Exception:
             # the middleware saves a session with every answer but a 5xx, and an error need not become one
             request.session.flush()
@@ -80,8 +80,14 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def logout(self, request: HttpRequest) -> None:
         ours = cast(AppRequest, request)
-        with transaction.atomic():
-            record(guard.actor_of(ours), "person.sign_out", object=ours.user.email)
+        try:
+            with transaction.atomic():
+                # first, as whoever has the audit log's lock must not wait for a session
+                cast(SessionStore, request.session).lock()
+                record(guard.actor_of(ours), "person.sign_out", object=ours.user.email)
+                super().logout(request)
+        except NoLonger:
+            # the session was ended meanwhile
             super().logout(request)
 
 

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 
 from studio.agents.sidebar import agent_and_neighbours
-from studio.audit.record import Actor
+from studio.audit.record import Actor, Standing
 from studio.models import Agent, User
 from studio.web import AppRequest
 
@@ -24,6 +24,7 @@ def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") ->
     The same query reads the sidebar's agents; they are left on the request.
     """
     user = request.user
+    _remember(request, scope, agent_id)
     agent, neighbours = agent_and_neighbours(user.access.agent_ids, agent_id)
     if agent is None:
         raise Http404("no such agent")
@@ -43,11 +44,27 @@ def get_agno_agent(request: AppRequest, agent_id: str, scope: str = "agents:read
 
 def require(request: AppRequest, scope: str) -> User:
     """Return the person; raise PermissionDenied unless they have `scope` for the whole studio."""
+    _remember(request, scope, None)
     if not request.user.access.may(scope):
         raise PermissionDenied(scope)
     return request.user
 
 
 def actor_of(request: AppRequest) -> Actor:
-    """Return the person of this request as the audit log's actor."""
-    return Actor.person(request.user, ip=request.META.get("REMOTE_ADDR", ""), request_id=getattr(request, "id", ""))
+    """Return the person of this request as the audit log's actor, who is asked for the same rights again."""
+    needs = frozenset(getattr(request, "needs", ()))
+    standing = Standing(request.user.session_epoch, request.session.session_key or "", needs)
+    return Actor.person(request.user, _address(request), getattr(request, "id", ""), standing)
+
+
+def newcomer(request: AppRequest, user: User) -> Actor:
+    """Return somebody who is signing in as the actor: their session is being made."""
+    return Actor.person(user, _address(request), getattr(request, "id", ""), Standing(user.session_epoch))
+
+
+def _address(request: AppRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _remember(request: AppRequest, scope: str, agent_id: str | None) -> None:
+    request.needs = {*getattr(request, "needs", ()), (scope, agent_id)}

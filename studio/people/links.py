@@ -28,7 +28,12 @@ def new_link(email: str = "") -> str:
 
 
 def link_for(actor: Actor, user: User, valid_for: timedelta = VALID_FOR, *, is_invitation: bool = False) -> str:
-    """Make a link for a person, inside the caller's transaction, and return its path."""
+    """Make a link for a person, inside the caller's transaction, and return its path.
+
+    Raises User.DoesNotExist for somebody who is deactivated.
+    """
+    # locked, so that whoever deactivates the person ends this link too
+    User.objects.select_for_update(no_key=True).get(pk=user.pk, is_active=True)
     token = secrets.token_urlsafe(32)
     SignInLink.objects.create(
         token_hash=_hash(token), user=user, expires_at=timezone.now() + valid_for, is_invitation=is_invitation

@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 
-from studio.audit.record import record
+from studio.audit.record import prove, record
 from studio.people import guard
 from studio.people.adapters import LINK_USED_AT
 from studio.people.links import VALID_FOR, person_of, redeem
@@ -37,9 +37,15 @@ def use_link(request: AppRequest, pasted: str) -> bool:
 
 def set_password(request: AppRequest, form: Any) -> None:
     """Save the password of a valid form; the person's other sessions end."""
+    user = request.user
     with transaction.atomic():
-        form.save()
-        record(guard.actor_of(request), "person.password", object=request.user.email)
+        actor = prove(guard.actor_of(request))
+        form.save(commit=False)
+        # counted up, so that what other sessions do at this moment is refused; and only these two fields, so that
+        # nobody is made active again who was deactivated meanwhile
+        user.session_epoch += 1
+        user.save(update_fields=["password", "session_epoch"])
+        record(actor, "person.password", object=user.email)
     # a new password ends all sessions of the person: this one goes on under a new key
-    update_session_auth_hash(request, request.user)
+    update_session_auth_hash(request, user)
     request.session.pop(LINK_USED_AT, None)

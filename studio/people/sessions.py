@@ -64,6 +64,10 @@ class SessionStore(DatabaseStore):
         if self.row_ends_at and ends_at - self.row_ends_at > _idle() / THROTTLE:
             Session.objects.filter(session_key=self.session_key).update(expire_date=ends_at)
 
+    def lock(self) -> None:
+        """Let what this session does at this moment be done, and nothing else until this transaction ends."""
+        list(Session.objects.select_for_update().filter(session_key=self.session_key).values("pk"))
+
     def load(self) -> dict[str, Any]:
         data: dict[str, Any] = super().load()
         if data and _end(data) <= datetime.now(UTC):
