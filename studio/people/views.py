@@ -14,6 +14,7 @@ from django.views.decorators.cache import cache_control
 from studio import token
 from studio.audit.record import Actor
 from studio.folded import has_words
+from studio.keys import service as keys
 from studio.models import Grant, User
 from studio.people import confirm, guard, mail
 from studio.people import service as people
@@ -103,10 +104,16 @@ def role_remove(request: AppRequest, user_id: int) -> HttpResponse:
     return _change(request, user_id, change, "The role of {} is gone.", "{} did not have that role any more.")
 
 
-@post_only
+@get_or_post
 def deactivate(request: AppRequest, user_id: int) -> HttpResponse:
+    """Ask, naming the API keys that the person made; a POST ends these too, unless they shall stay."""
+    guard.require(request, "admin")
+    if request.method != "POST":
+        who = get_object_or_404(User, pk=user_id, is_active=True)
+        return render(request, "studio/person_deactivate.html", {"who": who, "keys": keys.made_by(who)})
+    change = partial(people.deactivate, stop_keys=request.POST.get("keys") != "keep")
     done = "{} is deactivated, and signed out everywhere."
-    return _change(request, user_id, people.deactivate, done, "{} was deactivated before.")
+    return _change(request, user_id, change, done, "{} was deactivated before.")
 
 
 @post_only

@@ -102,7 +102,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "people/<int:user_id>/": {"get": Studio("admin")},
     "people/<int:user_id>/roles/add/": {"post": Studio("admin")},
     "people/<int:user_id>/roles/remove/": {"post": Studio("admin")},
-    "people/<int:user_id>/deactivate/": {"post": Studio("admin")},
+    "people/<int:user_id>/deactivate/": {"get": Studio("admin"), "post": Studio("admin")},
     "people/<int:user_id>/reactivate/": {"post": Studio("admin")},
     "people/<int:user_id>/sign-out/": {"post": Studio("admin")},
     "people/<int:user_id>/link/": {"post": Studio("admin")},

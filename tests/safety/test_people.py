@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, ClassVar
 
 import pytest
@@ -11,9 +12,12 @@ from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from studio.models import Agent, AuditEvent, Grant, SignInLink, User
+from studio.audit.record import Actor
+from studio.keys import service as keys
+from studio.models import Agent, ApiKey, AuditEvent, Grant, SignInLink, User
+from tests.markup import Page
 from tests.reading import html, links, text
-from tests.world import HTMX, is_in, person, signed_in
+from tests.world import HTMX, SYSTEM, is_in, person, signed_in, sql
 
 
 class TestTheList:
@@ -169,3 +173,52 @@ class TestALinkByMail:
         settings.EMAIL_URL = ""
         assert "manage.py sign_in_link --email" in text(self.ask("viewer@example.com"))
         assert mail.outbox == []
+
+
+class TestKeysOfSomebodyWhoLeaves:
+    """The confirmation names them; they end with the person unless an admin lets them go on."""
+
+    @pytest.fixture
+    def secret(self, db: None) -> str:
+        _, secret = keys.create(Actor.person(person("operator")), name="nightly", scopes=["agents:read"])
+        keys.create(SYSTEM, name="somebody else's", scopes=["agents:read"])
+        return secret
+
+    def works(self, secret: str) -> bool:
+        return Client().get("/api/agents/agt-ada", headers={"x-api-key": secret}).status_code == 200
+
+    def path(self) -> str:
+        return f"/people/{person('operator').pk}/deactivate/"
+
+    def test_they_are_named_with_revoking_chosen(self, page: Client, secret: str) -> None:
+        shown = text(page.get(self.path()))
+        assert "nightly" in shown
+        assert "somebody else's" not in shown
+        assert "No API key that Viewer made still works." in text(
+            page.get(f"/people/{person('viewer').pk}/deactivate/")
+        )
+        assert Page(page.get(self.path()).content.decode()).forms[-1].fields["keys"] == ["stop"]
+
+    @pytest.mark.parametrize(
+        ("form", "goes_on"), [({}, False), ({"keys": "stop"}, False), ({"keys": "x"}, False), ({"keys": "keep"}, True)]
+    )
+    def test_they_end_unless_they_shall_stay(
+        self, page: Client, secret: str, form: dict[str, str], goes_on: bool
+    ) -> None:
+        assert self.works(secret)
+        page.post(self.path(), form)
+        assert self.works(secret) is goes_on
+        event = AuditEvent.objects.get(action="person.deactivate")
+        assert bool(event.data.get("keys_revoked")) is not goes_on
+        assert AuditEvent.objects.filter(action="key.revoke", actor="Admin").exists() is not goes_on
+        assert page.post(f"/people/{person('operator').pk}/reactivate/").status_code == 303
+        assert self.works(secret) is goes_on
+
+    def test_keys_of_before_know_who_made_them(self, secret: str) -> None:
+        """The migration reads it from the audit log."""
+        key = ApiKey.objects.get(name="nightly")
+        sql("update studio_apikey set creator_id = null")
+        sql(import_module("studio.migrations.0013_acting").MAKERS)
+        key.refresh_from_db()
+        assert key.creator == person("operator")
+        assert ApiKey.objects.get(name="somebody else's").creator is None
