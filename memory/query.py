@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from studio import ids
 from studio.postgres.backend.plans import planned_with_values
 
 Row = dict[str, Any]
@@ -24,6 +25,13 @@ LIMIT: Final = 200
 LONGEST_ID: Final = 10_000
 # a limit of time that is none
 UNLIMITED: Final = "0"
+
+# of ids of threads that are fetched at once
+MOST_BYTES: Final = 48_000_000
+_IDS: Final = """
+    select case when sum(octet_length(session_id)) over (rows unbounded preceding) <= {most} then session_id end
+        as session_id
+    from ({source}) found"""
 
 # A count is a select list of three columns: `matching` rows, the `cap` at which counting stops, and the
 # planner's `estimate` for a table that is too large to count.
@@ -49,6 +57,20 @@ def fetch(statement: sql.Composable | str, values: dict[str, Any], *, one_plan: 
         cast(Any, cursor).cursor.row_factory = dict_row
         cursor.execute(statement, values)
         return cast(list[Row], cursor.fetchall())
+
+
+class TooLong(Exception):
+    """Ids of threads have more bytes together than a worker shall hold."""
+
+
+def fetch_ids(source: sql.Composable | str, values: dict[str, Any], *, one_plan: bool = True) -> list[str]:
+    """Fetch the column `session_id` of many rows; raises TooLong."""
+    inner = sql.SQL(source) if isinstance(source, str) else source
+    statement = sql.SQL(_IDS).format(source=inner, most=sql.Literal(MOST_BYTES))
+    found = [row["session_id"] for row in fetch(statement, values, one_plan=one_plan)]
+    if None in found:
+        raise TooLong
+    return found
 
 
 @contextmanager
@@ -82,14 +104,18 @@ def count_some(source: sql.Composable, condition: sql.Composable) -> sql.Composa
 
 def user_key(user_id: str) -> UUID:
     """Return a user's key in the index, as the SQL functions memory_person and memory_key do."""
+    if ids.is_key(user_id):
+        return UUID(user_id[2:])
     # a hash, because an id may be too long for an index row
     return UUID(bytes=sha256(user_id[:LONGEST_ID].encode()).digest()[:16])
 
 
 def is_user(column: str, user_id: str) -> sql.Composable:
-    """Return the condition that a column of Agno's, as `s.user_id`, has this user, whose id is %(user_id)s."""
-    # plain, so that an index on the column answers it
-    short = len(user_id) < LONGEST_ID
-    return sql.SQL("{} = %(user_id)s" if short else "memory_person({}) = memory_person(%(user_id)s)").format(
-        sql.Identifier(*column.split("."))
-    )
+    """Return the condition that a column of Agno's, as `s.user_id`, has this user, whose id or key is %(user_id)s."""
+    if ids.is_key(user_id):
+        condition = "memory_id(memory_person({0}), 4096) = %(user_id)s"
+    else:
+        # plain, so that an index on the column answers it
+        short = len(user_id) < LONGEST_ID
+        condition = "{0} = %(user_id)s" if short else "memory_person({0}) = memory_person(%(user_id)s)"
+    return sql.SQL(condition).format(sql.Identifier(*column.split(".")))

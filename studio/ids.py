@@ -4,11 +4,15 @@ import base64
 import binascii
 import re
 import secrets
+from hashlib import sha256
 from typing import Final
 
 # Postgres cuts names at 63 bytes: with longer ids two agents could end up in one schema
 AGENT_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,56}[a-z0-9])?", re.ASCII)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_@:.+-]{0,254}", re.ASCII)
+# bytes of an id that a list gives whole: a longer one does not fit into an address
+LONGEST: Final = 4096
+_KEY: Final = re.compile(r"~\.[0-9a-f]{32}", re.ASCII)
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -26,21 +30,41 @@ def is_agent_id(text: str) -> bool:
     return AGENT_ID.fullmatch(text) is not None
 
 
+def key(text: str, longest: int = LONGEST) -> str:
+    """Return what stands for an id in lists and addresses: the id, or `~.` and a hash of one of more bytes.
+
+    SQL's memory_id returns the same. No id is the key of another, as one that begins with `~.` is hashed, too.
+    """
+    stored = text.encode()
+    if len(stored) <= longest and not text.startswith("~."):
+        return text
+    return f"~.{sha256(stored).hexdigest()[:32]}"
+
+
+def is_key(text: str) -> bool:
+    return _KEY.fullmatch(text) is not None
+
+
+def key_of(given: str, longest: int = LONGEST) -> str:
+    """Return the key of what somebody gave us: an id, or a key already."""
+    return given if is_key(given) else key(given, longest)
+
+
 def encode(text: str) -> str:
     """Write any text as one URL path segment.
 
-    Plain ids stay readable. Any other text becomes `~` and the unpadded URL-safe base64 of its UTF-8, so
-    that slashes, newlines, `..` and the empty id survive browsers and proxies. Raises UnicodeEncodeError
-    for lone surrogates, which Postgres cannot store.
+    Plain ids and keys stay as they are. Any other text becomes `~` and the unpadded URL-safe base64 of its UTF-8,
+    so that slashes, newlines, `..` and the empty id survive browsers and proxies. Raises UnicodeEncodeError for lone
+    surrogates, which Postgres cannot store.
     """
-    if _PLAIN.fullmatch(text):
+    if _PLAIN.fullmatch(text) or is_key(text):
         return text
     return "~" + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode(segment: str) -> str:
     """Read a segment that `encode` wrote; raise ValueError for any other, so that each id has one URL."""
-    if not segment.startswith("~"):
+    if not segment.startswith("~") or is_key(segment):
         text = segment
     else:
         body = segment[1:]

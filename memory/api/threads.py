@@ -12,10 +12,9 @@ from memory.index.lag import Lag
 from memory.index.threads import Filter
 from memory.query import Row
 from memory.services import deletion, reading
-from memory.transcript import runs
+from memory.transcript import runs, session_row
 from memory.transcript.place import Place
 from memory.transcript.runs import RunPage
-from memory.transcript.session_row import get_summary
 from studio import ids
 from studio.api import auth
 from studio.api.agents import Id
@@ -28,6 +27,7 @@ from studio.models import Agent
 router = Router(tags=["Threads"])
 
 T = TypeVar("T")
+Json = dict[str, Any]
 READ: Final = "threads:read"
 STORED: Final = (409, 501)
 # the most bytes of runs in one list of threads
@@ -109,10 +109,11 @@ def get_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> dict
     agent = auth.get_storing_agent(request, agent_id, "agents:read")
     content = auth.access_of(request).may(READ, agent_id)
     thread = _find(session_id, content)
-    summary = _summary(session_id) if content else None
+    summary = _summary(thread["session_id"]) if content else None
     if summary:
         _log_reading(request, agent, session_id)
-    return {**_thread(agent, thread), "summary": summary, "behind": _behind(thread["lag"])}
+    found = _thread(agent, thread | {"session_id": ids.key(thread["session_id"])})
+    return {**found, **_whole(thread), "summary": summary, "behind": _behind(thread["lag"])}
 
 
 @router.get(
@@ -161,7 +162,8 @@ def delete_thread(request: ApiRequest, agent_id: Id, session_id: SessionId) -> A
     """Delete a thread with all its runs, for good, also while storage is off; 404 if it is gone already."""
     agent = auth.get_agent(request, agent_id, "threads:delete")
     try:
-        deleted = deletion.delete_threads(auth.actor_of(request), agent, [session_id])
+        whole = deletion.chosen(agent, [session_id])
+        deleted = deletion.delete_threads(auth.actor_of(request), agent, whole)
     except deletion.Busy as error:
         raise Problem(503, "The agent is writing to this thread. Try again.", Retry_After="1") from error
     if not deleted.threads:
@@ -195,7 +197,7 @@ def _log_reading(request: ApiRequest, agent: Agent, session_id: str = "", thread
     """Log that content was read."""
     # of many threads only their number, because ids may be personal data
     data = {"threads": threads} if threads != 1 else {}
-    record(auth.actor_of(request), "thread.read", agent=agent, object=session_id, data=data)
+    record(auth.actor_of(request), "thread.read", agent=agent, object=ids.key_of(session_id), data=data)
 
 
 def _thread(agent: Agent, row: Row) -> dict[str, Any]:
@@ -205,8 +207,16 @@ def _thread(agent: Agent, row: Row) -> dict[str, Any]:
     return {**row, **times, "url": url}
 
 
+def _whole(thread: Row) -> Json:
+    """Return the whole ids of a thread and its owner, of which lists have keys."""
+    user = thread["user_id"]
+    if user is not None and ids.is_key(user):
+        user = session_row.get_owner(thread["session_id"]) or user
+    return {"session_id": thread["session_id"], "user_id": user}
+
+
 def _summary(session_id: str) -> str | None:
-    found = get_summary(session_id, SUMMARY)
+    found = session_row.get_summary(session_id, SUMMARY)
     return found.text if found else None
 
 
@@ -214,8 +224,9 @@ def _add_runs(rows: list[Row]) -> None:
     """Add the summary and the first page of runs to each thread, until the runs reach INCLUDED bytes."""
     carried = 0
     for row in rows:
-        row["summary"], row["first_runs"] = _summary(row["session_id"]), None
         thread = threads.get_thread(row["session_id"])
+        row["summary"] = _summary(thread["session_id"]) if thread else None
+        row["first_runs"] = None
         if thread is None or carried > INCLUDED:
             continue
         page = runs.list_runs(thread, None, RUNS, runs.OLDEST)

@@ -5,7 +5,7 @@ from typing import Final
 from psycopg import sql
 
 from memory.index.filters import Part
-from memory.query import fetch, is_user, user_key
+from memory.query import fetch, fetch_ids, is_user, user_key
 
 _EVERY: Final = sql.SQL("select session_id::text from agno_sessions limit %(limit)s")
 _COUNT: Final = sql.SQL("select count(*) as threads from (select from agno_sessions limit %(limit)s) s")
@@ -32,8 +32,8 @@ _JOINED: Final = """
 
 
 def every(limit: int) -> list[str]:
-    """Return the ids of up to `limit` threads."""
-    return [row["session_id"] for row in fetch(_EVERY, {"limit": limit})]
+    """Return the ids of up to `limit` threads; raises TooLong, as the next one does."""
+    return fetch_ids(_EVERY, {"limit": limit})
 
 
 def count(limit: int) -> int:
@@ -49,5 +49,5 @@ def of_user(user_id: str, part: Part, limit: int) -> list[str]:
     for name, query in (("owned", _OWNED), ("joined", _JOINED)):
         if part in ("", name):
             statement = sql.SQL(query).format(is_theirs=owner, is_run_theirs=speaker)
-            found += [row["session_id"] for row in fetch(statement, values, one_plan=False)]
+            found += fetch_ids(statement, values, one_plan=False)
     return found[:limit]

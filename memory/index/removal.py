@@ -37,21 +37,22 @@ _MEASURE: Final = sql.SQL("""
 # The latest threads first. What a thread is called, and whose it is, is also said of one that is not indexed.
 _TITLES: Final = """
     with latest as (
-        select s.session_id, t.session_id is null as not_indexed, t.name, {first_text} as first_text,
+        select s.session_id, t.session_id is null as not_indexed, {name} as name, {first_text} as first_text,
             coalesce(t.last_at, memory_seconds(s.updated_at), memory_seconds(s.created_at), 0) as last_at
         from agno_sessions s left join memory_thread t using (session_id) where s.session_id = any (%(ids)s)
         order by last_at desc, s.session_id desc limit %(limit)s
     )
     select coalesce(l.name, l.first_text,
-        case when not_indexed then memory_name(s.session_data::jsonb) end,
+        case when not_indexed and {content} then memory_name(s.session_data::jsonb) end,
         memory_line(session_id), '(blank id)') as title
     from latest l join agno_sessions s using (session_id) order by last_at desc, session_id desc"""
 _OWNERS: Final = sql.SQL("""
-    select memory_person(user_id) as user_id, count(*) as threads, count(*) over () as people
-    from agno_sessions where session_id = any (%(ids)s)
-    group by memory_person(user_id) order by threads desc, user_id limit %(limit)s""")
+    select left(user_id, 1000) as user_id, count(*) as threads, count(*) over () as people
+    from (select memory_id(memory_person(user_id), 4096) as user_id from agno_sessions
+        where session_id = any (%(ids)s)) s
+    group by s.user_id order by threads desc, s.user_id limit %(limit)s""")
 _GUESTS: Final = sql.SQL("""
-    select min(user_id) as user_id, count(*) as threads, count(*) over () as people
+    select left(memory_id(min(user_id), 4096), 1000) as user_id, count(*) as threads, count(*) over () as people
     from memory_participant where session_id = any (%(ids)s) and not is_owner
     group by user_key order by threads desc, user_id limit %(limit)s""")
 
@@ -120,8 +121,9 @@ class Description:
 
 
 def describe(session_ids: list[str], user_id: str | None, content: bool) -> Description:
-    """Say what these threads are; without `content`, titles are session names or ids."""
-    titles = sql.SQL(_TITLES).format(first_text=sql.SQL("t.first_text" if content else "null"))
+    """Say what these threads are; without `content`, titles are ids."""
+    name, first_text = ("t.name", "t.first_text") if content else ("null::text", "null::text")
+    titles = sql.SQL(_TITLES).format(name=sql.SQL(name), first_text=sql.SQL(first_text), content=sql.Literal(content))
     rows = fetch(titles, {"ids": session_ids, "limit": MOST_TITLES})
     owners, guests = _people(_OWNERS, session_ids), _people(_GUESTS, session_ids)
     return Description([row["title"] for row in rows], owners, guests, _others(session_ids, user_id))

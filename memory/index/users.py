@@ -17,14 +17,16 @@ SORTS: Final = {"seen": "seen_at", "threads": "threads", "runs": "runs"}
 DEFAULT_SORT: Final = "seen"
 COUNT_TO: Final = 1_000
 
-_COLUMNS = "u.user_id, u.threads, u.runs, u.first_at, u.seen_at"
+_COLUMNS = "memory_id(u.user_id, 4096) as user_id, u.threads, u.runs, u.first_at, u.seen_at"
 _LIST = """
     with page as materialized (
         select {columns}, u.user_key from memory_user u where {condition} and {after} order by {order} limit {limit}
     )
     select page.*, total.*, {waits} from page
     left join lateral (select {count}) total on {counted} or (select count(*) from page) = {limit}"""
-_USER = "select {columns}, {waits} from memory_user u where u.user_key = %(user_key)s"
+_USER = """
+    select u.user_id, u.threads, u.runs, u.first_at, u.seen_at, {waits} from memory_user u
+    where u.user_key = %(user_key)s"""
 # Those that a user owns are counted where Agno has them, as a deletion of all takes these.
 _PARTS: Final = """
     select (select count(*) from (select from agno_sessions s where {is_theirs} limit %(cap)s + 1) s) as owned,
@@ -70,7 +72,7 @@ def list_users(q: str = "", sort: str = DEFAULT_SORT, cursor: str = "", limit: i
 
 def get_user(user_id: str) -> Row | None:
     """Read one user's row, None for a user without threads."""
-    statement = sql.SQL(_USER).format(columns=sql.SQL(_COLUMNS), waits=sql.SQL(feed.WAITS))
+    statement = sql.SQL(_USER).format(waits=sql.SQL(feed.WAITS))
     rows, _ = feed.read_fresh(statement, {"user_key": user_key(user_id)})
     return rows[0] if rows else None
 

@@ -17,6 +17,7 @@ from memory.index.removal import Size
 from memory.pages.thread_list import may_read, read_query
 from memory.pages.thread_query import ThreadQuery
 from memory.pages.touched import Touched
+from memory.query import TooLong
 from memory.services import deletion
 from studio import ids
 from studio.compress import compressed
@@ -41,16 +42,17 @@ WRONG: Final = "That is not the number of threads. Nothing was deleted."
 class Chosen:
     """The threads that somebody wants to delete: chosen by id, or all that match `query`.
 
-    Of `unknown` others nobody knows whether they match.
+    Of `unknown` others nobody knows whether they match. With `too_long` none was read, because their ids are too long.
     """
 
     session_ids: list[str]
     query: ThreadQuery | None = None
     unknown: int = 0
+    too_long: bool = False
 
     @property
     def too_many(self) -> bool:
-        return len(self.session_ids) > deletion.MOST
+        return self.too_long or len(self.session_ids) > deletion.MOST
 
     @property
     def seal(self) -> str:
@@ -62,7 +64,7 @@ class Chosen:
         """The form fields that choose the same threads again."""
         if self.query is not None:
             return [("all", "1"), *self.query.fields().items()]
-        return [("id", ids.encode(session_id)) for session_id in self.session_ids]
+        return [("id", ids.encode(ids.key(session_id))) for session_id in self.session_ids]
 
 
 @compressed
@@ -116,10 +118,16 @@ def _chosen(request: AppRequest, agent: Agent, data: QueryDict) -> Chosen:
         # other people's threads go only where that was said
         query = replace(query, part="" if query.user is None else query.part or "owned")
         filter = query.filter(now)
-        found = deletion.matching(agent, filter, content=may_read(request, agent))
+        try:
+            found = deletion.matching(agent, filter, content=may_read(request, agent))
+        except TooLong:
+            return Chosen([], query, too_long=True)
         return Chosen(found, query, deletion.unknown(agent, filter))
     try:
-        return Chosen(list(dict.fromkeys(ids.decode(segment) for segment in data.getlist("id"))))
+        given = list(dict.fromkeys(ids.decode(segment) for segment in data.getlist("id")))
+        return Chosen(deletion.chosen(agent, given))
+    except TooLong:
+        return Chosen([], too_long=True)
     except ValueError as error:
         raise BadRequest("id") from error
 

@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpRe
 from django.shortcuts import render
 from django.utils.http import urlencode
 
+from memory.index.threads import whole_id
 from memory.pages.run_cards import whole_block
 from memory.services import export, reading
 from memory.services.export import in_schema
@@ -35,13 +36,14 @@ def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str)
     agent = guard.get_agno_agent(request, agent_id, "threads:read")
     at, part = request.GET.get("at", ""), request.GET.get("part", "")
     position = whole_number(at)
-    text = runs.get_run(session_id, run_id, position, longest=PART_LIMIT if part else TEXT_LIMIT)
-    if text is None:
+    whole = whole_id(session_id)
+    text = whole and runs.get_run(whole, run_id, position, longest=PART_LIMIT if part else TEXT_LIMIT)
+    if whole is None or text is None:
         raise Http404("no such run")
     fragment = bool(part and request.htmx)
     # a text that a page loads belongs to the opening of the page, which its ticket proves was logged
     given = request.GET.get("ticket", "") if fragment else ""
-    ticket = reading.open_logged(guard.actor_of(request), agent, session_id, given, run_id)
+    ticket = reading.open_logged(guard.actor_of(request), agent, ids.key(whole), given, run_id)
     if part and text:
         return _part(request, text, part, ticket)
     if fragment:
@@ -49,7 +51,7 @@ def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str)
         return render(request, "memory/_text_too_large.html", {"href": href, "most": PART_LIMIT})
     name = f"run-{_file_name(run_id or at)}.json"
     if not text:
-        pieces = in_schema(agent, runs.stream_run(session_id, run_id, position))
+        pieces = in_schema(agent, runs.stream_run(whole, run_id, position))
         return _file(name, export.FORMATS["json"], pieces)
     if request.GET.get("download"):
         return _file(name, export.FORMATS["json"], [text])

@@ -4,7 +4,7 @@ from typing import Final
 
 from memory.pages.cards import Block, CallCard, Card, MessageCard, Parts
 from memory.pages.reading_mode import ReadingMode
-from memory.pages.words import STATUSES, Status
+from memory.pages.words import STATUSES, Status, name_of_user
 from memory.transcript.json_text import unescape
 from memory.transcript.model import SKIPPED, Message, Part, Run, Text, ToolCall
 from memory.transcript.runs import RunPage
@@ -70,7 +70,8 @@ class RunCards:
     def _show(self, run: Run, address: str) -> Card:
         word, tone, state = STATUSES.get(run.status, Status(run.status.capitalize()[:20]))
         card = Card(run, self._anchor("run", run.run_id), words=word, tone=tone, state=state)
-        card.speaker = self.owner if run.user_id is None else run.user_id
+        speaker = self.owner if run.user_id is None else run.user_id
+        card.speaker = name_of_user(speaker) if speaker else None
         card.messages = [self._message(message, address) for message in run.messages]
         card.note = self._block(run.note, address) if run.note else None
         card.steps = [(step, self._block(step.text, address), self._parts(step.parts, address)) for step in run.steps]

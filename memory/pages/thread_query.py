@@ -164,9 +164,10 @@ class ThreadQuery:
 def _user(text: str) -> str | None:
     """Read a user's id as it was typed; one that begins with ~ is encoded as in addresses, if that can be read."""
     try:
-        return ids.decode(text) if text.startswith("~") else text or None
+        user = ids.decode(text) if text.startswith("~") else text
     except ValueError:
-        return text
+        user = text
+    return ids.key_of(user) if text else None
 
 
 def _seconds(text: str, past: timedelta) -> int | None:

@@ -12,6 +12,7 @@ from memory.index.threads import get_thread
 from memory.pages.list_page import lag_words
 from memory.pages.reading_mode import ReadingMode
 from memory.pages.run_cards import RunCards
+from memory.pages.words import name_of_user
 from memory.query import Row
 from memory.services import reading
 from memory.transcript import runs, session_row
@@ -38,13 +39,14 @@ def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpRespo
     if thread is None:
         raise Http404("no such thread")
     place = _place(request, thread)
+    key = ids.key(thread["session_id"])
     given = request.GET.get("ticket", "") if fragment else ""
     mode = ReadingMode(
         agent_id,
-        session_id,
+        key,
         order="oldest" if request.GET.get("order") == "oldest" else "newest",
         raw=request.GET.get("raw") == "1",
-        ticket=reading.open_logged(guard.actor_of(request), agent, session_id, given),
+        ticket=reading.open_logged(guard.actor_of(request), agent, key, given),
     )
     if fragment:
         return render(request, "memory/_runs.html", _runs(agent, thread, mode, place, lazy=True))
@@ -74,9 +76,10 @@ def _about(agent: Agent, thread: Row) -> dict[str, Any]:
     """Return the context about the thread itself."""
     return {
         "thread": thread,
-        "key": ids.encode(thread["session_id"]),
+        "key": ids.key(thread["session_id"]),
         "lag": lag_words(thread["lag"]),
-        "others": [user for user in thread["users"] if user != thread["user_id"]],
+        "owner": thread["user_id"] and name_of_user(thread["user_id"]),
+        "others": [(user, name_of_user(user)) for user in thread["users"] if user != thread["user_id"]],
         "more_users": max(thread["users_count"] - len(thread["users"]), 0),
         "summary": session_row.get_summary(thread["session_id"]) if thread["has_summary"] else None,
         "settings": agent.memory,

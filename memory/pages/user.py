@@ -9,7 +9,7 @@ from memory.index import users as index
 from memory.pages.list_page import list_response
 from memory.pages.thread_list import thread_list
 from memory.pages.words import name_of_user
-from memory.query import Row
+from memory.query import LONGEST_ID, Row
 from studio import ids
 from studio.compress import compressed
 from studio.people import guard
@@ -31,8 +31,12 @@ def user(request: AppRequest, agent_id: str, user_id: str) -> HttpResponse:
     found = _find(ctx, user_id, parts)
     if found is None:
         raise Http404("no such user")
-    name = name_of_user(user_id)
-    ctx |= {"found": found, "name": name, "is_cut": len(user_id) > len(name), "user_key": ids.encode(user_id)}
+    if ids.is_key(user_id):
+        found = index.get_user(user_id) or found
+    whole = found["user_id"]
+    name = name_of_user(whole)
+    ctx |= {"found": found, "name": name, "is_cut": len(whole) > len(name), "user_key": ids.encode(user_id)}
+    ctx |= {"is_key": ids.is_key(user_id), "is_beginning": len(whole) == LONGEST_ID}
     ctx |= {"owned": parts.owned, "owned_is_exact": parts.owned <= index.COUNT_TO, "parts_shown": _tabs(url, parts)}
     return list_response(request, "user", ctx)
 

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from studio import ids
 from studio.formats import shorten
 
 
@@ -26,6 +27,8 @@ STATUSES: Final = {
 
 def name_of_user(user_id: str) -> str:
     """Return a user's id as visible text of at most 120 characters; ids may be empty, or only spaces."""
+    if ids.is_key(user_id):
+        return f"id of more than 4 KB ({user_id[2:10]})"
     # cut first, because an id may have millions of characters
     shown = shorten(" ".join(user_id[:1000].split()), 120)
     return shown or ("(blank id)" if user_id else "(empty id)")

@@ -188,6 +188,12 @@ $$;
 create or replace function {schema}.memory_key(id text) returns uuid language sql stable parallel safe as $$
     select encode(substr(sha256(convert_to(id, 'UTF8')), 1, 16), 'hex')::uuid
 $$;
+-- What stands for an id in a list: the id, or a hash of one of more bytes. studio/ids.py returns the same.
+create or replace function {schema}.memory_id(t text, longest integer) returns text
+language sql stable parallel safe as $$
+    select case when octet_length(t) <= longest and not starts_with(t, '~.') then t
+        else '~.' || encode(substr(sha256(convert_to(t, 'UTF8')), 1, 16), 'hex') end
+$$;
 -- The column `runs` of a thread, null where Agno has dropped it: then the name is that of the outer row.
 create or replace function {schema}.memory_column(id text) returns jsonb language sql stable parallel safe as $$
     select found.runs from (select null::jsonb as runs) dropped

@@ -23,6 +23,12 @@ create table if not exists {schema}.memory_thread (
 alter table {schema}.memory_thread add column if not exists first_run uuid, add column if not exists last_run uuid,
     add column if not exists reordered boolean not null default false,
     add column if not exists names_folded text, add column if not exists texts_folded text;
+-- A list gives an id of more than 4 KB as its key, by which the thread is found again.
+create or replace function {schema}.memory_digest(t text) returns uuid language sql immutable parallel safe as $$
+    select encode(substr(sha256(convert_to(t, 'UTF8')), 1, 16), 'hex')::uuid
+$$;
+create index if not exists memory_thread_long on {schema}.memory_thread ({schema}.memory_digest(session_id))
+    where octet_length(session_id) > 4096 or starts_with(session_id, '~.');
 create index if not exists memory_thread_last on {schema}.memory_thread (last_at desc, session_id desc);
 create index if not exists memory_thread_created on {schema}.memory_thread (created_at desc, session_id desc);
 create index if not exists memory_thread_runs on {schema}.memory_thread (runs desc, session_id desc);

@@ -14,6 +14,7 @@ from memory.index.removal import Description, Size
 from memory.index.threads import Filter
 from memory.query import current_schema, long_statements
 from studio.audit.record import Actor, record
+from studio.ids import key
 from studio.models import Agent
 
 log = logging.getLogger("studio")
@@ -43,7 +44,7 @@ class Deleted:
 
 
 def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
-    """Return the ids of the agent's threads that match, at most MOST + 1; raises feed.Behind.
+    """Return the ids of the agent's threads that match, at most MOST + 1; raises feed.Behind and TooLong.
 
     All, and all of a user, are those that Agno has, whatever the index says. Any other filter asks the index, after
     what waits is counted.
@@ -55,6 +56,12 @@ def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
         if is_whole(filter):
             return erasure.of_user(filter.user_id or "", filter.part, MOST + 1)
         return threads.matching_ids(filter, MOST + 1, content)
+
+
+def chosen(agent: Agent, given: list[str]) -> list[str]:
+    """Return the ids of threads that are given by their ids or keys; raises TooLong."""
+    with schema_context(agent.schema_name):
+        return threads.whole_ids(given)
 
 
 def is_whole(filter: Filter) -> bool:
@@ -129,7 +136,7 @@ def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> 
         "threads.delete",
         agent=agent,
         # of many threads only counts, because their ids may be personal data
-        object=ids[0] if len(ids) == 1 else "",
+        object=key(ids[0]) if len(ids) == 1 else "",
         data={
             "counts": {
                 "threads": size.threads,

@@ -9,6 +9,7 @@ from django_tenants.utils import schema_context
 from memory.index.threads import get_thread
 from memory.query import Row
 from memory.transcript import runs, session_row
+from studio import ids
 from studio.audit.record import Actor, record
 from studio.models import Agent
 
@@ -24,27 +25,39 @@ def export_thread(actor: Actor, agent: Agent, session_id: str, form: str = "json
     run on each other. Both have the JSON as Postgres stores it.
     """
     with schema_context(agent.schema_name):
-        row, thread = session_row.get_row(session_id), get_thread(session_id)
-    if row is None or thread is None:
+        thread = get_thread(session_id)
+    if thread is None:
         return None
-    record(actor, "thread.export", agent=agent, object=session_id, data={"format": form})
-    return _ndjson(agent, thread, row) if form == "ndjson" else _json(agent, thread, row)
+    record(actor, "thread.export", agent=agent, object=ids.key(thread["session_id"]), data={"format": form})
+    return _ndjson(agent, thread) if form == "ndjson" else _json(agent, thread)
 
 
-def _json(agent: Agent, thread: Row, row: str) -> Iterator[str]:
+def _json(agent: Agent, thread: Row) -> Iterator[str]:
     about = json.dumps({"id": agent.pk, "name": agent.name}, ensure_ascii=False)
-    yield f'{{"agent": {about},\n"session": {row},\n"runs": ['
+    yield f'{{"agent": {about},\n"session": '
+    yield from _row(agent, thread)
+    yield ',\n"runs": ['
     for number, pieces in enumerate(_runs(agent, thread)):
         yield ",\n" if number else "\n"
         yield from pieces
     yield "\n]}\n"
 
 
-def _ndjson(agent: Agent, thread: Row, row: str) -> Iterator[str]:
-    yield f'{{"session": {row}}}\n'
+def _ndjson(agent: Agent, thread: Row) -> Iterator[str]:
+    yield '{"session": '
+    yield from _row(agent, thread)
+    yield "}\n"
     for pieces in _runs(agent, thread):
         yield from pieces
         yield "\n"
+
+
+def _row(agent: Agent, thread: Row) -> Iterator[str]:
+    # an agent may have put anything into it, so it comes in pieces, too
+    pieces = in_schema(agent, session_row.stream_row(thread["session_id"]))
+    # a thread that was deleted meanwhile has none
+    yield next(pieces, "null")
+    yield from pieces
 
 
 def _runs(agent: Agent, thread: Row) -> Iterator[Iterator[str]]:

@@ -15,7 +15,8 @@ from memory.transcript.model import Message, Run, Step
 from memory.transcript.parts import read_content
 from memory.transcript.sources import read_sources
 from memory.transcript.text_ids import TextIds
-from memory.transcript.values import amount, as_dict, as_json, as_list, as_time, count, first, string
+from memory.transcript.values import amount, as_dict, as_json, as_list, as_time, count, first, identifier, string
+from studio import ids
 
 _LONGEST_INTEGER: Final = 4_000  # digits; Python itself refuses to write more than 4,300
 _DEEPEST_MEMBER: Final = 6
@@ -38,7 +39,7 @@ def parse_run(text: str | None, size: int | None = None) -> Run:
         return _run(value, size)
     except (RecursionError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return Run(
-            run_id=string(value.get("run_id")),
+            run_id=identifier(value.get("run_id")),
             problem=f"It has a shape that the studio cannot read ({type(error).__name__}).",
             size=size,
         )
@@ -71,12 +72,12 @@ def _run(value: dict[str, Any], size: int, text_ids: TextIds | None = None, dept
     text_ids = text_ids or TextIds()
     metrics = as_dict(value.get("metrics"))
     run = Run(
-        run_id=string(value.get("run_id")),
-        parent_run_id=string(value.get("parent_run_id")),
+        run_id=identifier(value.get("run_id")),
+        parent_run_id=identifier(value.get("parent_run_id")),
         kind="team" if value.get("team_id") else "workflow" if _is_workflow(value) else "agent",
         name=label(first(value, "agent_name", "team_name", "workflow_name", "agent_id", "team_id", "workflow_id")),
         owned="agent_id" in value or "team_id" in value,
-        user_id=string(value.get("user_id")) if isinstance(value.get("user_id"), str) else None,
+        user_id=identifier(value["user_id"], ids.LONGEST) if isinstance(value.get("user_id"), str) else None,
         status=string(value.get("status")).upper()[:40],
         created_at=as_time(value.get("created_at")),
         model=label(value.get("model")) or label(first(as_dict(value.get("model")), "id", "name")),
@@ -138,7 +139,7 @@ def _messages(value: dict[str, Any], text_ids: TextIds) -> tuple[list[Message], 
             left = text_ids.take([result for result in _results(one) if id(result) not in used])
             calls = [call for result in left for call in read_calls([result], {}, used, text_ids.text)]
             if calls:
-                messages.append(Message(string(one.get("id")), "tool", text_ids.text(""), calls=calls))
+                messages.append(Message(identifier(one.get("id")), "tool", text_ids.text(""), calls=calls))
         elif isinstance(one, dict):
             messages.append(_message(one, results, used, text_ids))
         elif one is not None:
@@ -168,7 +169,7 @@ def _message(
     found = read_content(one.get("content"))
     reasoning = "\n\n".join(dict.fromkeys(filter(None, [*found.thinking, stated_reasoning(one)])))
     return Message(
-        string(one.get("id")),
+        identifier(one.get("id")),
         role,
         text_ids.text(words(found, one), shape(found, role)),
         as_time(one.get("created_at")),

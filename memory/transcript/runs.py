@@ -4,24 +4,24 @@ Sub-runs count as runs, so that each stored run is on exactly one page. A page e
 run and its sub-runs on one page, where they are shown nested.
 """
 
-import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from django.db import connection
 from psycopg import sql
 
 from memory.history.sent import is_sent
 from memory.query import Row, fetch, long_statements
 from memory.transcript import statements
 from memory.transcript.model import SKIPPED
+from memory.transcript.pieces import stream
 from memory.transcript.place import Place
 from memory.transcript.stored import StoredRun, in_column, in_table, ordered, read
+from memory.transcript.values import LONGEST_RUN_ID
+from studio import ids
 
 PAGE: Final = 20
 LIMIT: Final = 200
-PIECE: Final = 1_000_000
 # at most so many runs move to the next page, so that a run stays with its sub-runs
 _FAMILY: Final = 10
 
@@ -95,6 +95,7 @@ def find_place(thread: Row, run_id: str, position: int | None = None, order: str
 
     Of several runs with one id the one at this position of the column is meant.
     """
+    run_id = ids.key_of(run_id, LONGEST_RUN_ID)
     values = {"session_id": thread["session_id"], "run_id": run_id, "position": position, "limit": None, "place": None}
     for source in (statements.INDEXED, statements.UNINDEXED) if thread["indexed"] else (statements.UNINDEXED,):
         rows = fetch(sql.SQL(statements.PLACE).format(source=ordered(source, None, newer=True)), values)
@@ -116,24 +117,24 @@ def get_run(session_id: str, run_id: str, position: int | None = None, longest: 
 
     `position` tells runs of the column with the same id apart, or without one.
     """
-    statement = sql.SQL(statements.ONE_TEXT).format(source=sql.SQL(statements.ONE_RUN).format())
-    values = {"session_id": session_id, "run_id": run_id, "position": position, "longest": longest}
-    rows = fetch(statement, values)
+    source, values = _one_run(session_id, run_id, position)
+    rows = fetch(sql.SQL(statements.ONE_TEXT).format(source=source), values | {"longest": longest})
     return rows[0]["text"] if rows else None
 
 
 def stream_run(session_id: str, run_id: str, position: int | None = None) -> Iterator[str]:
     """Yield one run's JSON text in pieces of a million bytes; nothing if there is no such run."""
-    source = sql.SQL(statements.ONE_RUN).format()
-    statement = sql.SQL(statements.PIECES).format(source=source, size=sql.Literal(PIECE))
-    # a cursor on the server, because without one the client fetches all pieces at once
-    with connection.chunked_cursor() as cursor:
-        with long_statements():
-            cursor.execute(statement, {"session_id": session_id, "run_id": run_id, "position": position})
-        # a character may be cut in two by the end of a piece
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        while piece := cursor.fetchone():
-            yield decoder.decode(piece[0])
+    source, values = _one_run(session_id, run_id, position)
+    return stream(source, values)
+
+
+def _one_run(session_id: str, run_id: str, position: int | None) -> tuple[sql.Composable, dict[str, Any]]:
+    """Return the SQL that selects one run, and its values; its id may be given by its key."""
+    run_id = ids.key_of(run_id, LONGEST_RUN_ID)
+    # plain, so that the index of run ids answers it
+    is_run = sql.SQL(statements.IS_KEY if ids.is_key(run_id) else "r.run_id = %(run_id)s")
+    values = {"session_id": session_id, "run_id": run_id, "position": position}
+    return sql.SQL(statements.ONE_RUN).format(is_run=is_run), values
 
 
 def iter_runs(thread: Row) -> Iterator[Iterator[str]]:

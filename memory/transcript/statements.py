@@ -19,8 +19,9 @@ INDEXED: Final = """
         cross join lateral (select memory_column(%(session_id)s) #> '{{}}' as runs offset 0) c
         where s.first is not null
     )
-    select m.place, nullif(m.run_id, '') as run_id, m.user_id, m.status, m.at as created_at, m.position, d.data,
-        case when m.position is null then d.parent_run_id else d.data ->> 'parent_run_id' end as parent_run_id
+    select m.place, nullif(memory_id(m.run_id, 255), '') as run_id, memory_id(m.user_id, 4096) as user_id, m.status,
+        m.at as created_at, m.position, d.data, memory_id(
+            case when m.position is null then d.parent_run_id else d.data ->> 'parent_run_id' end, 255) as parent_run_id
     from m left join part on m.position is not null
     left join agno_runs r on m.position is null and r.run_id = m.run_id
     cross join lateral (
@@ -38,7 +39,9 @@ UNINDEXED: Final = """
         select * from agno_runs where session_id = %(session_id)s
     )
     select * from (
-        select row_number() over (order by in_column, run_index, created_at, run_id) - 1 as place, p.*
+        select row_number() over (order by in_column, run_index, created_at, run_id) - 1 as place,
+            memory_id(run_id, 255) as run_id, memory_id(parent_run_id, 255) as parent_run_id,
+            memory_id(memory_person(user_id), 4096) as user_id, left(status, 40) as status, created_at, position, data
         from (
             select run_id, run ->> 'parent_run_id' as parent_run_id, run ->> 'user_id' as user_id,
                 run ->> 'status' as status, memory_time(run -> 'created_at') as created_at, position, run as data,
@@ -105,7 +108,7 @@ WEIGHED: Final = """
 # order in which Agno 3 reads the table. `offset 0` makes Postgres sort before it looks into run_data, so that
 # only runs up to the limit are unpacked.
 SENT_TABLE: Final = """
-    select null::bigint as position, r.run_id from (
+    select null::bigint as position, memory_id(r.run_id, 255) as run_id from (
         select s.run_id, s.run_data from agno_runs s
         where s.session_id = %(session_id)s and s.parent_run_id is null
             and (s.status is null or s.status <> all (%(skipped)s))
@@ -133,7 +136,7 @@ SENT_MERGED: Final = """
         from agno_runs r where r.session_id = %(session_id)s and r.run_id not in (
             select e.run_id from element e where e.run_id is not null)
     )
-    select position, run_id from run
+    select position, memory_id(run_id, 255) as run_id from run
     where parent is null and (status is null or status <> all (%(skipped)s)) and owned
     order by place desc nulls first, run_index desc nulls first, created_at desc, run_id desc limit %(limit)s"""
 
@@ -144,16 +147,19 @@ PLACE: Final = """
 
 # Which of these runs are not only inside others.
 BY_THEMSELVES: Final = """
-    select run_id from memory_run where session_id = %(session_id)s and place >= 0 and run_id = any (%(ids)s)"""
+    select memory_id(run_id, 255) as run_id from memory_run
+    where session_id = %(session_id)s and place >= 0 and memory_id(run_id, 255) = any (%(ids)s)"""
 
+IS_KEY: Final = "memory_id(r.run_id, 255) = %(run_id)s"
 # One run. A row of the table stands in for the elements of its id. Elements may have one id, or none, so they are told
 # apart by their position.
 ONE_RUN: Final = """
-    select r.run_data as data from agno_runs r where r.run_id = %(run_id)s and r.session_id = %(session_id)s
+    select r.run_data as data from agno_runs r where {is_run} and r.session_id = %(session_id)s
     union all
     (select e.run from (select memory_column(%(session_id)s) #> '{{}}' as runs offset 0) c
     cross join lateral jsonb_array_elements(memory_elements(c.runs)) with ordinality as e (run, n)
-    where case when %(run_id)s = '' then e.n - 1 = %(position)s::bigint else e.run ->> 'run_id' = %(run_id)s end
+    where case when %(run_id)s = '' then e.n - 1 = %(position)s::bigint
+        else memory_id(e.run ->> 'run_id', 255) = %(run_id)s end
     order by (e.n - 1 = %(position)s::bigint) desc nulls last, e.n limit 1)
     limit 1"""
 

@@ -5,10 +5,13 @@ import math
 import re
 from typing import Any, Final
 
+from studio import ids
 from studio.formats import moment
 
 # far above any time or count, and small enough for a bigint
 _LARGEST: Final = 10**18
+# bytes of the id of a run or a message; it stands in many addresses of a page
+LONGEST_RUN_ID: Final = 255
 _UNWRITABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -17,6 +20,11 @@ def string(value: Any) -> str:
     if not isinstance(value, str):
         return ""
     return value if value.isascii() and "\x00" not in value else _UNWRITABLE.sub("\ufffd", value)
+
+
+def identifier(value: Any, longest: int = LONGEST_RUN_ID) -> str:
+    """Return an id, or the key of a longer one."""
+    return ids.key(string(value), longest)
 
 
 def as_int(value: Any) -> int | None:

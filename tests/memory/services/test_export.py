@@ -13,7 +13,7 @@ from django.urls import reverse
 from django_tenants.utils import schema_context
 
 from memory.services import export
-from memory.transcript import runs, stored
+from memory.transcript import stored
 from studio.audit.record import Actor
 from studio.models import Agent, AuditEvent
 from tests.world import NOW, ODD_IDS, message, person, run, signed_in, write_run, write_thread
@@ -84,7 +84,7 @@ def test_it_is_a_download_with_a_safe_name(page: Client, ada: Agent) -> None:
 
 
 def test_the_largest_run_goes_through_in_pieces(page: Client, ada: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "PIECE", 100_000)
+    monkeypatch.setattr("memory.transcript.pieces.PIECE", 100_000)
     large = run("big", messages=[message("tool", "é" * 1_500_000)], at=NOW + 1)
     write_thread(ada, "s", [run("a"), large])
     assert len(json.dumps(large, ensure_ascii=False).encode()) > stored.TEXT_LIMIT

@@ -101,7 +101,7 @@ def test_all_runs_come_out_oldest_first_and_the_largest_too(
 
 
 def test_one_run_comes_in_pieces(here: Agent, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory.transcript.runs.PIECE", 1000)
+    monkeypatch.setattr("memory.transcript.pieces.PIECE", 1000)
     write(here, "s", [agno("a", messages=[{"role": "user", "content": "é😀" * 2000}])], layout)
     pieces = list(stream_run("s", "a"))
     assert max(len(piece.encode()) for piece in pieces) <= 1003  # and what the piece before had begun
