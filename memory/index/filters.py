@@ -10,8 +10,11 @@ from memory.query import count_some, count_table, user_key
 # A row that waits to be counted anew may not have what is searched yet. Participants are looked at only where there are
 # others than the owner. Of words nothing may be left when they are folded: that finds nothing, not everything.
 _WORDS = "nullif(memory_folded(%(q)s), '')"
-_SEARCH = """(strpos(coalesce(t.names_folded, memory_folded(concat_ws(chr(31), t.name, t.session_id, t.user_id))),
-        {words}) > 0 {texts}
+_NAMES = "coalesce(t.names_folded, memory_folded(concat_ws(chr(31), t.name, t.session_id, t.user_id)))"
+# A name is content, and the index has it folded together with the ids.
+_NAMES_WITHOUT_CONTENT = f"""case when t.name is null then {_NAMES}
+        else memory_folded(concat_ws(chr(31), t.session_id, t.user_id)) end"""
+_SEARCH = """(strpos({names}, {words}) > 0 {texts}
     or (t.users > 1 or t.user_id is null) and exists (
         select 1 from memory_participant s where s.session_id = t.session_id
             and strpos(memory_folded(s.user_id), {words}) > 0))"""
@@ -63,10 +66,11 @@ class Where:
 def conditions(filter: Filter, content: bool) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return a filter's conditions, in constant words, and their values.
 
-    Without `content` the search does not look into texts.
+    Without `content` the search looks at ids alone.
     """
     active = "t.last_at" if filter.user_id is None else "p.last_at"
-    search = _SEARCH.format(texts=_SEARCH_TEXTS if content else "", words=_WORDS)
+    names, texts = (_NAMES, _SEARCH_TEXTS) if content else (_NAMES_WITHOUT_CONTENT, "")
+    search = _SEARCH.format(names=names, texts=texts, words=_WORDS)
     terms: list[tuple[bool, str, dict[str, Any]]] = [
         (filter.user_id is not None, _OF_USER, {"user_key": user_key(filter.user_id or "")}),
         (filter.user_id is not None and bool(filter.part), _PARTS.get(filter.part, ""), {}),
