@@ -16,6 +16,16 @@ preload_app = True
 # The largest that gunicorn allows, because an id of 4 KB takes 5.5 KB in a path.
 limit_request_line = 8190
 keepalive = 5
+# of each worker; where there are more, the one that waits longest makes room
+worker_connections = 500
+# Answers wait in memory for clients that read slowly, and not in a thread.
+sendfile = False
+# No header of a request says what the web server says: not the path, the scheme, or who asks. studio/proxies.py alone
+# believes proxies.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+header_map = "drop"
 # Seconds after which a hanging worker is killed, and in which running requests may finish when the studio stops.
 timeout = 60
 graceful_timeout = 10

@@ -1,21 +1,46 @@
-"""The web server's worker, and its answer to bytes that are not a valid request."""
+"""The web server's worker: a thread is for whole requests alone. All waiting for clients is done by the poller.
 
+Whoever says nothing, sends half a request, or does not read an answer costs memory that is bounded, and no thread.
+"""
+
+import errno
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, Final, cast
 
-from gunicorn import util
-from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-STATUSES: Final = {
-    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
-    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
-    errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
-}
+from studio.serve.incoming import Incoming, Refused
+from studio.serve.line import SECONDS, SLOWEST, Line, Readers
+from studio.serve.refusal import refusal, status_of
+
+# Downloads that may wait for their readers, each in a thread beside those that serve.
+DOWNLOADS: Final = 6
+# Of requests that are not whole yet, in all.
+HELD_BYTES: Final = 50_000_000
+RECEIVE_BYTES: Final = 262_144
+# for a client to take the last answer before its connection is closed
+LINGER_SECONDS: Final = 2
+LINGER_BYTES: Final = 1_000_000
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Connection(TConn):
+    """A connection with the request that arrives on it; while it waits in the poller, it does so until `until`."""
+
+    cfg: Any
+    sock: Line
+    parser: Any
+    incoming: Incoming
+    until: float
+    drained = 0
 
 
 class Worker(ThreadWorker):
@@ -25,59 +50,201 @@ class Worker(ThreadWorker):
     """
 
     poller: Any
+    tpool: ThreadPoolExecutor
 
-    def enqueue_req(self, conn: TConn) -> None:
-        """Give a connection to a thread as soon as it has sent something."""
-        if not (conn.initialized or conn.data_ready):
-            # a browser opens connections in advance, each of which would hold a thread for five seconds
-            conn.sock.setblocking(False)
-            conn.set_timeout()
-            self.pending_conns.append(conn)
-            self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
-            return
-        cast(Any, super()).enqueue_req(conn)
-        # off, if that was the last free thread
-        self.set_accept_enabled(self._accepting)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        cast(Any, super()).__init__(*args, **kwargs)
+        # connections of the poller, requests that wait for a thread, and those that have one
+        self.waiting: dict[Connection, None] = {}
+        self.ready: deque[Connection] = deque()
+        self.running = 0
+        self.readers = Readers(DOWNLOADS, lambda: self.method_queue.defer(self._dispatch))
+        self.held = 0
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max_workers=self.cfg.threads + DOWNLOADS)
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.running - len(self.readers) >= self.cfg.threads)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Leave new connections to other workers while every thread is busy."""
-        busy = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
-        cast(Any, super()).set_accept_enabled(enabled and busy < self.cfg.threads)
+        cast(Any, super()).set_accept_enabled(enabled and not self.is_busy)
 
-    def finish_request(self, conn: TConn, fs: Any) -> None:
-        """Let in a new connection after each request, because kept ones may never leave a thread free."""
-        cast(Any, super()).finish_request(conn, fs)
-        if self.alive and not self._accepting and self.nr_conns < self.worker_connections:
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection. Where there are too many, the one that waits longest makes room."""
+        try:
+            accepted, client = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._make_room()
+            return
+        self.nr_conns += 1
+        while self.nr_conns >= self.worker_connections and self._make_room():
+            pass
+        conn = cast(Any, Connection)(self.cfg, Line(accepted, self.readers), client, listener.getsockname())
+        self._begin(conn)
+
+    def finish_request(self, conn: Connection, fs: "Future[bool]") -> None:
+        """Send what is left of an answer, then wait for the next request or close the connection."""
+        self.running -= 1
+        keep = not fs.cancelled() and not fs.exception() and fs.result()
+        self._answer(conn, keep=bool(keep))
+        self._dispatch()
+        # kept connections may never leave a thread free
+        if self.alive and not self._accepting:
             for listener in self.sockets:
-                cast(Any, self).accept(listener)
+                self.accept(listener)
+
+    def murder_pending(self) -> None:
+        """End what has waited for too long."""
+        now = time.monotonic()
+        for conn in [conn for conn in self.waiting if conn.until <= now]:
+            self._resume(conn)
+            if conn.incoming.data and not conn.sock.left:
+                self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT)
+            else:
+                self._close(conn)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        for conn in self.waiting:
+            if not conn.incoming.data:
+                conn.until = min(conn.until, deadline)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        if isinstance(exc, errors.ParseException):
-            status = STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
-            self.log.warning("Refused a request: %s", type(exc).__name__)
-        else:
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
+        status = status_of(exc)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log.error("Error handling a request", exc_info=exc)
+        else:
+            self.log.warning("Refused a request: %s", status.value)
         # the client may have closed the connection
         with suppress(OSError):
-            util.write_nonblock(client, refusal(status))
+            client.sendall(refusal(status))
 
+    def _dispatch(self) -> None:
+        """Give whole requests to free threads."""
+        while self.ready and not self.is_busy:
+            self.running += 1
+            cast(Any, self).enqueue_req(self.ready.popleft())
+        # off, if that was the last free thread
+        self.set_accept_enabled(self._accepting)
 
-def refusal(status: HTTPStatus) -> bytes:
-    """Write a whole HTTP answer with the same security headers as any page."""
-    # imported here, because gunicorn imports this module before Django is ready
-    from django.conf import settings
-    from django.http import HttpRequest, HttpResponse
+    def _begin(self, conn: Connection) -> None:
+        """Receive the next request, of which a part may have come with the one before."""
+        cast(Any, conn).init()
+        conn.sock.setblocking(False)
+        now = time.monotonic()
+        conn.until = now + self.cfg.keepalive
+        conn.incoming = Incoming(now)
+        self._receive(conn, conn.parser.unreader.take_buffered())
 
-    from studio.middleware import headers
+    def _on_readable(self, conn: Connection, fileobj: object = None) -> None:
+        if self._resume(conn):
+            self._receive(conn, b"")
 
-    request = HttpRequest()
-    if settings.SECURE_PROXY_SSL_HEADER:
-        name, value = settings.SECURE_PROXY_SSL_HEADER
-        request.META[name] = value
-    response = HttpResponse(f"{status.phrase}\n", status=status, content_type="text/plain; charset=utf-8")
-    response.headers["Content-Length"] = str(len(response.content))
-    response.headers["Connection"] = "close"
-    headers(lambda request: response)(request)
-    first = f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
-    return first + response.serialize_headers() + b"\r\n\r\n" + response.content
+    def _receive(self, conn: Connection, piece: bytes) -> None:
+        try:
+            piece = piece or conn.sock.recv(RECEIVE_BYTES)
+            if not piece:
+                return self._close(conn)
+            self._add(conn, piece)
+        except BlockingIOError:
+            pass
+        except Refused as refused:
+            return self._refuse(conn, refused.status)
+        except OSError:
+            return self._close(conn)
+        if conn.incoming.is_whole:
+            conn.parser.unreader.unread(bytes(conn.incoming.data))
+            conn.incoming = Incoming(time.monotonic())
+            self.ready.append(conn)
+            return self._dispatch()
+        self.held += len(conn.incoming.data)
+        self._wait(conn, EVENT_READ, self._on_readable)
+        while self.held > HELD_BYTES and self._make_room():
+            pass
+        return None
+
+    def _add(self, conn: Connection, piece: bytes) -> None:
+        incoming = conn.incoming
+        if not incoming.data:
+            incoming.since = time.monotonic()
+        head_was_here = incoming.length is not None
+        incoming.add(piece)
+        conn.until = incoming.since + incoming.seconds
+        if incoming.expects and not head_was_here and not incoming.is_whole:
+            conn.sock.sendall(CONTINUE)
+
+    def _refuse(self, conn: Connection, status: HTTPStatus) -> None:
+        self.log.warning("Refused a request: %s", status.value)
+        conn.incoming = Incoming(time.monotonic())
+        with suppress(OSError):
+            conn.sock.sendall(refusal(status))
+        self._answer(conn, keep=False)
+
+    def _answer(self, conn: Connection, *, keep: bool) -> None:
+        conn.until = time.monotonic() + SECONDS + len(conn.sock.left) / SLOWEST
+        self._send(conn, keep)
+
+    def _on_writable(self, conn: Connection, fileobj: object, *, keep: bool) -> None:
+        if self._resume(conn):
+            self._send(conn, keep)
+
+    def _send(self, conn: Connection, keep: bool) -> None:
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.push()
+        except OSError:
+            return self._close(conn)
+        if conn.sock.left:
+            return self._wait(conn, EVENT_WRITE, partial(self._on_writable, keep=keep))
+        return self._begin(conn) if keep else self._linger(conn)
+
+    def _linger(self, conn: Connection) -> None:
+        """Say that nothing more comes, and wait until the client has closed: else it may lose its answer."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return self._close(conn)
+        conn.incoming = Incoming(time.monotonic())
+        conn.until = time.monotonic() + LINGER_SECONDS
+        return self._wait(conn, EVENT_READ, self._drain)
+
+    def _drain(self, conn: Connection, fileobj: object = None) -> None:
+        if not self._resume(conn):
+            return None
+        try:
+            received = len(conn.sock.recv(RECEIVE_BYTES))
+        except OSError:
+            received = 0
+        conn.drained += received
+        if not received or conn.drained > LINGER_BYTES:
+            return self._close(conn)
+        return self._wait(conn, EVENT_READ, self._drain)
+
+    def _wait(self, conn: Connection, event: int, step: Callable[..., None]) -> None:
+        self.waiting[conn] = None
+        self.poller.register(conn.sock, event, partial(step, conn))
+
+    def _resume(self, conn: Connection) -> bool:
+        """Take a connection out of the poller; return False if it is not there any more."""
+        if conn not in self.waiting:
+            return False
+        del self.waiting[conn]
+        self.poller.unregister(conn.sock)
+        self.held -= len(conn.incoming.data)
+        return True
+
+    def _make_room(self) -> bool:
+        """Close the connection that waits longest; return False if none waits."""
+        if not self.waiting:
+            return False
+        conn = min(self.waiting, key=lambda conn: conn.incoming.since)
+        self._resume(conn)
+        self._close(conn)
+        return True
+
+    def _close(self, conn: Connection) -> None:
+        self.nr_conns -= 1
+        cast(Any, conn).close()
