@@ -18,6 +18,8 @@ MANAGE: Final = ".venv/bin/python manage.py"
 _SECRETS: Final = ("DATABASE_URL", "SECRET_KEY")
 _LEFT: Final = "running.json"
 _LOCK: Final = "running.lock"
+# commands hold it for moments
+_LOCK_SECONDS: Final = 10
 _UNDEFINED_TABLE: Final = "42P01"
 
 
@@ -37,7 +39,9 @@ def found_at(address: str) -> Iterator[None]:
     """Let commands beside this studio find it, and its address, until the block ends."""
     file = data_dir() / _LEFT
     # held by a studio that runs: what a killed one has left is not believed
-    with locked(data_dir() / _LOCK, wait=True):
+    with locked(data_dir() / _LOCK, wait=_LOCK_SECONDS) as held:
+        if not held:
+            raise StartFailure(f"Another process holds {data_dir() / _LOCK}: end it, and start again.")
         left = {"address": address, "pid": os.getpid(), "bundled": not os.environ.get("DATABASE_URL")}
         replace(file, json.dumps(left))
         try:
@@ -67,7 +71,7 @@ def _left_in(where: Path) -> dict[str, Any]:
     if not (where / _LEFT).exists():
         return {}
     # shared, so that two commands do not take each other for a studio
-    with locked(where / _LOCK, wait=False, shared=True) as is_free:
+    with locked(where / _LOCK, shared=True) as is_free:
         try:
             return {} if is_free else dict(json.loads((where / _LEFT).read_text()))
         except FileNotFoundError:

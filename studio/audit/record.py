@@ -10,6 +10,7 @@ from psycopg import errors
 
 from studio.audit import head
 from studio.models import Agent, AuditEvent, User
+from studio.patience import TooSlow
 from studio.people.access import roles_with
 
 # every action that can be logged, with its words on the audit page
@@ -162,6 +163,10 @@ def record(
         data=data or {},
         reason=reason,
     )
+    try:
+        head.ready()
+    except TooSlow as error:
+        raise NotWritten(f"{head.path()} cannot be written") from error
     try:
         with connection.cursor() as cursor:
             texts = [getattr(event, name) for name in _TEXTS]

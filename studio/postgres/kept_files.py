@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from studio.patience import TooSlow, lock
+
 
 class StartFailure(SystemExit):
     """An error that its message explains: what is wrong and what to do, in one sentence.
@@ -73,8 +75,8 @@ def write_beside(path: Path, text: str) -> Path:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
-    """Hold a lock on a file until the block or the process ends; yield False if it is taken and `wait` is off.
+def locked(path: Path, *, wait: float = 0, shared: bool = False) -> Iterator[bool]:
+    """Hold a lock on a file until the block or the process ends; yield False if it is taken for `wait` seconds.
 
     Those who hold a `shared` one do not take it from each other.
     """
@@ -84,14 +86,23 @@ def locked(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
     except OSError as error:
         raise unwritable(path.parent, error) from None
     try:
-        try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        tighten(handle)
+        lock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
+    except TooSlow:
+        os.close(handle)
+        yield False
+        return
+    try:
+        yield True
     finally:
         os.close(handle)
+
+
+def tighten(handle: int) -> None:
+    """Keep others out of an open file of ours: whoever can open one can take its lock."""
+    state = os.fstat(handle)
+    if state.st_mode & 0o077 and state.st_uid == os.geteuid():
+        os.fchmod(handle, 0o600)
 
 
 def unwritable(path: Path, error: OSError) -> StartFailure:

@@ -82,7 +82,9 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, wanted: str
     """
     home = locate(data_dir)
     make_dir(home)
-    with locked(home / "start.lock", wait=True):
+    with locked(home / "start.lock", wait=START_SECONDS) as held:
+        if not held:
+            raise StartFailure(f"Another process has been starting the database in {home} for {START_SECONDS} s.")
         user = account(home)
         own_dir(socket_dir(home), user)
         if not (home / "data").exists():

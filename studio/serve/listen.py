@@ -17,7 +17,7 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
     make_dir(data_dir)
     if not os.access(data_dir, os.W_OK | os.X_OK):
         raise unwritable(data_dir, OSError(errno.EACCES, os.strerror(errno.EACCES)))
-    with locked(data_dir / "serve.lock", wait=False) as held:
+    with locked(data_dir / "serve.lock") as held:
         if not held:
             raise StartFailure(
                 f"A studio runs on {data_dir} already: stop that one first, or set DATA_DIR and PORT for a second one."

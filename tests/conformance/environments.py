@@ -30,7 +30,7 @@ def python(name: str, pinned_in: Path = HERE) -> Path:
     home = KEPT / f"{name}-{key}"
     made = home / "made"
     if not made.exists():
-        with locked(KEPT / f"{name}.lock", wait=True):
+        with locked(KEPT / f"{name}.lock", wait=900):
             if not made.exists():
                 _make(home, pins)
                 made.touch()

@@ -48,7 +48,7 @@ class TestTheHead:
     def test_many_at_once_leave_the_newest(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         events = [self.made() for _ in range(rounds(60, 2000))]
         # other threads do not see this transaction's events
-        monkeypatch.setattr(head, "_fits", lambda old, event: True)
+        monkeypatch.setattr(head, "_is_in_log", lambda old: True)
         barrier = threading.Barrier(8)
 
         def keep(mine: list[AuditEvent]) -> None:
@@ -65,7 +65,7 @@ class TestTheHead:
 
     def test_whoever_reads_it_meanwhile_sees_a_whole_one(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         events = [self.made() for _ in range(200)]
-        monkeypatch.setattr(head, "_fits", lambda old, event: True)
+        monkeypatch.setattr(head, "_is_in_log", lambda old: True)
         seen: list[int] = []
         over = threading.Event()
 

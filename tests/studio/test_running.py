@@ -139,7 +139,7 @@ def test_what_a_killed_studio_left_is_not_believed(bare: pytest.MonkeyPatch, tmp
         file.write_text(text)
     assert joined() == (None, None)
     # nor while another command looks
-    with running.locked(tmp_path / "running.lock", wait=False, shared=True) as is_free:
+    with running.locked(tmp_path / "running.lock", shared=True) as is_free:
         assert is_free
         assert joined() == (None, None)
 
