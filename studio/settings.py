@@ -53,6 +53,9 @@ PUBLIC_DATABASE_PORT = env.str("PUBLIC_DATABASE_PORT", default="")
 # One agent must not take all connections of the server.
 AGENT_CONNECTION_LIMIT = _number("AGENT_CONNECTION_LIMIT", 20)
 AGENT_STATEMENT_TIMEOUT = env.str("AGENT_STATEMENT_TIMEOUT", default="60s")
+# What an agent may hold, whatever it sets for itself: locks of all its sessions together, and seconds of a transaction.
+AGENT_LOCK_LIMIT = _number("AGENT_LOCK_LIMIT", 1000)
+AGENT_TRANSACTION_SECONDS = _number("AGENT_TRANSACTION_SECONDS", 120)
 # Postgres cancels a statement after this time, and the answer is 503. The web server's default is 2.5 s, set by
 # studio.serve.web_server. Commands, searches and downloads have 20 s.
 LONG_STATEMENT_TIMEOUT = "20s"

@@ -6,53 +6,52 @@ a view, and the studio would run the agent's code when it next deletes or reads.
 
 import secrets
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
-from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.db.models import DateTimeField, Func
 from django.utils import timezone
-from psycopg import errors, sql
+from psycopg import errors
 
 from studio import vault
+from studio.agents import sessions
+from studio.agents.role_sql import (
+    ALTER,
+    CREATE,
+    DROP,
+    LIMITS,
+    MAY_CONNECT,
+    OPEN,
+    RIGHTS,
+    attempt,
+    exists,
+    join,
+    one,
+    one_at_a_time,
+    run,
+)
 from studio.audit.record import Actor, record
-from studio.models import Agent, DatabaseRole
-from studio.postgres.scram import scram_verifier
+from studio.models import Agent, DatabaseRole, Framework
 from studio.running import MANAGE
 
-TABLES: Final = ("agno_sessions", "agno_runs", "agno_schema_versions")
 # needs no quoting in SQL, a URL or a shell
 ALPHABET: Final = string.ascii_letters + string.digits
-
-_CREATE = """
-    create role {role} with login noinherit nosuperuser nocreatedb nocreaterole noreplication nobypassrls
-        connection limit {limit} password {verifier}"""
-# Only these: to name an attribute, even to take it away, one must have it oneself. That is superuser before
-# Postgres 16, and from 16 on CREATEDB, which the studio's role on the bundled server has not.
-_ALTER = """
-    alter role {role} with login noinherit nocreaterole connection limit {limit} password {verifier}"""
-# All rights are revoked first, because an earlier release or a person may have granted too many.
-_RIGHTS = """
-    alter role {role} set statement_timeout = {timeout};
-    alter role {role} set idle_in_transaction_session_timeout = {timeout};
-    alter role {role} set search_path = {schema};
-    revoke all on schema {schema} from {role};
-    revoke all on all tables in schema {schema} from {role};
-    revoke all on all sequences in schema {schema} from {role};
-    revoke all on all routines in schema {schema} from {role};
-    grant usage on schema {schema} to {role};
-    grant select, insert, update, delete on {tables} to {role}"""
-_MAY_CONNECT = """
-    revoke all on database {database} from {role};
-    grant connect on database {database} to {role}"""
-_DROP = """
-    revoke all on database {database} from {role};
-    drop role {role}"""
-_CLOSE = "alter role {role} nologin"
-# Only a member of a role may end its sessions. The studio is one for this moment only.
-_END_SESSIONS = """
-    grant {role} to current_user;
-    select pg_terminate_backend(pid, 1000) from pg_stat_activity where usename = {name};
-    revoke {role} from current_user"""
+# as often a role is let in anew, if its sessions change it at the same moment
+ADMISSIONS: Final = 5
+# the database's clock, because the starts of sessions are compared with it
+_NOW: Final = Func(function="clock_timestamp", output_field=DateTimeField())
+_SHUT: Final = """
+    select d.agent_id from public.studio_databaserole d
+    join public.studio_agent a on a.id = d.agent_id join pg_roles r on r.rolname = d.name
+    where a.framework = %s and not r.rolcanlogin"""
+_NOT_JOINED: Final = """
+    select d.name from public.studio_databaserole d join pg_roles r on r.rolname = d.name
+    where not pg_has_role(r.oid, 'usage')"""
+# the agents that were shut out when it was last looked
+_shut: set[str] = set()
 
 
 class Unavailable(Exception):
@@ -61,7 +60,7 @@ class Unavailable(Exception):
 
 def may_create_roles() -> bool:
     """Tell whether the studio's own database role may create roles."""
-    return bool(_one("select rolcreaterole or rolsuper from pg_roles where rolname = current_user"))
+    return bool(one("select rolcreaterole or rolsuper from pg_roles where rolname = current_user"))
 
 
 def ensure(agent: Agent) -> DatabaseRole | None:
@@ -73,19 +72,21 @@ def ensure(agent: Agent) -> DatabaseRole | None:
     if not agent.is_agno or not may_create_roles():
         return None
     with transaction.atomic():
-        _one_at_a_time()
+        one_at_a_time()
         row = DatabaseRole.objects.filter(agent=agent).first()
         password = (vault.decrypt(row.password_encrypted) if row else None) or new_password()
-        if row and _exists(row.name):
+        if row and exists(row.name):
             name = row.name
-            _run(_ALTER, name, password=password)
+            run(ALTER, name, password=password)
         else:
             name = _create(agent.schema_name, password)
-        _run(_RIGHTS, name, schema=agent.schema_name)
+        run(LIMITS, name, schema=agent.schema_name)
+        run(RIGHTS, name, schema=agent.schema_name)
+        join(name)
         # refused if the studio has no CREATEDB itself; then only somebody with more rights can have given it
-        _try("alter role {role} nocreatedb", name)
+        attempt("alter role {role} nocreatedb", name)
         # refused if the studio does not own the database; then the rights of PUBLIC decide
-        _try(_MAY_CONNECT, name)
+        attempt(MAY_CONNECT, name)
         role, _ = DatabaseRole.objects.update_or_create(
             agent=agent,
             defaults={
@@ -103,12 +104,12 @@ def find(agent: Agent) -> DatabaseRole:
     if role is None and not may_create_roles():
         raise Unavailable(
             "The studio's database user may not make roles. As a superuser run: "
-            f'ALTER ROLE "{_one("select current_user")}" CREATEROLE; and then: {MANAGE} grant_agents'
+            f'ALTER ROLE "{one("select current_user")}" CREATEROLE; and then: {MANAGE} grant_agents'
         )
-    if role is None or not _exists(role.name):
+    if role is None or not exists(role.name):
         raise Unavailable(f"This agent has no database role. Run: {MANAGE} grant_agents")
-    if not _one("select has_database_privilege(%s, current_database(), 'connect')", role.name):
-        database = _one("select current_database()")
+    if not one("select has_database_privilege(%s, current_database(), 'connect')", role.name):
+        database = one("select current_database()")
         raise Unavailable(
             f"The agent's role may not connect. As the owner of the database run: "
             f'GRANT CONNECT ON DATABASE "{database}" TO "{role.name}"'
@@ -118,25 +119,89 @@ def find(agent: Agent) -> DatabaseRole:
 
 def rotate(actor: Actor, agent: Agent) -> DatabaseRole:
     """Set a new password and end the sessions that the old one opened; raise Unavailable without a role."""
-    with transaction.atomic():
+    find(agent)
+    with closed(agent), transaction.atomic():
+        one_at_a_time()
         role = find(agent)
-        password = new_password()
-        _run(_ALTER, role.name, password=password)
-        role.password_encrypted, role.rotated_at = vault.encrypt(password), timezone.now()
+        role.password_encrypted, role.rotated_at = vault.encrypt(new_password()), timezone.now()
         role.save(update_fields=["password_encrypted", "rotated_at"])
         record(actor, "database.rotate", agent=agent, object=role.name)
-        # after the commit, because until then the old password still opens new sessions
-        transaction.on_commit(lambda: _end_sessions(role.name))
     return role
 
 
-def close(agent: Agent) -> None:
-    """Forbid the agent's role to log in, and end its sessions; `ensure` allows it again."""
+@contextmanager
+def closed(agent: Agent) -> Iterator[None]:
+    """Keep the agent's role out until the block ends, whatever its sessions hold or set; then let it in again.
+
+    It stays out if the agent is removed, or has another framework by then. A process that dies in the block leaves
+    it out, until `mend`.
+    """
+    # removing the agent takes it away
+    agent_id = agent.pk
     role = DatabaseRole.objects.filter(agent=agent).first()
-    if role is not None:
-        # in this order: a session that is ended must not be opened again
-        _try(_CLOSE, role.name)
-        _end_sessions(role.name)
+    if role is None:
+        yield
+        return
+    try:
+        sessions.shut_out(role.name)
+        yield
+    finally:
+        # at once, or after the transaction around it
+        transaction.on_commit(partial(admit, agent_id))
+
+
+def admit(agent_id: str) -> None:
+    """Let a role in that is shut out: with the stored password, its own limits only, and proof that the password works.
+
+    Raises Unavailable if that cannot be had.
+    """
+    for _ in range(ADMISSIONS):
+        try:
+            role = _open(agent_id)
+        except DatabaseError as error:
+            if not sessions.is_passing(error):
+                raise
+            role = DatabaseRole.objects.filter(agent=agent_id).first()
+        else:
+            if role is None or _is_proven(role):
+                return
+        if role is not None:
+            # somebody was in, and has changed the role
+            sessions.shut_out(role.name)
+    raise Unavailable("The database password could not be set: the agent's sessions set another. Try again.")
+
+
+def _open(agent_id: str) -> DatabaseRole | None:
+    """Let a role log in with the stored password, and lift what it has set for itself; None if it must stay out."""
+    with transaction.atomic():
+        one_at_a_time()
+        role = DatabaseRole.objects.select_related("agent").filter(agent=agent_id).first()
+        if role is None or not role.agent.is_agno or not exists(role.name):
+            return None
+        password = vault.decrypt(role.password_encrypted)
+        run(ALTER if password else OPEN, role.name, password=password or "")
+        run(LIMITS, role.name, schema=role.agent.schema_name)
+        DatabaseRole.objects.filter(agent=agent_id).update(admitted_at=_NOW)
+        return role
+
+
+def _is_proven(role: DatabaseRole) -> bool:
+    password = vault.decrypt(role.password_encrypted)
+    return password is None or sessions.opens(role.name, password)
+
+
+def mend() -> None:
+    """Let the studio end the sessions of every role, and admit roles that something shut out and did not end.
+
+    Such a role is found twice in a row: a process was killed meanwhile.
+    """
+    global _shut
+    for name in _names(_NOT_JOINED):
+        join(name)
+    found = _names(_SHUT, Framework.AGNO)
+    for agent_id in found & _shut:
+        admit(agent_id)
+    _shut = found
 
 
 def drop(agent: Agent) -> None:
@@ -147,8 +212,8 @@ def drop(agent: Agent) -> None:
     """
     role = DatabaseRole.objects.filter(agent=agent).first()
     if role is not None:
-        _one_at_a_time()
-        _try(_DROP, role.name)
+        one_at_a_time()
+        attempt(DROP, role.name)
         role.delete()
 
 
@@ -164,7 +229,7 @@ def _create(schema: str, password: str) -> str:
         try:
             # in a savepoint, so that the outer transaction survives a name that is taken
             with transaction.atomic():
-                _run(_CREATE, name, password=password)
+                run(CREATE, name, password=password)
         except DatabaseError as error:
             if not isinstance(error.__cause__, errors.DuplicateObject | errors.UniqueViolation):
                 raise
@@ -173,52 +238,7 @@ def _create(schema: str, password: str) -> str:
     raise Unavailable(f"No name for a database role is free beside {schema}.")
 
 
-def _run(statements: str, role: str, *, schema: str = "", password: str = "") -> None:
-    """Run statements about a role in one round trip."""
-    # the password's verifier in place of the password, because the server may log statements
-    query = sql.SQL(statements).format(
-        role=sql.Identifier(role),
-        name=sql.Literal(role),
-        schema=sql.Identifier(schema),
-        tables=sql.SQL(", ").join(sql.Identifier(schema, table) for table in TABLES),
-        database=sql.Identifier(str(_one("select current_database()"))) if "{database}" in statements else None,
-        timeout=sql.Literal(settings.AGENT_STATEMENT_TIMEOUT),
-        limit=sql.Literal(settings.AGENT_CONNECTION_LIMIT),
-        verifier=sql.Literal(scram_verifier(password)) if password else None,
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-
-
-def _try(statements: str, role: str) -> None:
-    """Run statements about a role, or none of them if the server refuses one."""
-    refusals = errors.InsufficientPrivilege | errors.UndefinedObject | errors.DependentObjectsStillExist
-    try:
-        with transaction.atomic():
-            _run(statements, role)
-    except DatabaseError as error:
-        if not isinstance(error.__cause__, refusals):
-            raise
-
-
-def _one_at_a_time() -> None:
-    """Wait until no other transaction grants or revokes."""
-    # two grants on one database at the same moment fail with "tuple concurrently updated"
-    with connection.cursor() as cursor:
-        cursor.execute("lock table public.studio_databaserole in share row exclusive mode")
-
-
-def _end_sessions(role: str) -> None:
-    """End the sessions of a role; if that is refused, they go on until they disconnect."""
-    _try(_END_SESSIONS, role)
-
-
-def _exists(role: str) -> bool:
-    return bool(_one("select true from pg_roles where rolname = %s", role))
-
-
-def _one(query: str, *values: str) -> object:
+def _names(query: str, *values: str) -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute(query, values or None)
-        row = cursor.fetchone()
-        return row[0] if row else None
+        return {name for (name,) in cursor.fetchall()}

@@ -1,5 +1,6 @@
 """Making, editing and removing agents: row, schema, tables, role and audit event in one transaction."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -66,25 +67,22 @@ def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]
     }
     if not changes:
         return {}
-    with transaction.atomic():
+    moves = "framework" in changes
+    with database_role.closed(agent) if moves else nullcontext(), transaction.atomic():
         for name, (_, after) in changes.items():
             setattr(agent, name, after)
         agent.save(update_fields=list(changes))
-        if "framework" in changes:
-            if agent.is_agno:
-                database_role.ensure(agent)
-            else:
-                database_role.close(agent)
+        if moves:
+            database_role.ensure(agent)
         record(actor, "agent.edit", agent=agent, object=agent.name, data={"changes": changes})
     return changes
 
 
 def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = None) -> None:
     """Drop the agent's schema with all its threads, its role and its row; `counts` go into the audit event."""
-    with transaction.atomic():
+    with database_role.closed(agent), transaction.atomic():
         # before the audit log's lock, because whoever saves settings takes the two in this order
         MemorySettings.objects.select_for_update().filter(agent=agent).first()
-        database_role.close(agent)
         with connection.cursor() as cursor:
             # a large schema takes longer to drop than a page may wait
             cursor.execute("set local statement_timeout = '60s'")

@@ -43,6 +43,7 @@ ACTIONS: Final = {
     "key.revoke": "revoked an API key",
     "database.reveal": "got the database connection",
     "database.rotate": "changed the database password",
+    "database.end_sessions": "ended sessions of the agent",
 }
 
 

@@ -125,12 +125,16 @@ class MemorySettingsVersion(models.Model):
 
 
 class DatabaseRole(models.Model):
-    """The Postgres role that an agent logs in with; agents.database_role makes it and sets its password."""
+    """The Postgres role that an agent logs in with; agents.database_role makes it and sets its password.
+
+    A session that began before `admitted_at`, by the database's clock, knows an old password at best.
+    """
 
     agent = models.OneToOneField(Agent, primary_key=True, on_delete=models.CASCADE, related_name="database_role")
     name = models.CharField(max_length=63, unique=True)
     password_encrypted = models.TextField()
     rotated_at = models.DateTimeField()
+    admitted_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.name

@@ -8,13 +8,27 @@ from psycopg.sql import SQL, Identifier, Literal
 from studio.postgres.dsn import NAME, Parts
 from studio.postgres.scram import scram_verifier
 
-# Large objects are in no schema, and PUBLIC may create them: an agent could fill the disk with them.
-NO_LARGE_OBJECTS = """
-    revoke execute on function
-        pg_catalog.lo_creat(integer), pg_catalog.lo_create(oid),
-        pg_catalog.lo_from_bytea(oid, bytea)
-    from public
+# What PUBLIC may call and no agent shall. Large objects are in no schema: an agent could fill the disk with them. So it
+# could with messages in the log of changes. Advisory locks and exported snapshots are shared by everybody: a million
+# locks leave no room for anybody's.
+NOT_FOR_AGENTS = """
+    do $$
+    declare one regprocedure;
+    begin
+        for one in
+            select p.oid from pg_proc p
+            where p.pronamespace = 'pg_catalog'::regnamespace and (
+                p.proname ~ '^pg_(try_)?advisory_'
+                or p.proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_put', 'lowrite', 'pg_export_snapshot',
+                    'pg_logical_emit_message', 'pg_notify'))
+                and has_function_privilege('public', p.oid, 'execute')
+        loop
+            execute format('revoke execute on function %s from public', one);
+        end loop;
+    end $$
 """
+# goes up when something is added here, so that a database that is there already gets it too
+VERSION = "2"
 
 
 def grant_rights(superuser: Parts, password: str) -> None:
@@ -29,7 +43,7 @@ def grant_rights(superuser: Parts, password: str) -> None:
     for name in ("template1", "postgres", NAME):
         with open_as(superuser, name) as connection:
             connection.execute("revoke all on schema public from public")
-            connection.execute(NO_LARGE_OBJECTS)
+            connection.execute(NOT_FOR_AGENTS)
 
 
 def _make_role(connection: Connection[Any], password: str) -> None:

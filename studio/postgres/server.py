@@ -34,6 +34,8 @@ SOCKET = f".s.PGSQL.{SOCKET_PORT}"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
+    # the table of locks is everybody's: 54,000 are more than all agents together may hold before they are ended
+    "max_locks_per_transaction": "256",
     "shared_buffers": "256MB",
     "synchronous_commit": "on",
     "jit": "off",
@@ -71,6 +73,7 @@ STOP_SECONDS = 60
 
 # The locale provider "builtin" came with Postgres 17; before, letters are those of a locale of the system.
 BUILTIN_SINCE = 17
+NOTIFY_LIMIT_SINCE = 17
 UNICODE_LOCALES = ("C.UTF-8", "en_US.UTF-8")
 
 
@@ -94,16 +97,18 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, wanted: str
         while reason := _not_ready(data_dir):
             if not answers(data_dir):
                 programs = choose(home, user, wanted)
-                _launch(data_dir, home, user, programs, {**SETTINGS, **_compression(programs), **(settings or {})})
+                own = {**SETTINGS, **_of_its_version(programs), **_compression(programs)}
+                _launch(data_dir, home, user, programs, {**own, **(settings or {})})
             # Postgres says "the database system is starting up", "… not yet accepting connections" or
             # "… shutting down": these pass.
             elif "the database system is" not in reason or time.monotonic() > deadline:
                 raise StartFailure(f"The database does not answer: {reason}.")
             time.sleep(0.02)
         # written last, so that a start that was cut off sets the rights again
-        if not (home / "settled").exists():
+        settled = home / "settled"
+        if not settled.exists() or settled.read_text() != rights.VERSION:
             rights.grant_rights(superuser_parts(data_dir), dsn_parts(data_dir)["password"])
-            replace(home / "settled", "1")
+            replace(settled, rights.VERSION)
 
 
 def stop(data_dir: Path) -> None:
@@ -180,6 +185,12 @@ def _is_known(name: str) -> bool:
     except locale.Error:
         return False
     return True
+
+
+def _of_its_version(programs: Programs) -> dict[str, str]:
+    """Return settings that older servers do not know."""
+    # in pages of 8 kB; else one listener that does not listen lets others write 8 GB
+    return {"max_notify_queue_pages": "1024"} if programs.major >= NOTIFY_LIMIT_SINCE else {}
 
 
 def _compression(programs: Programs) -> dict[str, str]:

@@ -14,9 +14,8 @@ from tqdm import tqdm
 from studio.agents import provision
 from studio.postgres.binaries import OLDEST
 from studio.postgres.kept_files import StartFailure
+from studio.serve.turn import only_one
 
-# "STUDIO" in ASCII, which no other program in this database is likely to use.
-MIGRATION_LOCK = 0x53545544494F
 SCHEMAS_A_QUERY = 200
 PUBLIC = "public"
 
@@ -79,7 +78,7 @@ def migrate() -> Migrated:
     """
     if not unmigrated():
         return Migrated()
-    with _patient(), _only_one():
+    with _patient(), only_one():
         # asked again, because another machine may have migrated while this one waited
         left, done = unmigrated(), 0
         if left == [PUBLIC]:
@@ -149,23 +148,6 @@ def _patient() -> Iterator[None]:
         connection.close()
         options.clear()
         options.update(before)
-
-
-@contextmanager
-def _only_one() -> Iterator[None]:
-    """Let one machine migrate at a time; another one waits."""
-    # on a connection of its own: the lock would end with Django's, which `migrate` closes
-    other = connection.copy()
-    other.settings_dict = {
-        **connection.settings_dict,
-        "OPTIONS": {**connection.settings_dict["OPTIONS"], "options": ""},
-    }
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("select pg_advisory_lock(%s)", [MIGRATION_LOCK])
-        yield
-    finally:
-        other.close()
 
 
 def one_line(error: BaseException) -> str:

@@ -1,0 +1,8 @@
+"""Remember since when a role may log in with its password: what began before is ended."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("studio", "0011_restored_from")]
+    operations = [migrations.AddField("databaserole", "admitted_at", models.DateTimeField(null=True))]
