@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from studio import ids
+from studio.postgres.backend.patience import patient
 from studio.postgres.backend.plans import planned_with_values
 
 Row = dict[str, Any]
@@ -80,10 +81,12 @@ def long_statements(limit: str = "") -> Iterator[None]:
     UNLIMITED is for work that would begin anew, and end at the same place, if it were cut off.
     """
     # for the session, because these reads are in no transaction, where `set local` would do nothing
+    limit = limit or settings.LONG_STATEMENT_TIMEOUT
     with connection.cursor() as cursor:
-        cursor.execute("select set_config('statement_timeout', %s, false)", [limit or settings.LONG_STATEMENT_TIMEOUT])
+        cursor.execute("select set_config('statement_timeout', %s, false)", [limit])
     try:
-        yield
+        with patient(limit):
+            yield
     finally:
         # in a transaction that failed this fails too, but its rollback undoes the setting
         with suppress(DatabaseError), connection.cursor() as cursor:

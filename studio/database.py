@@ -29,6 +29,10 @@ def database(url: str, data_dir: Path, *, statement_timeout: str, connect_timeou
         "connect_timeout": connect_timeout,
         # ms; a connection that looks well and is not is noticed by the first statement on it
         "tcp_user_timeout": 2500,
+        # where a statement may take as long as it likes, a dead network ends the wait for its answer within 30 s
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
         "options": f"-c statement_timeout={statement_timeout} -c lock_timeout=2500"
         " -c idle_in_transaction_session_timeout=60000",
         "application_name": "agent-studio",

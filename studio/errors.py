@@ -9,6 +9,7 @@ from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
+from psycopg.errors import ReadOnlySqlTransaction
 
 from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
@@ -106,7 +107,7 @@ def too_many(request: HttpRequest) -> HttpResponseBase:
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     error = sys.exc_info()[1]
-    if isinstance(error, OperationalError | InterfaceError) or (isinstance(error, Exception) and is_stale(error)):
+    if isinstance(error, Exception) and (isinstance(error, OperationalError | InterfaceError) or _passes(error)):
         # Django turns exceptions into answers before middleware sees them, so this is the place for 503
         return unavailable(request, error)
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, DataError) and "NUL" in str(error)):
@@ -115,6 +116,11 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     if isinstance(error, ProgrammingError) and lacks_tables(error):
         return _page(request, 503, "Tables missing", "This agent's tables are missing, so there is nothing to read.")
     return _page(request, 500, "Something went wrong", "The error was logged. Nothing was changed by this request.")
+
+
+def _passes(error: Exception) -> bool:
+    """Tell whether the request may succeed later: after a switch to another server, or on another connection."""
+    return is_stale(error) or isinstance(error.__cause__, ReadOnlySqlTransaction)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:

@@ -23,7 +23,7 @@ from studio.proxies import client_address, plain_address
 from studio.web import AppRequest, is_boosted, name_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-HEALTH: Final = "/health"
+HEALTH: Final = frozenset({"/health", "/health/live", "/health/ready"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -124,7 +124,7 @@ def behind_proxies(get_response: GetResponse) -> GetResponse:
         direct = meta.get("REMOTE_ADDR", "")
         forwarded = request.headers.get("X-Forwarded-For", "")
         meta["REMOTE_ADDR"] = client_address(forwarded, proxies) or plain_address(direct) or direct
-        if request.path_info == HEALTH:
+        if request.path_info in HEALTH:
             # probes ask by an address that nobody can list beforehand, and the answer does not depend on it
             meta["HTTP_HOST"] = "localhost"
         elif proxies > 0 and meta.get("HTTP_HOST", "").lower() == host:

@@ -10,6 +10,7 @@ from django.template.backends.utils import csrf_input
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
+from studio import disk
 from studio.agents.listing import holds_threads
 from studio.agents.sidebar import Neighbour, neighbours
 from studio.models import Agent, User
@@ -24,7 +25,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     `agent` is the agent of the page, or None, and `holds_threads` whether it has any; `sidebar` its agents; `here` the
     name of the page's route. `is_swapped` is whether the page may take the place of another's `main`, and `boosted`
     whether it goes without what is around that; `still_allowed` is the address that says later whether a kept page may
-    be shown again, and `made_at` the second of now.
+    be shown again, and `made_at` the second of now. `disk_warning` says that the database's disk is nearly full.
     `may` says what the person may do here: it maps scopes, with `_` for `:`, to bools, as in
     `{% if may.threads_delete %}`.
     """
@@ -43,6 +44,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "still_allowed": person and name_of(request) in KEPT and reverse("still-allowed", args=[person.mark]),
         "made_at": int(time.time()),
         "oidc": settings.OIDC_NAME,
+        "disk_warning": disk.warning() if person else "",
         # Django's own are made anew for each form of a page
         "csrf_input": SimpleLazyObject(lambda: csrf_input(request)),
         "csrf_token": SimpleLazyObject(lambda: get_token(request)),

@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from studio.agents import views as agents
 from studio.api import docs
 from studio.audit import views as audit
-from studio.health import health
+from studio.health import health, live, ready
 from studio.icons import icons
 from studio.ids import AgentIdConverter, AnyTextConverter
 from studio.keys import views as keys
@@ -22,6 +22,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<agent:agent_id>/", include("memory.urls")),
     path("", agents.home, name="home"),
     path("health", health, name="health"),
+    path("health/live", live, name="health-live"),
+    path("health/ready", ready, name="health-ready"),
     path("icons.svg", icons, name="icons"),
     path("agents/", agents.agents, name="agents"),
     path("agents/new/", agents.agent_new, name="agent-new"),

@@ -9,6 +9,8 @@ from typing import Any, Final
 from django.db import OperationalError
 from psycopg import errors, sql
 
+from studio.postgres.backend.patience import patient
+
 # A statement that waits for a lock blocks all writers that come after it. So it gives up after this time, and
 # is tried again.
 LOCK_MS: Final = 50
@@ -61,11 +63,12 @@ def run(name: str, *, online: bool = False, again: bool = False) -> Callable[[An
                 "select set_config('lock_timeout', %s, false), set_config('statement_timeout', '0', false)",
                 [str(LOCK_MS)],
             )
-            _drop_invalid_indexes(cursor, connection.schema_name)
-            for statement in statements(name, connection.schema_name):
-                if online:
-                    statement = _PLAIN_INDEX.sub(r"create \1index concurrently ", statement)
-                _patiently(cursor, statement)
+            with patient("0"):
+                _drop_invalid_indexes(cursor, connection.schema_name)
+                for statement in statements(name, connection.schema_name):
+                    if online:
+                        statement = _PLAIN_INDEX.sub(r"create \1index concurrently ", statement)
+                    _patiently(cursor, statement)
 
     return forwards
 

@@ -16,6 +16,7 @@ from memory.query import current_schema, long_statements
 from studio.audit.record import Actor, record
 from studio.ids import key
 from studio.models import Agent
+from studio.postgres.backend.patience import patient
 
 log = logging.getLogger("studio")
 
@@ -114,7 +115,8 @@ def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: s
                 with connection.cursor() as cursor:
                     # 10,000 threads take longer than a page may wait
                     cursor.execute("set local statement_timeout = '60s'")
-                deleted = _delete(actor, agent, session_ids, reason)
+                with patient("60s"):
+                    deleted = _delete(actor, agent, session_ids, reason)
             # the rest of the index; for many threads nobody needs to wait for it
             if len(session_ids) <= feed.READERS:
                 feed.fold_some()

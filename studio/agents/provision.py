@@ -13,6 +13,7 @@ from studio.agents import database_role, memory_settings
 from studio.audit.record import Actor, record
 from studio.ids import is_agent_id, new_agent_id, schema_name
 from studio.models import Agent, MemorySettings
+from studio.postgres.backend.patience import patient
 
 EDITABLE = ("name", "icon", "description", "framework", "model_provider", "model_name", "instructions", "status")
 
@@ -86,7 +87,8 @@ def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = 
         with connection.cursor() as cursor:
             # a large schema takes longer to drop than a page may wait
             cursor.execute("set local statement_timeout = '60s'")
-            cursor.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(agent.schema_name)))
+            with patient("60s"):
+                cursor.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(agent.schema_name)))
         database_role.drop(agent)
         # last, because it takes the audit log's lock, and every other change waits for that
         record(actor, "agent.remove", agent=agent, object=agent.name, data={"counts": counts or {}})

@@ -18,6 +18,8 @@ ACTIONS: Final = {
     "agent.create": "created the agent",
     "agent.edit": "edited the agent",
     "agent.remove": "removed the agent",
+    "agent.writes_refused": "refused the writes of agents, as the disk is nearly full",
+    "agent.writes_allowed": "let agents write again",
     "settings.save": "changed memory settings",
     "settings.restore": "restored memory settings",
     "threads.delete": "deleted threads",

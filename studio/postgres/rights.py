@@ -27,8 +27,6 @@ NOT_FOR_AGENTS = """
         end loop;
     end $$
 """
-# goes up when something is added here, so that a database that is there already gets it too
-VERSION = "2"
 
 
 def grant_rights(superuser: Parts, password: str) -> None:

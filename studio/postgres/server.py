@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from studio.postgres import processes, rights
+from studio.postgres import limits, processes, rights
 from studio.postgres.binaries import SETTING, Programs
 from studio.postgres.choice import AUTO, bin_dir, choose, is_bundled
 from studio.postgres.dsn import (
@@ -43,13 +43,17 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "cluster_name": "agent-studio",
-    # One file for each day of the week, overwritten after a week. No statement and no row is logged, because
-    # they hold what users said to their agents.
+    # a client that does not say who it is holds a connection meanwhile
+    "authentication_timeout": "5s",
+    # of each session; the studio's own have no limit, see limits.py
+    "temp_file_limit": "512MB",
+    # As JSON, so that nobody's name or text can look like a line of its own. The studio removes old files. No statement
+    # and no row is logged, because they hold what users said to their agents.
     "logging_collector": "on",
-    "log_filename": "postgres-%a.log",
+    "log_destination": "jsonlog",
+    "log_filename": "postgres-%Y-%m-%d-%H%M%S.log",
     "log_rotation_age": "1d",
-    "log_rotation_size": "0",
-    "log_truncate_on_rotation": "on",
+    "log_rotation_size": "10MB",
     "log_timezone": "UTC",
     "log_statement": "none",
     "log_min_error_statement": "panic",
@@ -69,7 +73,8 @@ BUSY = ("postmaster.pid", "pre-existing shared memory block", "could not create 
 BUSY_SECONDS = 30
 START_SECONDS = 300
 STOP_SECONDS = 60
-
+# Another number sets the rights and limits of a database again that an earlier release made.
+SETTLED = "2"
 
 # The locale provider "builtin" came with Postgres 17; before, letters are those of a locale of the system.
 BUILTIN_SINCE = 17
@@ -97,8 +102,7 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, wanted: str
         while reason := _not_ready(data_dir):
             if not answers(data_dir):
                 programs = choose(home, user, wanted)
-                own = {**SETTINGS, **_of_its_version(programs), **_compression(programs)}
-                _launch(data_dir, home, user, programs, {**own, **(settings or {})})
+                _launch(data_dir, home, user, programs, {**SETTINGS, **_of_version(programs), **(settings or {})})
             # Postgres says "the database system is starting up", "… not yet accepting connections" or
             # "… shutting down": these pass.
             elif "the database system is" not in reason or time.monotonic() > deadline:
@@ -106,9 +110,11 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, wanted: str
             time.sleep(0.02)
         # written last, so that a start that was cut off sets the rights again
         settled = home / "settled"
-        if not settled.exists() or settled.read_text() != rights.VERSION:
-            rights.grant_rights(superuser_parts(data_dir), dsn_parts(data_dir)["password"])
-            replace(settled, rights.VERSION)
+        if not settled.exists() or settled.read_text() != SETTLED:
+            superuser = superuser_parts(data_dir)
+            rights.grant_rights(superuser, dsn_parts(data_dir)["password"])
+            limits.set_limits(superuser)
+            replace(settled, SETTLED)
 
 
 def stop(data_dir: Path) -> None:
@@ -187,14 +193,15 @@ def _is_known(name: str) -> bool:
     return True
 
 
-def _of_its_version(programs: Programs) -> dict[str, str]:
-    """Return settings that older servers do not know."""
-    # in pages of 8 kB; else one listener that does not listen lets others write 8 GB
-    return {"max_notify_queue_pages": "1024"} if programs.major >= NOTIFY_LIMIT_SINCE else {}
-
-
-def _compression(programs: Programs) -> dict[str, str]:
-    return {SETTING: "lz4"} if programs.lz4 else {}
+def _of_version(programs: Programs) -> dict[str, str]:
+    """Return settings that not every server knows."""
+    found = {SETTING: "lz4"} if programs.lz4 else {}
+    if programs.major >= limits.RESERVED_SINCE:
+        found["reserved_connections"] = limits.RESERVED
+    if programs.major >= NOTIFY_LIMIT_SINCE:
+        # in pages of 8 kB; else one listener that does not listen lets others write 8 GB
+        found["max_notify_queue_pages"] = "1024"
+    return found
 
 
 def _attach(home: Path) -> None:

@@ -14,7 +14,9 @@ from django.core.management.base import BaseCommand
 
 from memory.services.upkeep import fold_feeds, tidy_up
 from studio import postgres, running
+from studio.agents.full_disk import keep_room
 from studio.postgres import StartFailure
+from studio.postgres.limits import trim_log
 from studio.serve import first_start, listen, migrate, upkeep, web_server
 
 WATCH_SECONDS = 2
@@ -54,6 +56,8 @@ class Command(BaseCommand):
             stack.callback(stopping.set)
             upkeep.start(stopping, fold_feeds, every=FOLD_SECONDS)
             upkeep.start(stopping, tidy_up, every=TIDY_SECONDS)
+            if bundled:
+                upkeep.start(stopping, keep_room, every=WATCH_SECONDS)
             url = listen.base_url(listener)
             server = web_server.start(listener)
             stack.callback(web_server.stop, server)
@@ -110,6 +114,8 @@ class Command(BaseCommand):
                 pass
             else:
                 raise StartFailure(f"The web server ended with code {server.returncode}, so the studio stops.")
+            if data_dir:
+                trim_log(data_dir)
             if data_dir and not postgres.answers(data_dir):
                 self.say("The database is gone; starting it again.")
                 try:

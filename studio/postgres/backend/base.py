@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from select import POLLIN, poll
@@ -6,11 +7,26 @@ from typing import Any, cast
 from django.db import NotSupportedError, connections
 from django.db.backends.utils import CursorWrapper
 from django_tenants.postgresql_backend.base import DatabaseWrapper as TenantWrapper
+from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
+
+from studio.postgres.backend import patience
+
+# of the statement_timeout that a connection begins with
+_BEGINS_WITH = re.compile(r"statement_timeout=(\S+)")
 
 
 class DatabaseWrapper(TenantWrapper):
     _path_matters = True
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> patience.Connection:
+        """Connect; a server that says nothing for longer than it may is given up."""
+        # as Django's own, which connects with psycopg's class
+        self.isolation_level = IsolationLevel.READ_COMMITTED
+        made = patience.connect(conn_params)
+        limit = _BEGINS_WITH.search(conn_params.get("options", ""))
+        made.patience = patience.seconds(limit[1]) if limit else None
+        return made
 
     def is_usable(self) -> bool:
         """Tell whether a request may use the connection, without asking the server.
