@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, ProgrammingError
@@ -14,9 +14,11 @@ from psycopg.errors import ReadOnlySqlTransaction
 from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
 from studio.audit.record import NoLonger, NotWritten
+from studio.audit.refusals import refused
 from studio.models import Agent
+from studio.people.guard import actor_of
 from studio.postgres.backend.base import is_stale
-from studio.web import is_boosted, name_of
+from studio.web import AppRequest, is_boosted, name_of
 
 log = logging.getLogger("studio")
 API = "/api/"
@@ -82,6 +84,9 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
             "Nothing was changed",
             "Meanwhile your session ended, or an admin changed what you may do. Load the page again to see what is so.",
         )
+    ours = cast(AppRequest, request)
+    if ours.user.is_authenticated:
+        refused(actor_of(ours), "refusal.page", object=request.path, agent=getattr(request, "agent", None))
     return _page(
         request,
         403,

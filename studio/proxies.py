@@ -1,6 +1,6 @@
 """The addresses that proxies in front of the studio change: a client's, and the one that browsers know."""
 
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,6 +33,12 @@ def plain_address(hop: str) -> str:
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         return str(mapped or address)
     return ""
+
+
+def network_of(address: str) -> str:
+    """Return what one client may have of addresses: an IPv4, or the /64 of an IPv6."""
+    plain = plain_address(address)
+    return str(IPv6Network((plain, 64), strict=False)) if ":" in plain else plain
 
 
 def own_url(host: str, port: int) -> str:

@@ -179,6 +179,12 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 # Nobody signs up: an admin enters the address of whoever is invited.
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "studio.people.adapters.AccountAdapter"
+# studio.people.limits counts tries instead, by account and address together
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
+MFA_FORMS = {
+    "authenticate": "studio.people.factor_forms.CodeForm",
+    "authenticate_webauthn": "studio.people.factor_forms.PasskeyForm",
+}
 MFA_ADAPTER = "studio.people.adapters.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # only invited people have an account

@@ -5,6 +5,7 @@ from django.http import HttpRequest
 from ninja.security import APIKeyHeader
 
 from studio.api.problems import NO_KEY, NOTHING_HERE, Problem
+from studio.audit import refusals
 from studio.audit.record import Actor
 from studio.keys import service as keys
 from studio.models import Agent, ApiKey
@@ -26,6 +27,9 @@ class KeyHeader(APIKeyHeader):
     def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey:
         found = keys.authenticate(key or "")
         if found is None:
+            if key:
+                label, why = keys.why_not(key)
+                refusals.refused(refusals.visitor(request), "refusal.key", object=label, why=why)
             raise Problem(401, NO_KEY, WWW_Authenticate="ApiKey")
         limit = settings.API_REQUESTS_PER_MINUTE
         if wait := keys.seconds_to_wait(found, limit):
@@ -47,13 +51,13 @@ def require(request: ApiRequest, scope: str) -> None:
     """Raise 403 unless the key has the scope for all agents."""
     require_anywhere(request, scope)
     if not access_of(request).may(scope):
-        raise Problem(403, "This takes a key for all agents.")
+        raise _not_allowed(request, "This takes a key for all agents.")
 
 
 def require_anywhere(request: ApiRequest, scope: str) -> None:
     """Raise 403 unless the key has the scope, for whichever agents; they may all have been removed since."""
     if scope not in keys.scopes_of(request.auth):
-        raise Problem(403, f"This takes a key with the scope {scope}.")
+        raise _not_allowed(request, f"This takes a key with the scope {scope}.")
 
 
 def get_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:
@@ -63,8 +67,14 @@ def get_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:
     if agent is None:
         raise Problem(404, NOTHING_HERE)
     if not access.may(scope, agent_id):
-        raise Problem(403, f"This takes a key with the scope {scope}.")
+        raise _not_allowed(request, f"This takes a key with the scope {scope}.", agent)
     return agent
+
+
+def _not_allowed(request: ApiRequest, detail: str, agent: Agent | None = None) -> Problem:
+    """Return 403, which is in the audit log."""
+    refusals.refused(actor_of(request), "refusal.page", object=request.path, agent=agent)
+    return Problem(403, detail)
 
 
 def get_storing_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:

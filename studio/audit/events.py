@@ -17,6 +17,7 @@ KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "agent": ("Agent", ("agent.",)),
     "access": ("Keys and connections", ("key.", "database.")),
     "sign-ins": ("Sign-ins", ("person.sign_",)),
+    "refusals": ("Refusals", ("refusal.",)),
     "people": ("People", ("person.", "link.", "audit.")),
 }
 
@@ -47,8 +48,8 @@ class Event:
 
     @property
     def words(self) -> str:
-        how = self.data.get("how")
-        return ACTIONS.get(self.action, self.action) + (f" ({how})" if isinstance(how, str) else "")
+        more = [text for name in ("how", "why") if isinstance(text := self.data.get(name), str) and text]
+        return ACTIONS.get(self.action, self.action) + (f" ({', '.join(more)})" if more else "")
 
     @property
     def is_about_a_thread(self) -> bool:

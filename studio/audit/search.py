@@ -31,6 +31,7 @@ _EVERYBODY: Final = """
     select 'person', id::text, coalesce(nullif(name, ''), email) as name, email from public.studio_user
     union all select 'key', prefix, 'key “' || name || '”', prefix from public.studio_apikey
     union all select 'system', '', 'Agent Studio', ''
+    union all select 'visitor', '', 'Somebody', ''
     order by 1 desc, 3 limit 1000"""
 _AGENTS: Final = """
     select id, name, '' from public.studio_agent

@@ -103,6 +103,17 @@ def authenticate(text: str) -> ApiKey | None:
     return key
 
 
+def why_not(text: str) -> tuple[str, str]:
+    """Return the label of a key that does not work, which holds no secret, and what is wrong with it."""
+    found = _KEY.fullmatch(text)
+    if found is None:
+        return "", "not written like a key"
+    label, key = f"ams_{found[1]}_…", ApiKey.objects.filter(prefix=found[1]).first()
+    if key is None or not hmac.compare_digest(_hash(found[2]), key.hash):
+        return label, "unknown" if key is None else "wrong secret"
+    return _label(key), "revoked" if key.revoked_at else "expired"
+
+
 def usable() -> QuerySet[ApiKey]:
     """Return the keys that are neither revoked nor expired."""
     return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)

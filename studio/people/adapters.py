@@ -17,20 +17,21 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.contrib.auth import login, logout
 from django.db import transaction
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from studio import vault
+from studio.audit import refusals
 from studio.audit.record import NoLonger, record
 from studio.models import User
-from studio.people import guard, oidc
+from studio.people import guard, limits, oidc
 from studio.people.person import read_person
 from studio.people.sessions import SessionStore
 from studio.web import AppRequest
 
 LINK_USED_AT: Final = "signed_in_by_link_at"
 # the audit log's words for the steps of signing in
-STEPS: Final = {"socialaccount": "OpenID Connect", "mfa": "second factor"}
+STEPS: Final = {"socialaccount": oidc.NAME, "mfa": "second factor"}
 
 
 def sign_in_by_link(request: HttpRequest, user: User, redirect_url: str) -> HttpResponseBase:
@@ -59,6 +60,28 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_reauthentication_required(self, **kwargs: Any) -> bool:
         """Return False: studio.people.confirm asks instead, and keeps the form that was sent."""
         return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return str(request.META.get("REMOTE_ADDR", ""))
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """Check a password, if there were not too many tries; a wrong one is in the audit log."""
+        email = credentials.get("email", "")
+        if not limits.may_try(request, limits.PASSWORD, email):
+            refusals.sign_in_refused(request, email, "password", "too many tries")
+            raise self.validation_error("too_many_login_attempts")
+        user = super().authenticate(request, **credentials)
+        if user:
+            limits.was_right(request, limits.PASSWORD, email)
+        else:
+            # asked for every email, so that the time does not tell which ones are here
+            is_here = User.objects.filter(email=email.lower()).exists()
+            refusals.sign_in_refused(request, email, "password", "wrong" if is_here else "nobody has this email")
+        return user
+
+    def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponse:
+        refusals.sign_in_refused(request, user.email, "", "deactivated")
+        return super().respond_user_inactive(request, user)
 
     def login(self, request: HttpRequest, user: Any) -> None:
         """Begin a session under a new key once all steps are done; without its audit event none begins."""
@@ -106,6 +129,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         user = User.objects.filter(email__in=verified).order_by("id").first()
         if user is None or sociallogin.is_existing:
             email = next((one.email for one in sociallogin.email_addresses), "")
+            refusals.sign_in_refused(request, email, oidc.NAME, "not invited, or the email is not verified")
             ctx = {"why": "unknown", "email": email}
             raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", ctx, status=403))
         sociallogin.connect(request, user)

@@ -11,10 +11,7 @@ from functools import wraps
 from typing import Any, Final
 
 from allauth.account.internal.flows.login import get_authentication_records, record_authentication
-from allauth.core import ratelimit
-from allauth.mfa.base.forms import ReauthenticateForm
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm
 from allauth.mfa.webauthn.internal.auth import begin_authentication
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.hashers import check_password
@@ -24,8 +21,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_variables
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
+from studio.audit.refusals import refused
 from studio.models import User
-from studio.people import mail
+from studio.people import guard, limits, mail
+from studio.people.factor_forms import ConfirmCodeForm, ConfirmPasskeyForm
 from studio.people.links import link_by_mail
 from studio.people.passwords import came_by_link, set_password, use_link
 from studio.web import AppRequest, see_other
@@ -36,6 +35,8 @@ ASKED: Final = "confirm-method"
 _OURS: Final = "confirm-"
 # the fields of the first password of somebody who has none
 _FIRST_PASSWORD: Final = ("confirm-new-password", "confirm-new-password-again")
+
+_TOO_MANY: Final = "Too many tries. Wait a few minutes, then try again."
 
 View = Callable[..., HttpResponseBase]
 
@@ -103,18 +104,17 @@ def _check(request: AppRequest, user: User) -> str:
     if _FIRST_PASSWORD[0] in request.POST and not user.has_usable_password():
         return _set_password(request, user)
     if credential := request.POST.get("confirm-credential"):
-        form = ReauthenticateWebAuthnForm({"credential": credential}, user=user)
+        form = ConfirmPasskeyForm({"credential": credential}, user=user)
         return _take(form, "The passkey was not accepted. Try again.")
     if code := request.POST.get("confirm-code", "").strip():
-        return _take(
-            ReauthenticateForm({"code": code}, user=user), "That code is not right, or it was used. Try again."
-        )
-    if not ratelimit.consume(request, action="reauthenticate", user=user):
-        return "Too many tries. Wait a minute, then try again."
+        return _take(ConfirmCodeForm({"code": code}, user=user), "That code is not right, or it was used. Try again.")
+    if not limits.may_try(request, limits.CONFIRMATION, user.email):
+        return _refuse(request, "password", "too many tries", _TOO_MANY)
     password = request.POST.get("confirm-password", "")
     # not user.check_password, which may store the hash anew and so end the session
     if not user.has_usable_password() or not check_password(password, user.password):
-        return "That is not right. Try again."
+        return _refuse(request, "password", "wrong", "That is not right. Try again.")
+    limits.was_right(request, limits.CONFIRMATION, user.email)
     record_authentication(request, user, method="password", reauthenticated=True)
     return ""
 
@@ -129,11 +129,9 @@ def _set_password(request: AppRequest, user: User) -> str:
     # before the link, which a password that is too short must not use up
     if not form.is_valid():
         return " ".join(str(one) for wrong in form.errors.values() for one in wrong)
-    if not ratelimit.consume(request, action="reauthenticate", user=user):
-        return "Too many tries. Wait a minute, then try again."
     link = request.POST.get("confirm-link", "")
     if not (came_by_link(request) or is_fresh(request) or use_link(request, link)):
-        return "That link is not yours, was used, or has expired. Get a fresh one."
+        return _refuse(request, "link", "wrong", "That link is not yours, was used, or has expired. Get a fresh one.")
     set_password(request, form)
     record_authentication(request, user, method="password", reauthenticated=True)
     return ""
@@ -142,17 +140,23 @@ def _set_password(request: AppRequest, user: User) -> str:
 def _mail_link(request: AppRequest) -> HttpResponse:
     """Mail the person a fresh link, and show the page again with all that it holds."""
     email = request.user.email
-    if not ratelimit.consume(request, action="reset_password", key=email):
-        return _ask(request, request.POST[ASKED], "Too many tries. Wait a minute, then try again.")
+    if not limits.may_try(request, limits.MAIL, email):
+        return _ask(request, request.POST[ASKED], _TOO_MANY)
     mail.send_link(*link_by_mail(email))
     return _ask(request, request.POST[ASKED], mailed=True)
 
 
 def _take(form: Any, wrong: str) -> str:
     if not form.is_valid():
-        return wrong
+        is_limited = any(form.has_error(name, "too_many_login_attempts") for name in form.errors)
+        return _TOO_MANY if is_limited else wrong
     form.save()
     return ""
+
+
+def _refuse(request: AppRequest, how: str, why: str, words: str) -> str:
+    refused(guard.actor_of(request), "refusal.confirm", object=request.user.email, how=how, why=why)
+    return words
 
 
 def _ask(request: AppRequest, method: str, wrong: str = "", *, mailed: bool = False) -> HttpResponse:

@@ -4,8 +4,9 @@ import hashlib
 import secrets
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from studio.audit.record import Actor, record
@@ -24,7 +25,19 @@ def new_link(email: str = "") -> str:
     """
     with transaction.atomic():
         user = User.objects.get(email=email.lower(), is_active=True) if email else _first_admin()
-        return link_for(Actor.system(), user)
+        return link_alone_for(Actor.system(), user)
+
+
+def link_alone_for(actor: Actor, user: User) -> str:
+    """Make a link in place of those that the person has not used, inside the caller's transaction.
+
+    An invitation stays, because it leads to where a password is set. Links by mail go, but end no others: anybody who
+    knows an email can ask for one.
+    """
+    # of two at the same moment, the second one ends the first one's link
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    SignInLink.objects.filter(user=user, used_at=None, is_invitation=False).update(expires_at=timezone.now())
+    return link_for(actor, user)
 
 
 def link_for(actor: Actor, user: User, valid_for: timedelta = VALID_FOR, *, is_invitation: bool = False) -> str:
@@ -55,17 +68,38 @@ def person_of(token: str) -> User | None:
     return link.user if link else None
 
 
+def why_not(token: str) -> tuple[str, str, str]:
+    """Return whose a link is that cannot be used, the word link, and what is wrong with it."""
+    link = SignInLink.objects.select_related("user").filter(token_hash=_hash(token)).first()
+    if link is None:
+        return "", "link", "unknown"
+    why = "deactivated" if not link.user.is_active else "used before" if link.used_at else "expired"
+    return link.user.email, "link", why
+
+
 def redeem(token: str) -> SignInLink | None:
     """Use a link up and return it with its person; None if it was used, has expired or never existed."""
     # one statement checks and marks it, so that of two requests at once only one gets in
-    is_used = _usable(token).update(used_at=timezone.now())
-    return SignInLink.objects.select_related("user").get(token_hash=_hash(token)) if is_used else None
+    if not _usable(token).update(used_at=timezone.now()):
+        return None
+    link = SignInLink.objects.select_related("user").get(token_hash=_hash(token))
+    # whoever is in needs no other one, such as the invitation, or an older mail
+    SignInLink.objects.filter(user=link.user, used_at=None).update(expires_at=timezone.now())
+    return link
 
 
 def _usable(token: str) -> QuerySet[SignInLink]:
     return SignInLink.objects.filter(
         token_hash=_hash(token), used_at=None, expires_at__gt=timezone.now(), user__is_active=True
     )
+
+
+def is_somebody_in_charge() -> bool:
+    """Tell whether an admin can sign in without a link: by a password, or by the provider, as they did before."""
+    admins = User.objects.filter(is_active=True, grants__role=Grant.Role.ADMIN, grants__agent=None)
+    if admins.exclude(Q(password="") | Q(password__startswith="!")).exists():  # noqa: S106  # nosec B106
+        return True
+    return bool(settings.OIDC_ISSUER) and admins.filter(socialaccount__isnull=False).exists()
 
 
 def _first_admin() -> User:

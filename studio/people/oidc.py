@@ -18,6 +18,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from requests import RequestException
 
+from studio.audit import refusals
 from studio.people import claims
 from studio.people.claims import Refused
 from studio.web import get_only
@@ -26,6 +27,8 @@ log = logging.getLogger("studio")
 
 View = Callable[[HttpRequest, str], HttpResponseBase]
 
+# what the audit log calls it
+NAME: Final = "OpenID Connect"
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint")
 _WELL_KNOWN: Final = "/.well-known/"
 
@@ -133,8 +136,8 @@ def _answering(view: View) -> View:
 
 
 def refuse(request: HttpRequest, why: str) -> HttpResponse:
-    """Answer that nobody is signed in; the log alone says why."""
-    log.warning("OpenID Connect: the provider's answer was refused: %s", why)
+    """Answer that nobody is signed in; the audit log says why."""
+    refusals.sign_in_refused(request, "", NAME, why)
     return render(request, "account/oidc_failed.html", {"why": "refused"}, status=403)
 
 

@@ -12,7 +12,7 @@ from studio.audit.record import Actor, prove, record
 from studio.formats import counted
 from studio.keys import service as keys
 from studio.models import Agent, Grant, SignInLink, User
-from studio.people.links import INVITED_FOR, link_for
+from studio.people.links import INVITED_FOR, link_alone_for, link_for
 
 
 class Refused(Exception):
@@ -101,7 +101,7 @@ def new_link(actor: Actor, user: User) -> str:
     """
     try:
         with transaction.atomic():
-            return link_for(actor, user)
+            return link_alone_for(actor, user)
     except User.DoesNotExist:
         raise Refused("Reactivate this person first.") from None
 

@@ -3,7 +3,6 @@
 from contextlib import suppress
 
 from allauth.account import views as allauth_views
-from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
@@ -16,10 +15,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django_htmx.http import HttpResponseClientRedirect
 
 from studio import errors
+from studio.audit import refusals
 from studio.models import User
-from studio.people import mail
+from studio.people import limits, mail
 from studio.people.adapters import sign_in_by_link
-from studio.people.links import link_by_mail, person_of, redeem
+from studio.people.links import link_by_mail, person_of, redeem, why_not
 from studio.people.passwords import came_by_link, set_password
 from studio.render import message
 from studio.web import AppRequest, get_only, get_or_post, see_other
@@ -32,6 +32,9 @@ def sign_in(request: AppRequest) -> HttpResponseBase:
     if request.htmx:
         back = request.htmx.current_url_abs_path or "/"
         return HttpResponseClientRedirect(f"{resolve_url('account_login')}?{urlencode({'next': back})}")
+    if request.method == "POST" and not limits.may_ask(request, "sign-in"):
+        refusals.sign_in_refused(request, "", "password", "too many tries from this address")
+        return errors.too_many(request)
     return allauth_views.login(request)
 
 
@@ -55,17 +58,23 @@ def once(request: AppRequest, token: str) -> HttpResponse:
     """Sign in by a one-time link: GET shows a button, POST uses the link up."""
     # a GET changes nothing, because mail scanners and browsers open links by themselves
     if request.method != "POST":
-        person = person_of(token)
-        return render(request, "account/once.html", {"person": person}) if person else redirect("sign-in-expired")
+        if person := person_of(token):
+            return render(request, "account/once.html", {"person": person})
+        return _expired(request, token)
     with transaction.atomic():
         link = redeem(token)
         if link is None:
-            return see_other("sign-in-expired")
+            return _expired(request, token)
         wanted = resolve_url("account_change_password" if link.is_invitation else "agents")
         response = sign_in_by_link(request, link.user, wanted)
     if not link.user.has_usable_password() and not link.is_invitation:
         messages.info(request, message("account/_message_no_password.html"))
     return see_other(response["Location"])
+
+
+def _expired(request: AppRequest, token: str) -> HttpResponse:
+    refusals.sign_in_refused(request, *why_not(token))
+    return see_other("sign-in-expired") if request.method == "POST" else redirect("sign-in-expired")
 
 
 @get_only
@@ -101,7 +110,7 @@ def forgotten(request: AppRequest) -> HttpResponseBase:
     """
     if request.method == "POST" and mail.is_on():
         email = request.POST.get("email", "").replace("\x00", "").strip().lower()[:254]
-        if not ratelimit.consume(request, action="reset_password", key=email):
+        if not (limits.may_ask(request, "mail") and limits.may_try(request, limits.MAIL, email)):
             return errors.too_many(request)
         with suppress(User.DoesNotExist):
             user, path = link_by_mail(email)

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from memory.services.upkeep import fold_feeds, tidy_up
 from studio import postgres, running
 from studio.agents.full_disk import keep_room
+from studio.audit import refusals
 from studio.postgres import StartFailure
 from studio.postgres.limits import trim_log
 from studio.serve import first_start, listen, migrate, upkeep, web_server
@@ -23,6 +24,7 @@ WATCH_SECONDS = 2
 # agents' writes are in the lists after this time, or when somebody looks
 FOLD_SECONDS = 0.5
 TIDY_SECONDS = 60
+SWEEP_SECONDS = 60
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -58,6 +60,7 @@ class Command(BaseCommand):
             upkeep.start(stopping, tidy_up, every=TIDY_SECONDS)
             if bundled:
                 upkeep.start(stopping, keep_room, every=WATCH_SECONDS)
+            upkeep.start(stopping, refusals.sweep, every=SWEEP_SECONDS)
             url = listen.base_url(listener)
             server = web_server.start(listener)
             stack.callback(web_server.stop, server)
@@ -99,11 +102,16 @@ class Command(BaseCommand):
             self.say("Demo agents are there; DEMO=0 at the first start leaves them out.")
 
     def greet(self, address: str) -> None:
-        from studio.people.links import new_link
+        from studio.people.links import is_somebody_in_charge, new_link
 
-        self.say(f"Open {address}{new_link()}")
-        another = running.command("sign_in_link")
-        self.say(f"The link works once, for one hour; {another} prints another. Ctrl-C stops the studio.")
+        link = running.command("sign_in_link")
+        # what is not a terminal is mostly a log, which others read and which is kept
+        if self.stdout.isatty() or not is_somebody_in_charge():
+            self.say(f"Open {address}{new_link()}")
+            self.say(f"The link works once, for one hour; {link} prints another. Ctrl-C stops the studio.")
+        else:
+            self.say(f"Open {address}")
+            self.say(f"{link} prints a link that signs in, once. Ctrl-C stops the studio.")
 
     def watch(self, server: subprocess.Popen[bytes], data_dir: Path | None) -> NoReturn:
         """Watch the web server until it ends, and restart the bundled database if it dies."""
