@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from psycopg.errors import ReadOnlySqlTransaction
 
+from studio import running
 from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
 from studio.audit.record import NoLonger, NotWritten
@@ -126,6 +127,13 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
 def _passes(error: Exception) -> bool:
     """Tell whether the request may succeed later: after a switch to another server, or on another connection."""
     return is_stale(error) or isinstance(error.__cause__, ReadOnlySqlTransaction)
+
+
+def unreadable(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    log.error("a secret cannot be read: %s", error)
+    lost = running.command("remove_factors EMAIL")
+    text = f"{error} If the key is lost, they run {lost}, which lets you in without the factors that cannot be read."
+    return _page(request, 503, "Your second factor cannot be checked", text)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from studio import secret_key
 from studio.postgres.kept_files import StartFailure, locked, replace
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -15,7 +16,7 @@ DEFAULT_DATA_DIR: Final = ROOT / "var"
 MANAGE: Final = ".venv/bin/python manage.py"
 
 # of the running studio, in its own process and in no file
-_SECRETS: Final = ("DATABASE_URL", "SECRET_KEY")
+_SECRETS: Final = ("DATABASE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS")
 _LEFT: Final = "running.json"
 _LOCK: Final = "running.lock"
 # commands hold it for moments
@@ -35,14 +36,15 @@ def command(text: str) -> str:
 
 
 @contextmanager
-def found_at(address: str) -> Iterator[None]:
-    """Let commands beside this studio find it, and its address, until the block ends."""
+def found_at(address: str, key: str = "") -> Iterator[None]:
+    """Let commands beside this studio find it, its address, and which SECRET_KEY it has, until the block ends."""
     file = data_dir() / _LEFT
     # held by a studio that runs: what a killed one has left is not believed
     with locked(data_dir() / _LOCK, wait=_LOCK_SECONDS) as held:
         if not held:
             raise StartFailure(f"Another process holds {data_dir() / _LOCK}: end it, and start again.")
         left = {"address": address, "pid": os.getpid(), "bundled": not os.environ.get("DATABASE_URL")}
+        left["key"] = secret_key.print_of(key)
         replace(file, json.dumps(left))
         try:
             yield
@@ -65,6 +67,16 @@ def join() -> None:
     for name, value in found.items():
         # one that is set to nothing is not set, as in the settings
         os.environ[name] = os.environ.get(name) or value
+
+
+def has_another_key(key: str) -> bool:
+    """Tell whether a studio runs here that was started with another SECRET_KEY, or is just starting."""
+    left = _left_in(data_dir())
+    if left:
+        return left.get("key") != secret_key.print_of(key)
+    # held from the first moment of a start
+    with locked(data_dir() / "serve.lock", wait=False, shared=True) as is_free:
+        return not is_free
 
 
 def _left_in(where: Path) -> dict[str, Any]:

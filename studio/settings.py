@@ -1,6 +1,5 @@
 """Django settings. Whatever differs between installations is read from the environment."""
 
-import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,9 +8,9 @@ from django.core.exceptions import ImproperlyConfigured
 from jinja2 import StrictUndefined
 from whitenoise.compress import Compressor
 
-from studio import logs, running
+from studio import logs, running, secret_key
 from studio.database import database
-from studio.postgres.kept_files import StartFailure, make_once
+from studio.postgres.kept_files import StartFailure
 from studio.proxies import in_address, own_url, public_url
 
 BASE_DIR = running.ROOT
@@ -33,7 +32,9 @@ HOST = env.str("HOST", default="127.0.0.1")
 PORT = _number("PORT", 8000)
 # A copy of the audit log's last id and hash; it should be where whoever changes the database cannot write.
 AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(DATA_DIR / "audit-head"))).absolute()
-SECRET_KEY = env.str("SECRET_KEY", default="") or make_once(DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(48))
+SECRET_KEY = secret_key.current(DATA_DIR)
+# read with, and never written with; `rotate_secret` makes them needless
+SECRET_KEY_FALLBACKS = secret_key.before(DATA_DIR)
 # PUBLIC_URL is how browsers reach the studio, e.g. https://studio.example.com behind a proxy.
 # Only compared with: the default address listens on 127.0.0.1.
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # nosec B104

@@ -15,7 +15,7 @@ KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "reading": ("Reading", ("thread.read", "threads.search")),
     "downloads": ("Downloads", ("thread.export",)),
     "agent": ("Agent", ("agent.",)),
-    "access": ("Keys and connections", ("key.", "database.")),
+    "access": ("Keys and connections", ("key.", "database.", "secret.")),
     "sign-ins": ("Sign-ins", ("person.sign_",)),
     "refusals": ("Refusals", ("refusal.",)),
     "people": ("People", ("person.", "link.", "audit.")),

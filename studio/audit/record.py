@@ -48,6 +48,7 @@ ACTIONS: Final = {
     "link.create": "made a sign-in link",
     "key.create": "made an API key",
     "key.revoke": "revoked an API key",
+    "secret.rotate": "encrypted all secrets again",
     "database.reveal": "got the database connection",
     "database.rotate": "changed the database password",
     "database.end_sessions": "ended sessions of the agent",

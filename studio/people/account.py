@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
+from studio import vault
 from studio.models import Grant
 from studio.people import guard, sign_in
 from studio.people import service as people
@@ -23,11 +24,22 @@ def account(request: AppRequest) -> HttpResponse:
         "grants": Grant.objects.filter(user=user).select_related("agent").order_by("role", "agent__name"),
         "app": next((one for one in factors if one.type == Authenticator.Type.TOTP), None),
         "passkeys": [one for one in factors if one.type == Authenticator.Type.WEBAUTHN],
-        "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
+        "codes_left": _codes_left(codes),
+        "lost": not all(map(_is_readable, factors)),
         "idle_hours": f"{settings.SESSION_COOKIE_AGE / 3600:.4g}",
         "most_days": f"{settings.SESSION_ABSOLUTE_AGE / 86_400:.4g}",
     }
     return render(request, "account/account.html", ctx)
+
+
+def _is_readable(factor: Authenticator) -> bool:
+    """Tell whether the secret of a factor can be read with the keys that the studio has."""
+    tokens = [factor.data[key] for key in ("secret", "seed") if key in factor.data]
+    return all(vault.decrypt(token) for token in tokens)
+
+
+def _codes_left(codes: Authenticator | None) -> int | None:
+    return len(codes.wrap().get_unused_codes()) if codes and _is_readable(codes) else None
 
 
 @get_only

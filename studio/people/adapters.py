@@ -1,7 +1,5 @@
 """Adapters of allauth: nobody signs up, signing in is audited, and grants are read with the person."""
 
-import base64
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -151,9 +149,12 @@ class FactorAdapter(DefaultMFAAdapter):
         return vault.encrypt(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Return the secret, or a random one if it was encrypted with another SECRET_KEY."""
-        # not an empty secret, whose codes anybody can compute
-        return vault.decrypt(encrypted_text) or base64.b32encode(secrets.token_bytes(40)).decode()
+        """Return the secret; raise vault.Unreadable if it was encrypted with another SECRET_KEY."""
+        secret = vault.decrypt(encrypted_text)
+        # never an empty secret, whose codes anybody can compute
+        if not secret:
+            raise vault.Unreadable
+        return secret
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
         """Send nothing, because changes of factors are in the audit log."""

@@ -21,6 +21,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_variables
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
+from studio import errors, vault
 from studio.audit.refusals import refused
 from studio.models import User
 from studio.people import guard, limits, mail
@@ -86,11 +87,17 @@ class ConfirmMiddleware:
             return None
         if "confirm-mail" in request.POST and mail.is_on():
             return _mail_link(request)
-        if wrong := _check(request, request.user):
+        try:
+            wrong = _check(request, request.user)
+        except vault.Unreadable as error:
+            return errors.unreadable(request, error)
+        if wrong:
             return _ask(request, request.POST[ASKED], wrong)
         return see_other(request.get_full_path()) if request.POST[ASKED] == "get" else None
 
     def process_exception(self, request: AppRequest, error: Exception) -> HttpResponseBase | None:
+        if isinstance(error, vault.Unreadable):
+            return errors.unreadable(request, error)
         return _ask(request, "post" if request.method == "POST" else "get") if isinstance(error, ConfirmFirst) else None
 
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "demo": [],
     "grant_agents": [],
     "migrate_agents": [],
+    "remove_factors": ["nobody@example.com"],
+    "rotate_secret": [],
     "sign_in_link": [],
     "thread_index": ["check"],
 }

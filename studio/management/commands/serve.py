@@ -68,7 +68,7 @@ class Command(BaseCommand):
             listener.close()
             web_server.wait_ready(server, url)
             address = settings.PUBLIC_URL if os.environ.get("PUBLIC_URL") else url
-            stack.enter_context(running.found_at(address))
+            stack.enter_context(running.found_at(address, settings.SECRET_KEY))
             self.greet(address)
             self.watch(server, data_dir if bundled else None)
 
