@@ -82,7 +82,7 @@ def read_query(request: AppRequest) -> ThreadQuery:
 
 def may_read(request: AppRequest, agent: Agent) -> bool:
     """Tell whether the person may see content: titles, previews, and what a search finds in them."""
-    return request.user.access.may("threads:read", agent.pk)
+    return guard.may(request, "threads:read", agent.pk)
 
 
 def _read(asked: _Asked, content: bool) -> Page | None:

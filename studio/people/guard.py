@@ -50,6 +50,13 @@ def require(request: AppRequest, scope: str) -> User:
     return request.user
 
 
+def may(request: AppRequest, scope: str, agent_id: str) -> bool:
+    """Tell whether the person has a scope on an agent; what they are shown by it is asked again when it is logged."""
+    if has := request.user.access.may(scope, agent_id):
+        _remember(request, scope, agent_id)
+    return has
+
+
 def actor_of(request: AppRequest) -> Actor:
     """Return the person of this request as the audit log's actor, who is asked for the same rights again."""
     needs = frozenset(getattr(request, "needs", ()))
