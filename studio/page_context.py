@@ -32,6 +32,9 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     agent: Agent | None = getattr(request, "agent", None)
     user = getattr(request, "user", None)
     person = cast(User, user) if user is not None and user.is_authenticated else None
+    if person and person.lacks_factor:
+        # who has to add a second factor first is shown nothing else
+        person = None
     scopes = person.access.scopes(agent.pk if agent else None) if person else frozenset()
     return {
         "agent": agent,

@@ -39,7 +39,7 @@ CONTENT_SECURITY: Final = "; ".join(
 # what shows or takes a secret, what people wrote to agents, files, forms that were sent, errors, and all of the API.
 KEPT: Final = frozenset(
     {"agents", "agent-new", "agent-edit", "agent-remove", "memory", "threads", "users", "user", "activity"}
-    | {"audit", "people", "person", "account"}
+    | {"audit", "people", "person", "account", "sessions"}
 )
 # Pages that may take the place of another's `main`. Others are loaded as a whole, so that no secret comes into a
 # page that is kept, and no file into one at all.

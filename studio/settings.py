@@ -72,7 +72,6 @@ SHARED_APPS = [
     "studio",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
@@ -113,6 +112,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "studio.people.factors.FactorFirstMiddleware",
     "studio.people.confirm.ConfirmMiddleware",
     "studio.middleware.AgentMiddleware",
 ]

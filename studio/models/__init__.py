@@ -9,7 +9,7 @@ from studio.models.agents import (
     MemorySettingsVersion,
 )
 from studio.models.audit import AuditEvent
-from studio.models.people import ApiKey, Grant, SignInLink, User
+from studio.models.people import ApiKey, Grant, Policy, Session, SignInLink, User
 
 __all__ = [
     "HISTORY_RUNS",
@@ -21,6 +21,8 @@ __all__ = [
     "Grant",
     "MemorySettings",
     "MemorySettingsVersion",
+    "Policy",
+    "Session",
     "SignInLink",
     "User",
 ]

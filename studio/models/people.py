@@ -5,10 +5,12 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 
+from studio.people import browsers
 from studio.people.access import Access
 
 
@@ -34,6 +36,8 @@ class User(AbstractBaseUser):
     session_epoch = models.PositiveIntegerField(default=0)
     # (role, agent id or None) of each grant, if they were read together with the person
     grant_pairs: "list[tuple[str, str | None]] | None" = None
+    # read together with the person: has none, and must add one before anything else
+    lacks_factor = False
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -54,7 +58,8 @@ class User(AbstractBaseUser):
     @property
     def mark(self) -> str:
         """A short hash of who this is and what they may do, by which a page knows that neither has changed."""
-        return sha256(f"{self.pk}\n{self.access.in_words}".encode()).hexdigest()[:16]
+        lacks = "lacks a factor" if self.lacks_factor else ""
+        return sha256(f"{self.pk}\n{self.access.in_words}\n{lacks}".encode()).hexdigest()[:16]
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
         """Hash what ends this person's sessions when it changes; Django compares it in every request."""
@@ -81,6 +86,40 @@ class Grant(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "role", "agent"], nulls_distinct=False, name="one_grant_each")
         ]
+
+
+class Session(AbstractBaseSession):
+    """A session of Django's. What it has beside its data says to whom it belongs, for the page that lists them."""
+
+    # without a constraint: a session is stored in requests that shall not wait for whoever changes the person
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, db_constraint=False, related_name="sessions")
+    began_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(null=True)
+    ip = models.CharField(max_length=64, default="")
+    user_agent = models.CharField(max_length=300, default="")
+
+    class Meta:
+        db_table = "django_session"
+
+    @property
+    def mark(self) -> str:
+        """A name for this session in forms; its key opens it, so it stands on no page."""
+        return sha256(f"session {self.session_key}".encode()).hexdigest()[:20]
+
+    @property
+    def browser(self) -> str:
+        return browsers.in_words(self.user_agent)
+
+
+class Policy(models.Model):
+    """What an admin has decided for all people; there is one row."""
+
+    class Who(models.TextChoices):
+        NOBODY = "nobody", "Nobody"
+        ADMINS = "admins", "Admins"
+        EVERYBODY = "everybody", "Everybody"
+
+    second_factor = models.CharField(max_length=16, choices=Who, default=Who.NOBODY)
 
 
 class SignInLink(models.Model):

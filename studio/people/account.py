@@ -3,14 +3,15 @@
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
+from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from studio import vault
 from studio.models import Grant
-from studio.people import guard, sign_in
+from studio.people import guard, sessions, sign_in
+from studio.people import own_sessions as ending
 from studio.people import service as people
 from studio.web import AppRequest, get_only, post_only, see_other
 
@@ -40,6 +41,34 @@ def _is_readable(factor: Authenticator) -> bool:
 
 def _codes_left(codes: Authenticator | None) -> int | None:
     return len(codes.wrap().get_unused_codes()) if codes and _is_readable(codes) else None
+
+
+@get_only
+def own_sessions(request: AppRequest) -> HttpResponse:
+    """List the browsers where this person is signed in."""
+    here = request.session.session_key
+    ctx = {"sessions": [(one, one.session_key == here) for one in sessions.of_person(request.user)]}
+    return render(request, "account/sessions.html", ctx)
+
+
+@post_only
+def session_end(request: AppRequest) -> HttpResponseBase:
+    """End one session of this person's; the one here by signing out."""
+    if ending.end(guard.actor_of(request), request.user, request.POST.get("session", "")):
+        messages.success(request, "That session has ended.")
+    else:
+        messages.info(request, "That session had ended already.")
+    return see_other("sessions")
+
+
+@post_only
+def sessions_end_others(request: AppRequest) -> HttpResponseBase:
+    """End every session of this person but this one."""
+    ending.end_others(guard.actor_of(request), request.user, request.session.session_key or "")
+    # this one goes on, under a new key
+    update_session_auth_hash(request, request.user)
+    messages.success(request, "You are signed out on every other browser.")
+    return see_other("sessions")
 
 
 @get_only

@@ -88,9 +88,12 @@ class AccountAdapter(DefaultAccountAdapter):
         ours = cast(AppRequest, request)
         try:
             with transaction.atomic():
+                # whoever changes the person's sessions takes the locks in this order too
+                User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
                 with _open_forms_kept(request, user):
                     login(request, user, backend="studio.people.adapters.Backend")
-                cast(SessionStore, request.session).begin()
+                browser = request.headers.get("User-Agent", "")
+                cast(SessionStore, request.session).begin(request.META.get("REMOTE_ADDR", ""), browser)
                 if "link" in steps:
                     request.session[LINK_USED_AT] = int(time.time())
                 record(guard.newcomer(ours, user), "person.sign_in", object=user.email, data={"how": how})
@@ -104,6 +107,7 @@ class AccountAdapter(DefaultAccountAdapter):
         try:
             with transaction.atomic():
                 # first, as whoever has the audit log's lock must not wait for a session
+                User.objects.select_for_update(no_key=True).filter(pk=ours.user.pk).first()
                 cast(SessionStore, request.session).lock()
                 record(guard.actor_of(ours), "person.sign_out", object=ours.user.email)
                 super().logout(request)

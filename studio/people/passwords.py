@@ -13,8 +13,10 @@ from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 
 from studio.audit.record import prove, record
+from studio.models import Session
 from studio.people import guard
 from studio.people.adapters import LINK_USED_AT
+from studio.people.changing import lock
 from studio.people.links import VALID_FOR, person_of, redeem
 from studio.web import AppRequest
 
@@ -39,12 +41,15 @@ def set_password(request: AppRequest, form: Any) -> None:
     """Save the password of a valid form; the person's other sessions end."""
     user = request.user
     with transaction.atomic():
+        # first, because of two who wait for each other's sessions neither would go on
+        lock(user)
         actor = prove(guard.actor_of(request))
         form.save(commit=False)
         # counted up, so that what other sessions do at this moment is refused; and only these two fields, so that
         # nobody is made active again who was deactivated meanwhile
         user.session_epoch += 1
         user.save(update_fields=["password", "session_epoch"])
+        Session.objects.filter(user=user).exclude(session_key=request.session.session_key).delete()
         record(actor, "person.password", object=user.email)
     # a new password ends all sessions of the person: this one goes on under a new key
     update_session_auth_hash(request, user)

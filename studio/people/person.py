@@ -11,7 +11,8 @@ from studio.postgres.backend.base import public_cursor
 
 # of the person `p`
 COLUMNS: Final = sql.SQL(
-    "{person}, array(select array[g.role, g.agent_id] from public.studio_grant g where g.user_id = p.id)"
+    "{person}, array(select array[g.role, g.agent_id] from public.studio_grant g where g.user_id = p.id),"
+    " public.studio_lacks_factor(p.id)"
 ).format(person=rows.columns(User, "p"))
 _PERSON: Final = (
     sql.SQL("select {columns} from public.studio_user p where p.id = %s and p.is_active")
@@ -30,7 +31,8 @@ def read_person(user_id: Any) -> User | None:
 
 def person_of(values: Sequence[Any]) -> User | None:
     """Make a person of the values of COLUMNS; None if a join has found nobody."""
-    *person, grants = values
+    *person, grants, lacks_factor = values
     user = rows.made(User, person)
     user.grant_pairs = [(role, agent_id) for role, agent_id in grants]
+    user.lacks_factor = bool(lacks_factor)
     return user if user.pk is not None else None

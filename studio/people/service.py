@@ -1,22 +1,14 @@
 """Changes of people and their roles. Each change is audited, and one admin always remains."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from allauth.mfa.models import Authenticator
-from django.db import IntegrityError, connection, transaction
-from django.db.models import F
-from django.utils import timezone
+from django.db import IntegrityError, transaction
 
-from studio.audit.record import Actor, prove, record
-from studio.formats import counted
+from studio.audit.record import Actor, record
 from studio.keys import service as keys
-from studio.models import Agent, Grant, SignInLink, User
+from studio.models import Agent, Grant, User
+from studio.people.changing import Refused, changing, end_sessions, lock
 from studio.people.links import INVITED_FOR, link_alone_for, link_for
-
-
-class Refused(Exception):
-    """The change cannot be made; the message says why."""
 
 
 def invite(actor: Actor, *, email: str, name: str, role: str, agents: Sequence[Agent] | None) -> tuple[User, str]:
@@ -25,7 +17,7 @@ def invite(actor: Actor, *, email: str, name: str, role: str, agents: Sequence[A
     They set a password after they have opened the link. Raises Refused if somebody has the email already.
     """
     try:
-        with _changing(actor) as actor:
+        with changing(actor) as actor:
             user = User.objects.create_user(email, name=name)
             where: Sequence[Agent | None] = [None] if agents is None else agents
             for agent in where:
@@ -39,7 +31,7 @@ def invite(actor: Actor, *, email: str, name: str, role: str, agents: Sequence[A
 
 def add_role(actor: Actor, user: User, role: str, agent: Agent | None) -> bool:
     """Give a role on one agent, or on all of them (None); return False if the person has it already."""
-    with _changing(actor) as actor:
+    with changing(actor) as actor:
         before = _roles(user)
         _, is_new = Grant.objects.get_or_create(user=user, role=role, agent=agent)
         if is_new:
@@ -49,12 +41,12 @@ def add_role(actor: Actor, user: User, role: str, agent: Agent | None) -> bool:
 
 def remove_role(actor: Actor, user: User, grant_id: int) -> bool:
     """Take a role away; return False if it is gone already. Raises Refused for the last admin's."""
-    with _changing(actor) as actor:
+    with changing(actor) as actor:
         before = _roles(user)
         grant = Grant.objects.select_related("agent").filter(pk=grant_id, user=user).first()
         if grant is None:
             return False
-        _lock(user)
+        lock(user)
         grant.delete()
         _record(actor, "person.role_remove", user, grant.agent, before)
     return True
@@ -65,11 +57,11 @@ def deactivate(actor: Actor, user: User, *, stop_keys: bool = True) -> bool:
 
     Nothing that they have begun is done afterwards. Raises Refused for the last admin.
     """
-    with _changing(actor) as actor:
-        _lock(user)
+    with changing(actor) as actor:
+        lock(user)
         if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
             return False
-        _end_sessions(user)
+        end_sessions(user)
         # locked before any event is written, as who has the audit log's lock must not wait for them
         made = list(keys.made_by(user).select_for_update()) if stop_keys else []
         stopped = [keys.label(key) for key in made if keys.revoke(actor, key)]
@@ -79,7 +71,7 @@ def deactivate(actor: Actor, user: User, *, stop_keys: bool = True) -> bool:
 
 def reactivate(actor: Actor, user: User) -> bool:
     """Let a person in again, with the roles that they had; earlier sessions and links stay ended."""
-    with _changing(actor) as actor:
+    with changing(actor) as actor:
         if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
             return False
         record(actor, "person.reactivate", object=user.email)
@@ -88,9 +80,9 @@ def reactivate(actor: Actor, user: User) -> bool:
 
 def sign_out_everywhere(actor: Actor, user: User) -> None:
     """End all sessions of a person, and the links that they have not used."""
-    with _changing(actor) as actor:
-        _lock(user)
-        _end_sessions(user)
+    with changing(actor) as actor:
+        lock(user)
+        end_sessions(user)
         record(actor, "person.sign_out_everywhere", object=user.email)
 
 
@@ -104,56 +96,6 @@ def new_link(actor: Actor, user: User) -> str:
             return link_alone_for(actor, user)
     except User.DoesNotExist:
         raise Refused("Reactivate this person first.") from None
-
-
-def factor_names(user: User) -> list[str]:
-    """List the second factors of a person in words, e.g. `authenticator app`, `2 passkeys`."""
-    types = list(Authenticator.objects.filter(user=user).values_list("type", flat=True))
-    passkeys = types.count(Authenticator.Type.WEBAUTHN)
-    names = ["authenticator app"] if Authenticator.Type.TOTP in types else []
-    return names + ([counted(passkeys, "passkey")] if passkeys else [])
-
-
-def remove_factors(actor: Actor, user: User) -> bool:
-    """Remove a person's second factors, e.g. if they lost their phone, and end their sessions.
-
-    Returns False if there are none.
-    """
-    with _changing(actor) as actor:
-        _lock(user)
-        names = factor_names(user)
-        if not Authenticator.objects.filter(user=user).delete()[0]:
-            return False
-        _end_sessions(user)
-        record(actor, "person.factor_remove", object=user.email, data={"factors": names})
-    return True
-
-
-def _lock(user: User) -> None:
-    """Wait until what a person does at this moment is committed, and let nothing follow until this transaction ends."""
-    User.objects.select_for_update().get(pk=user.pk)
-
-
-def _end_sessions(user: User) -> None:
-    # counted in the database, so that two changes at once both count
-    User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
-    SignInLink.objects.filter(user=user, used_at=None).update(used_at=timezone.now())
-
-
-@contextmanager
-def _changing(actor: Actor) -> Iterator[Actor]:
-    """Let one change of people run at a time, and yield the actor, who is asked again before it.
-
-    Undoes the change with Refused if no admin for all agents remains.
-    """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            # Two admins must not remove each other at the same moment. The lock is a row, because any
-            # agent's role could hold an advisory lock.
-            cursor.execute("select 1 from public.studio_turn where name = 'people' for update")
-        yield prove(actor)
-        if not User.objects.filter(is_active=True, grants__role=Grant.Role.ADMIN, grants__agent=None).exists():
-            raise Refused("This is the last admin. Make somebody else an admin first.")
 
 
 def _roles(user: User) -> list[str]:

@@ -7,16 +7,16 @@ from typing import Any, Final, cast
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
-from django.contrib.sessions.models import Session
 from django.utils.crypto import constant_time_compare
 from psycopg import sql
 
 from studio import rows
-from studio.models import User
+from studio.models import Session, User
 from studio.people.person import COLUMNS, person_of
 from studio.postgres.backend.base import public_cursor
 
 BEGAN: Final = "began_at"
+_FROM: Final = "from"
 # SQL, because the ORM takes several times longer to compose it than Postgres to run it, on every page
 _SESSION: Final = (
     sql.SQL("""
@@ -32,6 +32,8 @@ _owners: Final[dict[str, int]] = {}
 _MOST_OWNERS: Final = 10_000
 # a part of the idle time: the end is put off only after so much use, so that most page views write nothing
 THROTTLE: Final = 24
+# or after so much time, for the page that says when a session was last used
+USED_EVERY: Final = timedelta(minutes=10)
 
 
 class SessionStore(DatabaseStore):
@@ -41,6 +43,7 @@ class SessionStore(DatabaseStore):
     """
 
     row_ends_at: datetime | None = None
+    row_used_at: datetime | None = None
     # read together with the session
     _owner: User | None = None
 
@@ -53,16 +56,33 @@ class SessionStore(DatabaseStore):
         is_theirs = constant_time_compare(data.get(HASH_SESSION_KEY, ""), owner.get_session_auth_hash())
         return owner if is_theirs and data.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS else None
 
-    def begin(self) -> None:
-        """Start the absolute time, as signing in does."""
+    def begin(self, ip: str, user_agent: str) -> None:
+        """Start the absolute time, as signing in does, and remember from where."""
         self[BEGAN] = int(time.time())
+        self[_FROM] = [ip[:64], user_agent.replace("\x00", "")[:300]]
+
+    @classmethod
+    def get_model_class(cls) -> type[Session]:
+        return Session
+
+    def create_model_instance(self, data: dict[str, Any]) -> Session:
+        """Make the row of a session; what the page of sessions shows is beside its data."""
+        row = cast(Session, super().create_model_instance(data))
+        row.user_id = int(data[SESSION_KEY]) if SESSION_KEY in data else None
+        row.began_at = datetime.fromtimestamp(data.get(BEGAN, int(time.time())), UTC)
+        row.used_at = datetime.now(UTC)
+        row.ip, row.user_agent = data.get(_FROM, ["", ""])
+        return row
 
     def keep(self) -> None:
-        """Put the idle end off, if enough of the idle time has passed."""
-        ends_at = self.get_expiry_date()
-        # not `save`, which would write back the data and undo what another request changed meanwhile
-        if self.row_ends_at and ends_at - self.row_ends_at > _idle() / THROTTLE:
-            Session.objects.filter(session_key=self.session_key).update(expire_date=ends_at)
+        """Put the idle end off, if enough of the idle time has passed, and note that it was used."""
+        now, ends_at = datetime.now(UTC), self.get_expiry_date()
+        is_late = self.row_ends_at is not None and ends_at - self.row_ends_at > _idle() / THROTTLE
+        if is_late or (self.row_ends_at and (self.row_used_at is None or now - self.row_used_at > USED_EVERY)):
+            # not `save`, which would write back the data and undo what another request changed meanwhile
+            Session.objects.filter(session_key=self.session_key).update(
+                expire_date=ends_at, used_at=now, user_id=self._data().get(SESSION_KEY)
+            )
 
     def lock(self) -> None:
         """Let what this session does at this moment be done, and nothing else until this transaction ends."""
@@ -97,7 +117,14 @@ class SessionStore(DatabaseStore):
         if row is None:
             self._session_key = None
         self.row_ends_at = row.expire_date if row else None
+        self.row_used_at = row.used_at if row else None
         return row
+
+
+def of_person(user: User) -> list[Session]:
+    """Return the sessions in which a person is signed in, the last used first."""
+    found = Session.objects.filter(user=user, expire_date__gt=datetime.now(UTC))
+    return list(found.order_by("-used_at", "-began_at", "pk"))
 
 
 def _read(key: str) -> tuple[Session | None, User | None]:

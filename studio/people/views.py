@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -15,12 +16,12 @@ from studio import token
 from studio.audit.record import Actor
 from studio.folded import has_words
 from studio.keys import service as keys
-from studio.models import Grant, User
-from studio.people import confirm, guard, mail
+from studio.models import Grant, Policy, User
+from studio.people import confirm, guard, mail, second_factor, sessions
 from studio.people import service as people
 from studio.people.access import ROLES
+from studio.people.changing import Refused
 from studio.people.forms import ROLE_WORDS, InviteForm, RoleForm
-from studio.people.service import Refused
 from studio.web import (
     SEARCH,
     AppRequest,
@@ -50,13 +51,33 @@ def people_list(request: AppRequest) -> HttpResponse:
     if q:
         found = found.filter(has_words(q, "email", "name"))
     rows = list(found[: PAGE + 1])
-    ctx = {
+    ctx: dict[str, Any] = {
         "q": q,
         "people": rows[:PAGE],
         "newest": after and with_query(request.path, q=q),
         "older": len(rows) > PAGE and with_query(request.path, q=q, cursor=token.pack(_CURSOR, rows[PAGE - 1].email)),
     }
-    return render(request, "studio/_people.html" if is_fragment(request) else "studio/people.html", ctx)
+    if is_fragment(request):
+        return render(request, "studio/_people.html", ctx)
+    ctx |= {"policy": second_factor.policy().second_factor, "whom": Policy.Who.choices}
+    return render(request, "studio/people.html", ctx)
+
+
+@post_only
+def factor_policy(request: AppRequest) -> HttpResponse:
+    """Decide who must have a second factor."""
+    user, who = guard.require(request, "admin"), request.POST.get("second_factor", "")
+    if who not in Policy.Who.values:
+        raise BadRequest("second_factor")
+    confirm.require(request)
+    try:
+        changed = second_factor.require(guard.actor_of(request), user, who)
+    except Refused as error:
+        messages.error(request, str(error))
+    else:
+        words = f"A second factor is required of: {Policy.Who(who).label.lower()}."
+        messages.success(request, words if changed else f"Nothing was changed. {words}")
+    return see_other("people")
 
 
 @cache_control(no_store=True)
@@ -129,7 +150,7 @@ def sign_out(request: AppRequest, user_id: int) -> HttpResponse:
 @post_only
 def factors_remove(request: AppRequest, user_id: int) -> HttpResponse:
     done = "{} signs in without a second factor until they add one."
-    return _change(request, user_id, people.remove_factors, done, "{} has no second factor.")
+    return _change(request, user_id, second_factor.remove, done, "{} has no second factor.")
 
 
 def _change(
@@ -176,6 +197,7 @@ def _show(request: AppRequest, who: User, form: RoleForm, status: int = 200) -> 
         "grants": grants,
         "form": form,
         "role_words": [(Grant.Role(role).label, ROLE_WORDS[role]) for role in ROLES],
-        "factors": people.factor_names(who),
+        "factors": second_factor.names(who),
+        "sessions": len(sessions.of_person(who)),
     }
     return render(request, "studio/person.html", ctx, status=status)

@@ -38,6 +38,7 @@ class Studio:
     """Roles that may, where they hold for all agents; everybody else is refused with 403."""
 
     roles: str
+    form: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "keys/<slug:prefix>/revoke/": {"get": Studio("admin"), "post": Studio("admin")},
     "people/": {"get": Studio("admin")},
     "people/invite/": {"get": Studio("admin"), "post": Studio("admin")},
+    "people/second-factor/": {"post": Studio("admin", form=(("second_factor", "nobody"),))},
     "people/<int:user_id>/": {"get": Studio("admin")},
     "people/<int:user_id>/roles/add/": {"post": Studio("admin")},
     "people/<int:user_id>/roles/remove/": {"post": Studio("admin")},
@@ -112,7 +114,11 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     # oneself
     "account/": {"get": Own()},
     "account/still-allowed/<slug:mark>/": {"get": Open(401)},
+    "account/sessions/": {"get": Own()},
+    "account/sessions/end/": {"post": Own()},
+    "account/sessions/end-others/": {"post": Own()},
     "account/sign-out-everywhere/": {"post": Own()},
+    "account/factors/first/": {"get": Own()},
     "account/password/": {"get": Own(), "post": Own()},
     "account/factors/": {"get": Own()},
     "account/factors/app/add/": {"get": Own(), "post": Own()},

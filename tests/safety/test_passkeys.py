@@ -20,7 +20,7 @@ user = User.objects.create_user(json.loads({email!r}), json.loads({password!r}))
 Grant.objects.create(user=user, role="admin")
 """
 AGE = """
-from django.contrib.sessions.models import Session
+from studio.models import Session
 from studio.people.sessions import SessionStore
 for row in Session.objects.all():
     session = SessionStore(row.session_key)

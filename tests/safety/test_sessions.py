@@ -1,16 +1,17 @@
 """People: when their sessions end."""
 
+import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from studio.models import AuditEvent, Grant, User
+from studio.models import AuditEvent, Grant, Session, User
 from studio.people import sessions
 from studio.people.links import new_link
+from tests.markup import Page
 from tests.reading import text
 from tests.world import is_in, person, signed_in
 
@@ -170,3 +171,94 @@ class TestSessionsEnd:
         client.cookies["session"] = session.session_key or ""
         client.post("/sign-in/", {"login": admin.email, "password": "correct horse battery"})
         assert is_in(client)
+
+
+class TestOnesOwn:
+    """The page that lists them: where somebody is signed in, and how to end what should not be."""
+
+    PAGE = "/account/sessions/"
+    FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Safari/604.1"
+
+    def browser(self, agent: str, user: User | None = None, ip: str = "10.0.0.9") -> Client:
+        client = Client(headers={"user-agent": agent}, REMOTE_ADDR=ip)
+        form = {"login": (user or person("admin")).email, "password": "correct horse battery"}
+        assert client.post("/sign-in/", form).status_code == 302
+        return client
+
+    def marks(self, client: Client) -> list[str]:
+        return [
+            form.fields["session"][0]
+            for form in Page(client.get(self.PAGE).content.decode()).forms
+            if "session" in form.fields
+        ]
+
+    def test_it_says_from_where_and_which_is_this_one(self, admin: User) -> None:
+        here, _ = self.browser(self.FIREFOX), self.browser(self.IPHONE, ip="2001:db8::7")
+        self.browser(self.FIREFOX, person("viewer"), "10.9.9.9")
+        shown = text(here.get(self.PAGE))
+        assert re.search(r"Firefox on Linux this one signed in .* from 10\.0\.0\.9", shown)
+        assert re.search(r"Safari on iPhone signed in .* from 2001:db8::7 · used", shown)
+        assert "10.9.9.9" not in shown
+
+    def test_no_key_of_a_session_is_on_it(self, admin: User) -> None:
+        here, there = self.browser(self.FIREFOX), self.browser(self.IPHONE)
+        html = here.get(self.PAGE).content.decode()
+        assert not any(client.session.session_key in html for client in (here, there))
+
+    def test_one_is_ended(self, admin: User) -> None:
+        here, there, third = (self.browser(agent) for agent in (self.FIREFOX, self.IPHONE, self.IPHONE))
+        mark = there_mark = Session.objects.get(session_key=there.session.session_key).mark
+        assert mark in self.marks(here)
+        answer = here.post("/account/sessions/end/", {"session": there_mark}, follow=True)
+        assert "That session has ended." in text(answer)
+        assert [is_in(one) for one in (here, there, third)] == [True, False, True]
+        event = AuditEvent.objects.get(action="person.sign_out_one")
+        assert event.data == {"browser": "Safari on iPhone", "address": "10.0.0.9"}
+        again = here.post("/account/sessions/end/", {"session": there_mark}, follow=True)
+        assert "ended already" in text(again)
+
+    @pytest.mark.parametrize("mark", ["", "x", "0" * 20, "\x00"])
+    def test_an_unknown_one_ends_nothing(self, page: Client, mark: str) -> None:
+        page.post("/account/sessions/end/", {"session": mark})
+        assert is_in(page)
+        assert not AuditEvent.objects.filter(action="person.sign_out_one").exists()
+
+    def test_somebody_elses_cannot_be_ended(self, page: Client) -> None:
+        other = self.browser(self.FIREFOX, person("viewer"))
+        row = Session.objects.get(session_key=other.session.session_key)
+        for given in (row.mark, row.session_key):
+            page.post("/account/sessions/end/", {"session": given})
+        assert is_in(other)
+
+    def test_all_others_are_ended_and_this_one_goes_on(self, admin: User) -> None:
+        here, there = self.browser(self.FIREFOX), self.browser(self.IPHONE)
+        viewer, old = self.browser(self.FIREFOX, person("viewer")), signed_in(admin)
+        # of before the upgrade: nobody noted whose it is
+        Session.objects.filter(session_key=old.session.session_key).update(user=None)
+        answer = here.post("/account/sessions/end-others/", follow=True)
+        assert "You are signed out on every other browser." in text(answer)
+        assert [is_in(one) for one in (here, there, old, viewer)] == [True, False, False, True]
+        assert self.marks(here) == []
+        event = AuditEvent.objects.get(action="person.sign_out_others")
+        assert {"browser": "Safari on iPhone", "address": "10.0.0.9"} in event.data["sessions"]
+
+    def test_one_of_before_the_upgrade_is_listed_once_it_is_used(self, page: Client) -> None:
+        Session.objects.update(user=None, used_at=None, began_at=None)
+        is_in(page)
+        assert "this one" in text(page.get(self.PAGE))
+
+    def test_an_admin_sees_how_many(self, page: Client) -> None:
+        viewer = person("viewer")
+        assert "Signed in nowhere now." in text(page.get(f"/people/{viewer.pk}/"))
+        for agent in (self.FIREFOX, self.IPHONE):
+            self.browser(agent, viewer)
+        assert "Signed in on 2 browsers now." in text(page.get(f"/people/{viewer.pk}/"))
+
+    @pytest.mark.parametrize("agent", ["", "x" * 4000, "<script>alert(1)</script>", "\x01\x7f", "Firefox/ \u00ff"])
+    def test_an_odd_browser_is_listed_as_well(self, admin: User, agent: str) -> None:
+        client = self.browser(agent)
+        shown = client.get(self.PAGE)
+        assert shown.status_code == 200
+        assert b"<script>alert" not in shown.content
+        assert "this one" in text(shown)

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from studio import running
 from studio.audit.record import Actor
 from studio.models import User
-from studio.people import service as people
+from studio.people import second_factor
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         user = User.objects.filter(email=email.strip().lower()).first()
         if user is None:
             raise CommandError(f"Nobody has the email {email}.")
-        if not people.remove_factors(Actor.system(), user):
+        if not second_factor.remove(Actor.system(), user):
             self.stdout.write(f"{user.email} has no second factor, so nothing was changed.")
             return
         link = running.command(f"sign_in_link --email {user.email}")
