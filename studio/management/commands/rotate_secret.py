@@ -56,5 +56,5 @@ class Command(BaseCommand):
         return outcome.lost
 
     def _say(self, outcome: reencrypt.Outcome) -> reencrypt.Outcome:
-        self.stdout.write(f"{outcome.kept} secrets are under the key of now, {outcome.changed} of them since just now.")
+        self.stdout.write(f"{outcome.kept} secrets are under the current key, {outcome.changed} of them newly.")
         return outcome
