@@ -108,10 +108,10 @@ def why_not(text: str) -> tuple[str, str]:
     found = _KEY.fullmatch(text)
     if found is None:
         return "", "not written like a key"
-    label, key = f"ams_{found[1]}_…", ApiKey.objects.filter(prefix=found[1]).first()
+    shown, key = f"ams_{found[1]}_…", ApiKey.objects.filter(prefix=found[1]).first()
     if key is None or not hmac.compare_digest(_hash(found[2]), key.hash):
-        return label, "unknown" if key is None else "wrong secret"
-    return _label(key), "revoked" if key.revoked_at else "expired"
+        return shown, "unknown" if key is None else "wrong secret"
+    return label(key), "revoked" if key.revoked_at else "expired"
 
 
 def usable() -> QuerySet[ApiKey]:
