@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from studio import secret_key
+from studio.postgres.home import owner
 from studio.postgres.kept_files import StartFailure, locked, replace
+from studio.user import become
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DEFAULT_DATA_DIR: Final = ROOT / "var"
@@ -107,6 +109,7 @@ def run(arguments: list[str]) -> None:
     if arguments[1:2] != ["serve"]:
         # before the settings are read
         join()
+        _as_its_user(data_dir())
     try:
         execute_from_command_line(arguments)
     except (OperationalError, ProgrammingError) as error:
@@ -114,6 +117,12 @@ def run(arguments: list[str]) -> None:
         if sentence is None or "--traceback" in arguments:
             raise
         raise StartFailure(sentence) from None
+
+
+def _as_its_user(where: Path) -> None:
+    """As root, go on as the studio's user: a file of root's would stop the studio."""
+    if os.geteuid() == 0 and where.exists() and where.stat().st_uid:
+        become(owner(where))
 
 
 def _sentence(error: Exception) -> str | None:

@@ -82,7 +82,7 @@ def keep(event: AuditEvent) -> None:
 
 def _keep(event: AuditEvent, checked: Head | None) -> Head | None:
     """Write an event, unless the head in the file must be checked first: then return that."""
-    make_once(path(), lambda: _text(Head(0, "")))
+    make_once(path(), lambda: EMPTY)
     with _opened("rb+", fcntl.LOCK_EX) as file:
         old = _read(file)
         # commits arrive here in any order
@@ -110,6 +110,9 @@ def _read(file: IO[bytes]) -> Head | None:
 
 def _text(head: Head) -> str:
     return json.dumps({"id": head.id, "hash": head.hash}).ljust(_SIZE - 1) + "\n"
+
+
+EMPTY: Final = _text(Head(0, ""))
 
 
 def _is_in_log(head: Head) -> bool:

@@ -79,6 +79,12 @@ def server_account() -> Account:
     )
 
 
+def owner(path: Path) -> Account:
+    """Return whose a directory is; root's is for the database's user."""
+    uid = path.stat().st_uid
+    return server_account() if uid == 0 else _account(pwd.getpwuid(uid))
+
+
 def identity(user: Account | None) -> Identity:
     """Return what subprocess needs to start a program as that user."""
     if user is None:
