@@ -16,6 +16,7 @@ from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
 from studio.audit.record import NoLonger, NotWritten
 from studio.audit.refusals import refused
+from studio.audit.tombstones import NotNoted
 from studio.models import Agent
 from studio.people.guard import actor_of
 from studio.postgres.backend.base import is_stale
@@ -148,12 +149,27 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:
 def unavailable(request: HttpRequest, error: Exception) -> HttpResponseBase:
     if isinstance(error, NotWritten):
         return not_logged(request, error)
+    if isinstance(error, NotNoted):
+        return not_noted(request, error)
     log.error("database unavailable: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
     response = _page(
         request,
         503,
         "Database unavailable",
         "The studio cannot reach its database. It tries again by itself; reload in a moment.",
+    )
+    response["Retry-After"] = "5"
+    return response
+
+
+def not_noted(request: HttpRequest, error: NotNoted) -> HttpResponseBase:
+    log.error("%s: %s", error, error.__cause__)
+    response = _page(
+        request,
+        503,
+        "Deleted, but not noted",
+        "What you deleted is gone. That could not be noted outside of the database, so a backup that is restored might"
+        " bring it back. Whoever runs the studio finds the cause in its log.",
     )
     response["Retry-After"] = "5"
     return response

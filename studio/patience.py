@@ -39,13 +39,13 @@ class Clerk:
         # threads are not copied into a child
         os.register_at_fork(after_in_child=self._reset)
 
-    def do(self, work: Callable[[], T], *, even_late: bool = False) -> T:
+    def do(self, work: Callable[[], T], *, even_late: bool = False, seconds: float = SECONDS) -> T:
         """Return what the work returns; raise TooSlow if it takes longer, and the work may go on `even_late`."""
         self._start()
         done: Future[T] = Future()
         self._work.put((work, done))
         try:
-            return done.result(SECONDS)
+            return done.result(seconds)
         except TimeoutError:
             # of this wait, not of the work
             if done.done():

@@ -9,10 +9,11 @@ from django.db import OperationalError, connection, transaction
 from django_tenants.utils import schema_context
 from psycopg import errors
 
-from memory.index import erasure, feed, removal, repair, threads
+from memory.index import erasure, feed, graves, removal, repair, threads
 from memory.index.removal import Description, Size
 from memory.index.threads import Filter
 from memory.query import current_schema, long_statements
+from studio.audit import tombstones
 from studio.audit.record import Actor, record
 from studio.ids import key
 from studio.models import Agent
@@ -128,6 +129,7 @@ def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: s
 
 
 def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> Deleted:
+    tombstones.ready()
     ids = removal.lock(session_ids)
     if not ids:
         return Deleted(0, 0, 0, None)
@@ -153,4 +155,5 @@ def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> 
         },
         reason=reason,
     )
+    tombstones.note(event, agent, graves.of(ids))
     return Deleted(size.threads, size.runs, size.messages, event.pk)

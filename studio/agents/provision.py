@@ -10,6 +10,7 @@ from django.db.migrations.exceptions import MigrationSchemaMissing
 from psycopg import errors, sql
 
 from studio.agents import database_role, memory_settings
+from studio.audit import tombstones
 from studio.audit.record import Actor, record
 from studio.ids import is_agent_id, new_agent_id, schema_name
 from studio.models import Agent, MemorySettings
@@ -79,8 +80,9 @@ def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]
     return changes
 
 
-def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = None) -> None:
+def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = None, reason: str = "") -> None:
     """Drop the agent's schema with all its threads, its role and its row; `counts` go into the audit event."""
+    tombstones.ready()
     with database_role.closed(agent), transaction.atomic():
         # before the audit log's lock, because whoever saves settings takes the two in this order
         MemorySettings.objects.select_for_update().filter(agent=agent).first()
@@ -91,7 +93,10 @@ def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = 
                 cursor.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(agent.schema_name)))
         database_role.drop(agent)
         # last, because it takes the audit log's lock, and every other change waits for that
-        record(actor, "agent.remove", agent=agent, object=agent.name, data={"counts": counts or {}})
+        event = record(
+            actor, "agent.remove", agent=agent, object=agent.name, data={"counts": counts or {}}, reason=reason
+        )
+        tombstones.note_removal(event, agent)
         agent.delete()
 
 

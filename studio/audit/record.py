@@ -55,6 +55,7 @@ ACTIONS: Final = {
     "database.reveal": "got the database connection",
     "database.rotate": "changed the database password",
     "database.end_sessions": "ended sessions of the agent",
+    "database.restored": "found a restored backup",
 }
 
 

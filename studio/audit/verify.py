@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from studio.audit import head
+from studio.audit import head, tombstones
 
 BATCH: Final = 5000
 # a log that was rewritten has a fault in every event
@@ -47,6 +47,7 @@ def verify(on_batch: Callable[[int], None] = lambda events: None) -> Report:
         events, last, hash_of_last = events + 1, id, hash
     if kept is not None and not kept_is_there:
         faults.append(_cut(kept, last))
+    faults += _of_tombstones()
     return Report(events, last, faults[:MOST])
 
 
@@ -62,8 +63,21 @@ def _faults(id: int, prev: str, hash: str, should: str, last: int, hash_of_last:
 
 def _cut(kept: head.Head, last: int) -> str:
     if kept.id > last:
-        return f"The end is cut off: event {kept.id} was written down in {head.path()}, and the log ends at {last}."
+        missing = "1 event is" if kept.id == last + 1 else f"{kept.id - last:,} events are"
+        return (
+            f"The end is cut off: event {kept.id} was written down in {head.path()}, and the log ends at {last}."
+            f" The database is older than that file: {missing} missing. So looks a database that was restored from a"
+            " backup, and one from which somebody took events away."
+        )
     return f"Event {kept.id} is not the one that was written down in {head.path()}: the log was written anew."
+
+
+def _of_tombstones() -> Iterator[str]:
+    changed = [str(line.number) for line in tombstones.lines() if line.faulty][:MOST]
+    if changed:
+        yield f"In {tombstones.path()} these lines are not as they were written: {', '.join(changed)}."
+    if lost := len(tombstones.lost()):
+        yield f"The database does not know {lost:,} of the deletions in {tombstones.path()}."
 
 
 def _rows(on_batch: Callable[[int], None]) -> Iterator[tuple[Any, ...]]:

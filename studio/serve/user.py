@@ -10,6 +10,8 @@ from pathlib import Path
 from django.conf import settings
 
 from studio import postgres
+from studio.audit import tombstones
+from studio.audit.head import EMPTY
 from studio.postgres.home import Account, account, identity, owner, reaches
 from studio.postgres.kept_files import StartFailure, make_once
 from studio.running import ROOT
@@ -73,11 +75,11 @@ def _files(data_dir: Path) -> Iterator[Path]:
     """Yield what the studio writes to; what it appends to is made, where its user might not."""
     head = Path(settings.AUDIT_HEAD_FILE)
     if head.parent != data_dir:
-        from studio.audit.head import EMPTY
-
         make_once(head, lambda: EMPTY)
-        yield head
-    yield from (path for path in (data_dir, *(data_dir / name for name in (*FILES, head.name))) if path.exists())
+        make_once(tombstones.path(), str)
+        yield from (head, tombstones.path())
+    names = (*FILES, head.name, tombstones.path().name)
+    yield from (path for path in (data_dir, *(data_dir / name for name in names)) if path.exists())
     # the server's own files are its user's already
     yield from (path for path in [data_dir / "postgres", *(data_dir / "postgres").glob("*")] if path.exists())
     yield from (path for path in [data_dir / "static", *(data_dir / "static").rglob("*")] if path.exists())

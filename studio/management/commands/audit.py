@@ -2,6 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from studio import running
 from studio.audit import head, verify
 
 
@@ -17,6 +18,9 @@ class Command(BaseCommand):
         for fault in report.faults:
             self.stderr.write(fault)
         if report.faults:
-            hint = f"If you restored a backup on purpose, remove {head.path()}."
+            hint = (
+                f"If you restored a backup on purpose: run {running.command('delete_again')}, which a start does too, "
+                f"so that nothing deleted comes back; then remove {head.path()}. Else somebody changed the database."
+            )
             raise CommandError(f"The audit log is not as it was written. {hint}")
         self.stdout.write(f"The audit log is whole: {report.events:,} events, the last one is {report.last}.")

@@ -12,10 +12,11 @@ import environ
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from memory.services import replay
 from memory.services.upkeep import fold_feeds, tidy_up
 from studio import postgres, running
 from studio.agents.full_disk import keep_room
-from studio.audit import refusals
+from studio.audit import refusals, tombstones
 from studio.postgres import StartFailure
 from studio.postgres.limits import trim_log
 from studio.serve import first_start, listen, migrate, upkeep, user, web_server
@@ -64,6 +65,7 @@ class Command(BaseCommand):
             if bundled:
                 upkeep.start(stopping, keep_room, every=WATCH_SECONDS)
             upkeep.start(stopping, refusals.sweep, every=SWEEP_SECONDS)
+            upkeep.start(stopping, replay.replay_if_older, every=TIDY_SECONDS)
             url = listen.base_url(listener)
             server = web_server.start(listener)
             stack.callback(web_server.stop, server)
@@ -99,10 +101,20 @@ class Command(BaseCommand):
         for agent, why in migrated.failed.items():
             again = running.command("migrate_agents")
             self.say(f"The tables of agent {agent} are not up to date: {why}. {again} tries again.")
+        self.replay_deletions()
         if first_start.collect_static(data_dir):
             self.say("Static files are collected.")
         if first_start.add_demo(data_dir, wanted=environ.Env().bool("DEMO", default=True)):
             self.say("Demo agents are there; DEMO=0 at the first start leaves them out.")
+
+    def replay_deletions(self) -> None:
+        """Before anybody may read: delete again what a restored backup has brought back."""
+        try:
+            for sentence in replay.replay().sentences():
+                self.say(sentence)
+            replay.complete()
+        except OSError as error:
+            self.say(f"Deletions cannot be noted in {tombstones.path()} ({error.strerror or error}): mend that first.")
 
     def greet(self, address: str) -> None:
         from studio.people.links import is_somebody_in_charge, new_link

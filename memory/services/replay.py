@@ -1,0 +1,132 @@
+"""Deleting again what a restored backup brought back, by the file beside the head of the audit log."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from django.db import Error, connection, transaction
+from django_tenants.utils import schema_context
+
+from memory.index import graves
+from memory.query import UNLIMITED, long_statements
+from memory.services import deletion
+from studio import running
+from studio.agents import provision
+from studio.audit import tombstones
+from studio.audit.record import Actor, record
+from studio.audit.tombstones import Grave, Line
+from studio.models import Agent, AuditEvent
+
+log = logging.getLogger("studio")
+
+WHY: Final = "This was deleted before, and a restored backup brought it back."
+
+
+@dataclass
+class Replayed:
+    """How many deletions the database did not know, what they deleted again, and in which agents that failed."""
+
+    deletions: int = 0
+    threads: int = 0
+    agents: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def sentences(self) -> list[str]:
+        """Say what was done."""
+        if not self.deletions:
+            return []
+        again = running.command("delete_again")
+        return [
+            f"The database is older than {tombstones.path()}: it did not know {self.deletions:,} deletions, as a backup"
+            f" that was restored does not. They were done again: {self.threads:,} threads"
+            + (f", and the agents {', '.join(self.agents)}." if self.agents else "."),
+            *(
+                f"What {schema} had deleted is not gone: {why}. {again} tries again."
+                for schema, why in self.failed.items()
+            ),
+        ]
+
+
+def replay() -> Replayed:
+    """Do those deletions again that this database does not know, and audit it. It is safe to repeat."""
+    missing = tombstones.lost()
+    done = Replayed(len(missing))
+    if not missing:
+        return done
+    number = 0
+    for line in tombstones.lines():
+        number = line.number
+        if line.number in missing:
+            _again(line, done)
+    with transaction.atomic():
+        event = record(
+            Actor.system(),
+            "database.restored",
+            object=str(tombstones.path()),
+            data={"counts": {"deletions": done.deletions, "threads": done.threads, "agents": len(done.agents)}},
+            reason=WHY,
+        )
+    if not done.failed:
+        # so that the next start does not ask for them again
+        tombstones.append({"event": event.pk, "event_hash": bytes(event.hash).hex(), "replayed": number})
+    return done
+
+
+def replay_if_older() -> None:
+    """Look whether somebody has restored a backup into the running studio's database."""
+    if tombstones.is_older():
+        for sentence in replay().sentences():
+            log.warning("%s", sentence)
+
+
+def complete() -> int:
+    """Note what the file lacks: deletions of agents themselves, and those that a crash kept out of it."""
+    event = AuditEvent.objects.order_by("-id").first()
+    if event is None:
+        return 0
+    noted = {
+        (line.values["schema"], grave[0]) for line in tombstones.lines() for grave in line.values.get("threads", ())
+    }
+    count = 0
+    for schema in Agent.objects.values_list("schema_name", flat=True):
+        try:
+            with schema_context(schema), long_statements(UNLIMITED):
+                missing = [grave for grave in graves.every() if (schema, grave[0]) not in noted]
+        except Error as error:
+            log.warning("deletions of %s were not noted: %s", schema, str(error).splitlines()[0])
+            continue
+        for start in range(0, len(missing), deletion.MOST):
+            some = missing[start : start + deletion.MOST]
+            hash = bytes(event.hash).hex()
+            tombstones.append({"event": event.pk, "event_hash": hash, "schema": schema, "threads": some})
+        count += len(missing)
+    return count
+
+
+def _again(line: Line, done: Replayed) -> None:
+    agent = Agent.objects.filter(schema_name=line.values.get("schema", "")).first()
+    if agent is None:
+        return
+    try:
+        if "agent" in line.values:
+            # not another one that has got its id since
+            if agent.created_at == datetime.fromisoformat(line.values["created_at"]):
+                provision.remove_agent(Actor.system(), agent, reason=WHY)
+                done.agents.append(agent.pk)
+        else:
+            done.threads += _threads_again(agent, [(hash, at, created) for hash, at, created in line.values["threads"]])
+    except (Error, deletion.Busy) as error:
+        connection.close()
+        done.failed[agent.schema_name] = str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _threads_again(agent: Agent, some: list[Grave]) -> int:
+    with schema_context(agent.schema_name), long_statements(UNLIMITED):
+        graves.put(some)
+        ids = graves.risen(some)
+    count = 0
+    for start in range(0, len(ids), deletion.MOST):
+        part = ids[start : start + deletion.MOST]
+        count += deletion.delete_threads(Actor.system(), agent, part, WHY).threads
+    return count

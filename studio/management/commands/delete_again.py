@@ -1,0 +1,20 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from memory.services import replay
+
+
+class Command(BaseCommand):
+    help = "After a backup was restored: delete again what had been deleted. Every start does it, too. Safe to repeat."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        done = replay.replay()
+        noted = replay.complete()
+        for sentence in done.sentences() or ["Nothing has come back: the database knows all deletions."]:
+            self.stdout.write(sentence)
+        if noted:
+            self.stdout.write(f"{noted:,} deletions that agents did themselves are noted now.")
+        if done.failed:
+            raise CommandError(f"{len(done.failed)} agents could not be done.")
