@@ -17,7 +17,7 @@ from django.utils import timezone
 from psycopg import errors
 
 from studio import vault
-from studio.agents import sessions
+from studio.agents import sessions, writing
 from studio.agents.role_sql import (
     ALTER,
     CREATE,
@@ -95,6 +95,7 @@ def ensure(agent: Agent) -> DatabaseRole | None:
                 "rotated_at": row.rotated_at if row else timezone.now(),
             },
         )
+        writing.settle(agent)
     return role
 
 

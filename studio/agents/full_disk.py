@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from studio import disk, postgres
-from studio.agents import database_role
+from studio.agents import database_role, role_sql
 from studio.audit.record import Actor, record
 from studio.models import DatabaseRole
 from studio.postgres import rights
@@ -48,7 +48,7 @@ def keep_room() -> None:
 
 def _refuse(share: float) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_WRITERS, [list(database_role.TABLES)])
+        cursor.execute(_WRITERS, [list(role_sql.TABLES)])
         writers = cursor.fetchall()
         if not writers:
             return

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import BooleanField, Field
 from django.utils.functional import cached_property
 
+from studio.agents import writing
 from studio.audit.record import Actor, record
 from studio.models import Agent, MemorySettings, MemorySettingsVersion
 
@@ -123,6 +124,8 @@ def save(
         settings.full_clean(exclude=["agent"])
         settings.save()
         _keep_version(actor, settings, changes, restored_from)
+        if "session_storage" in changes:
+            writing.settle(agent)
         record(
             actor,
             "settings.restore" if restored_from else "settings.save",

@@ -9,7 +9,7 @@ from django.db import IntegrityError, OperationalError, ProgrammingError, connec
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from psycopg import errors, sql
 
-from studio.agents import database_role, memory_settings
+from studio.agents import database_role, memory_settings, writing
 from studio.audit import tombstones
 from studio.audit.record import Actor, record
 from studio.ids import is_agent_id, new_agent_id, schema_name
@@ -76,6 +76,7 @@ def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]
         agent.save(update_fields=list(changes))
         if moves:
             database_role.ensure(agent)
+            writing.settle(agent)
         record(actor, "agent.edit", agent=agent, object=agent.name, data={"changes": changes})
     return changes
 

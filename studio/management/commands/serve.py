@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from memory.services import replay
 from memory.services.upkeep import fold_feeds, tidy_up
 from studio import postgres, running
+from studio.agents import writing
 from studio.agents.full_disk import keep_room
 from studio.audit import refusals, tombstones
 from studio.postgres import StartFailure
@@ -101,6 +102,7 @@ class Command(BaseCommand):
         for agent, why in migrated.failed.items():
             again = running.command("migrate_agents")
             self.say(f"The tables of agent {agent} are not up to date: {why}. {again} tries again.")
+        writing.heal()
         self.replay_deletions()
         if first_start.collect_static(data_dir):
             self.say("Static files are collected.")
