@@ -112,8 +112,8 @@ def _again(line: Line, done: Replayed) -> None:
         if "agent" in line.values:
             # not another one that has got its id since
             if agent.created_at == datetime.fromisoformat(line.values["created_at"]):
-                provision.remove_agent(Actor.system(), agent, reason=WHY)
                 done.agents.append(agent.pk)
+                provision.remove_agent(Actor.system(), agent, reason=WHY)
         else:
             done.threads += _threads_again(agent, [(hash, at, created) for hash, at, created in line.values["threads"]])
     except (Error, deletion.Busy) as error:

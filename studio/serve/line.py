@@ -13,7 +13,7 @@ from typing import Any, Final
 AHEAD: Final = 1_000_000
 # Seconds that a reader may let an answer wait, and the bytes that buy another one.
 SECONDS: Final = 10
-SLOWEST: Final = 16_384
+SLOWEST: Final = 32_768
 # A whole request is there before anything is read. If gunicorn ever sees one that goes on, it waits this long.
 STRAY_SECONDS: Final = 2
 

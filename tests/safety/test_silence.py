@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 
 from tests.rounds import rounds
@@ -134,3 +135,42 @@ def test_a_request_that_does_not_come_to_its_end_is_refused_in_words(server: Stu
     with socket.create_connection((where.hostname, where.port), timeout=30) as line:
         line.sendall(HALF)
         assert line.recv(65536).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
+@pytest.fixture
+def download(server: StudioServer) -> tuple[str, str, int]:
+    """A signed-in admin's cookie, and the address and size of a download that no buffer holds."""
+    agent = server.create_agent("downloads")
+    text = "x" * 500_000
+    with psycopg.connect(agent.dsn) as connection:
+        connection.execute(
+            "insert into agno_sessions (session_id, session_type, created_at, updated_at) values ('big', 'agent', 1, 1)"
+        )
+        connection.execute(
+            "insert into agno_runs (run_id, session_id, run_type, run_index, status, created_at, updated_at, run_data)"
+            " select 'run-' || n, 'big', 'agent', n, 'COMPLETED', 1, 1, jsonb_build_object('content', %s::text)"
+            " from generate_series(0, 59) n",
+            [text],
+        )
+    server.fold(agent.schema)
+    client = server.client()
+    path = f"/agents/{agent.id}/threads/big/export/"
+    size = len(client.get(path, headers={"accept-encoding": "identity"}).content)
+    assert size > 30_000_000
+    return f"session={client.cookies['session']}", path, size
+
+
+@pytest.mark.attack
+def test_downloads_that_nobody_reads_freeze_nobody(server: StudioServer, download: tuple[str, str, int]) -> None:
+    cookie, path, size = download
+    where = urlsplit(server.url)
+    ask = f"GET {path} HTTP/1.1\r\nHost: {where.netloc}\r\nCookie: {cookie}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        # more than there are threads
+        for _ in range(rounds(20, 60)):
+            stack.enter_context(opened(str(where.hostname), where.port or 80, ask))
+        time.sleep(2)
+        assert frozen(server, SECONDS) == []
+        # somebody who reads gets all of it
+        answer = httpx.get(server.url + path, headers={"cookie": cookie, "accept-encoding": "identity"}, timeout=60)
+        assert len(answer.content) == size

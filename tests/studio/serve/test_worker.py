@@ -7,15 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import psycopg
 import pytest
 
+from tests.rounds import rounds
 from tests.server import StudioServer, new_database, serving
-from tests.studio.serve.running import ROOT
+from tests.studio.serve.running import ROOT, STARTED, until
 
 SIZE = """
 import gc, json, django
@@ -109,3 +111,42 @@ def test_the_collector_leaves_alone_what_was_there_before_the_fork() -> None:
     assert (workers, threads) == (2, 2)
     assert frozen > 100_000
     assert threshold == 10_000
+
+
+@pytest.mark.attack
+def test_a_worker_that_is_told_to_end_answers_what_it_was_asked(narrow: StudioServer) -> None:
+    """On connections that are kept, too: a client is told that one ends, or asks nobody who is gone."""
+    answered: list[int] = []
+    lost: list[str] = []
+    over = Event()
+
+    def ask(kept: bool) -> None:
+        with httpx.Client(timeout=20) as client:
+            while not over.is_set():
+                try:
+                    get = client.get if kept else httpx.get
+                    answered.append(get(f"{narrow.url}/health").status_code)
+                except httpx.TransportError as error:
+                    lost.append(repr(error))
+
+    askers = [Thread(target=ask, args=[number % 2 == 0]) for number in range(6)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(rounds(10, 1000)):
+            for worker in workers_of(narrow):
+                worker.terminate()
+                # a new one takes its place
+                until(lambda ended=worker: not ended.is_running() or ended.status() == psutil.STATUS_ZOMBIE)
+    finally:
+        over.set()
+        for asker in askers:
+            asker.join()
+    assert lost == []
+    assert set(answered) == {200}
+
+
+def workers_of(server: StudioServer) -> list[psutil.Process]:
+    port = urlsplit(server.url).port
+    served = [one for one in STARTED if one.process.poll() is None and str(port) in one.said()]
+    return served[-1].web.children()
