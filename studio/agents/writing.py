@@ -8,7 +8,8 @@ from psycopg import sql
 from studio.agents.role_sql import TABLES
 from studio.models import Agent, DatabaseRole, Framework, MemorySettings
 
-# What agents may delete and read stays as it is. Asked at each statement, so that a session which is open already is bound by it, too.
+# What agents may delete and read stays as it is. Rights are asked for at each statement, so that a session that is
+# open already is bound by them, too.
 _MAY: Final = "grant insert, update on {tables} to {role}"
 _MAY_NOT: Final = "revoke insert, update on {tables} from {role}"
 _IS_THERE: Final = "select exists (select from pg_roles where rolname = %s) and to_regclass(%s) is not null"
