@@ -79,7 +79,7 @@ MAKERS = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("studio", "0011_restored_from"), ("mfa", "0001_initial")]
+    dependencies = [("studio", "0012_tries"), ("mfa", "0001_initial")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

@@ -4,5 +4,5 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("studio", "0011_restored_from")]
+    dependencies = [("studio", "0013_acting")]
     operations = [migrations.AddField("databaserole", "admitted_at", models.DateTimeField(null=True))]

@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("studio", "0011_restored_from")]
+    dependencies = [("studio", "0014_admitted_at")]
     operations = [
         migrations.RunSQL(
             [

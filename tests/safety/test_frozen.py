@@ -1,6 +1,5 @@
 """Postgres is frozen, or the network swallows what it says: every request ends in time, and nobody starts it again."""
 
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
