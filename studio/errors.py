@@ -79,6 +79,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponseBase:
+    ours = cast(AppRequest, request)
+    if ours.user.is_authenticated:
+        refused(actor_of(ours), "refusal.page", object=request.path, agent=getattr(request, "agent", None))
     if isinstance(exception, NoLonger):
         return _page(
             request,
@@ -86,9 +89,6 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
             "Nothing was changed",
             "Meanwhile your session ended, or an admin changed what you may do. Load the page again to see what is so.",
         )
-    ours = cast(AppRequest, request)
-    if ours.user.is_authenticated:
-        refused(actor_of(ours), "refusal.page", object=request.path, agent=getattr(request, "agent", None))
     return _page(
         request,
         403,

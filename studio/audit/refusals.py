@@ -7,6 +7,7 @@ What is left out is counted, and the count is an event. A refusal stays one if i
 import logging
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Final
 
 from django.db import Error, transaction
@@ -42,7 +43,9 @@ def refused(actor: Actor, action: str, *, object: str = "", agent: Agent | None 
     try:
         if _has_room(action, network_of(actor.ip)):
             with transaction.atomic():
-                record(actor, action, object=_plain(object), agent=agent, data=data)
+                # whoever was refused is not asked whether they still may
+                who = replace(actor, standing=None)
+                record(who, action, object=_plain(object), agent=agent, data=data)
     except Error as error:
         log.error("a refusal is not in the audit log: %s", type(error.__cause__ or error).__name__)  # noqa: TRY400
 
