@@ -13,7 +13,7 @@ from django_htmx.jinja import htmx_script
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-from studio import formats, icons, ids, running
+from studio import formats, icons, ids, running, visible
 from studio.agents import memory_settings
 from studio.agents.labels import label
 from studio.web import SEARCH
@@ -51,7 +51,7 @@ class Unindented(Extension):
 
 def environment(**options: Any) -> Environment:
     """Make the environment of all templates; settings.TEMPLATES names it and its options."""
-    made = Environment(**options, extensions=[Unindented])  # noqa: S701  # nosec B701  settings switch autoescape on
+    made = Environment(**options, extensions=[Unindented], finalize=visible.finalize)  # noqa: S701  # nosec B701  settings switch autoescape on
     made.globals |= {
         "url": url,
         "static": cache(static),
@@ -74,6 +74,8 @@ def environment(**options: Any) -> Environment:
         "size": formats.size,
         "duration": formats.duration,
         "shorten": formats.shorten,
+        # of a short text what nobody sees is marked; this one is written as it is
+        "as_is": visible.as_is,
         "plural": plural,
         "path_id": ids.encode,
         "words": memory_settings.words,

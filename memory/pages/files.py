@@ -20,6 +20,7 @@ from memory.transcript.stored import TEXT_LIMIT
 from studio import ids
 from studio.compress import compressed
 from studio.people import guard
+from studio.visible import visible_json
 from studio.web import AppRequest, get_only, vary_on_htmx, whole_number, with_query
 
 # a run of which one text is shown may hold photos beside it
@@ -55,7 +56,7 @@ def thread_run(request: AppRequest, agent_id: str, session_id: str, run_id: str)
         return _file(name, export.FORMATS["json"], pieces)
     if request.GET.get("download"):
         return _file(name, export.FORMATS["json"], [text])
-    return HttpResponse(indent(text), content_type=_TEXT)
+    return HttpResponse(visible_json(indent(text)), content_type=_TEXT)
 
 
 def _part(request: AppRequest, text: str, path: str, ticket: str) -> HttpResponseBase:

@@ -12,6 +12,7 @@ from memory.transcript.stored import StoredRun
 from studio import ids
 from studio.formats import duration, size
 from studio.render import Budget, markdown
+from studio.visible import visible_json
 
 # characters of one text that a page shows before "show all"
 CUT: Final = 4_000
@@ -122,7 +123,9 @@ class RunCards:
         if block.cut or flat:
             block.href = f"{address}{'&' if '?' in address else '?'}part={text.path}"
             block.part = self.reading.part(block.href)
-        if text.kind == "markdown" and shown and not self.reading.raw:
+        if text.kind == "json":
+            block.content = visible_json(block.content)
+        elif text.kind == "markdown" and shown and not self.reading.raw:
             block.content, block.style = markdown(shown, self._budget), "prose"
         return block
 
@@ -151,7 +154,7 @@ def whole_block(text: Text, raw: bool) -> Block:
     """Return a whole text as a block; Markdown is rendered unless it is too long or `raw` is on."""
     if text.kind == "markdown" and not raw:
         return Block(markdown(text.value), "prose", text.size)
-    return Block(text.shown, _STYLES[text.kind], text.size)
+    return Block(visible_json(text.shown) if text.kind == "json" else text.shown, _STYLES[text.kind], text.size)
 
 
 def _facts(call: ToolCall) -> str:

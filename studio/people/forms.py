@@ -7,6 +7,7 @@ from django.forms.boundfield import BoundWidget
 
 from studio.agents.forms import ReachForm, with_words
 from studio.models import Agent, Grant
+from studio.visible import visible
 
 ROLE_WORDS: Final = {
     "viewer": "sees settings and the lists of threads, no content",
@@ -44,10 +45,15 @@ class InviteForm(ReachForm):
         return with_words(self["role"], ROLE_WORDS)
 
 
+class AgentField(forms.ModelChoiceField):  # type: ignore[type-arg]  # as Django has it
+    """A choice of agents, which Django's own template writes."""
+
+    def label_from_instance(self, agent: Agent) -> str:
+        return visible(str(agent))
+
+
 class RoleForm(forms.Form):
     """The form that gives a person another role, on one agent or all of them."""
 
     role = forms.ChoiceField(choices=Grant.Role.choices, initial="viewer")
-    agent = forms.ModelChoiceField(
-        Agent.objects.only("id", "name", "icon"), required=False, empty_label="All agents", label="On"
-    )
+    agent = AgentField(Agent.objects.only("id", "name", "icon"), required=False, empty_label="All agents", label="On")
