@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.encoding import iri_to_uri
 from django.utils.html import json_script
 from django_htmx.jinja import htmx_script
 from jinja2 import Environment
@@ -76,6 +77,7 @@ def environment(**options: Any) -> Environment:
         "shorten": formats.shorten,
         # of a short text what nobody sees is marked; this one is written as it is
         "as_is": visible.as_is,
+        "as_uri": iri_to_uri,
         "plural": plural,
         "path_id": ids.encode,
         "words": memory_settings.words,

@@ -49,7 +49,12 @@ class AsIs(str):
 
 def finalize(value: Any) -> Any:
     """Return what a template writes for a value; markup and AsIs stay as they are."""
-    return visible(value) if type(value) is str else value
+    if type(value) is str:
+        return visible(value)
+    if value is None or isinstance(value, int | float | AsIs) or hasattr(value, "__html__"):
+        return value
+    # what names itself, such as a person
+    return visible(str(value))
 
 
 def as_is(value: Any) -> Any:
