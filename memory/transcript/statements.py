@@ -78,9 +78,9 @@ WEIGHED: Final = """
             -- #> unpacks a run once, which each access to a field would else do again
             select case when u.raw > {shown_from} then memory_shown(memory_json(u.data #> '{{}}'))
                 else u.data::text end as text
-            where u.raw is not null offset 0) t on true
+            where u.raw <= {stored_limit} offset 0) t on true
     ), judged as (
-        select w.*, w.weight > {stored_limit} or w.length > {text_limit} as too_large,
+        select w.*, w.weight > {stored_limit} or w.raw > {stored_limit} or w.length > {text_limit} as too_large,
             sum(case when w.length <= {text_limit} then w.length else 0 end) over (order by w.n) as so_far
         from written w
     )

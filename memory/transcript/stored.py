@@ -14,7 +14,7 @@ from memory.transcript.place import Place
 
 # A run that has more than TEXT_LIMIT bytes of JSON to show is not shown, and a page ends early at TEXT_BUDGET. What no
 # page shows is taken out of a run of more than SHOWN_FROM bytes first. The other two are in bytes as stored,
-# compressed: they limit what Postgres unpacks for a page.
+# compressed: they limit what Postgres unpacks for a page. Unpacked, too, a run has at most STORED_LIMIT.
 TEXT_LIMIT: Final = 2_000_000
 TEXT_BUDGET: Final = 4_000_000
 SHOWN_FROM: Final = 200_000
