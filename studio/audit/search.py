@@ -13,20 +13,37 @@ from studio.postgres.backend.plans import planned_with_values
 
 PAGE: Final = 50
 BATCH: Final = 1000
+# characters of a value of a change that a list shows, and one more, by which a page knows that it is cut
+SHOWN: Final = 80
+# bytes of a batch of lines
+BATCH_BYTES: Final = 4_000_000
 
-# A page shows changes and counts only, so that is all it fetches of large data.
+# A page shows changes and counts only, so that is all it fetches of large data, and of long values the beginning
+# unless the whole event is asked for. `||` with an empty value unpacks the data, for its unpacked size.
 _PAGE: Final = """
-    select e.id, e.at, e.actor_kind, e.actor_id, e.actor, e.ip, e.action, e.object, e.reason,
-        case when pg_column_size(e.data) <= 65536 then e.data
-            else jsonb_build_object('changes', e.data -> 'changes', 'counts', e.data -> 'counts') end,
+    select e.id, e.at, e.actor_kind, e.actor_id, e.actor, e.ip, e.action,
+        case when octet_length(e.object) <= 4096 then e.object else left(e.object, 200) end, left(e.reason, 1000),
+        case when pg_column_size(e.data || '{{}}') <= 2000 or e.id = %(whole)s then e.data
+            else jsonb_build_object('counts', e.data -> 'counts', 'changes', (
+                select jsonb_object_agg(left(c.name, 200), (
+                    select jsonb_agg(case when length(v #>> '{{}}') > {shown} then to_jsonb(left(v #>> '{{}}', {shown}))
+                        else v end order by n)
+                    from jsonb_array_elements(c.pair) with ordinality x (v, n)))
+                from jsonb_each(e.data -> 'changes') c (name, pair) where jsonb_typeof(c.pair) = 'array'
+            )) end,
         e.agent_id, (select a.name from public.studio_agent a where a.id = e.agent_id), e.request_id
     from public.studio_auditevent e where {where} order by e.id desc limit %(limit)s"""
 _LINES: Final = """
-    select e.id, jsonb_build_object('id', e.id, 'at', e.at, 'actor_kind', e.actor_kind, 'actor_id', e.actor_id,
+    with line as (
+        select e.id, jsonb_build_object('id', e.id, 'at', e.at, 'actor_kind', e.actor_kind, 'actor_id', e.actor_id,
         'actor', e.actor, 'ip', e.ip, 'request_id', e.request_id, 'agent_id', e.agent_id, 'action', e.action,
         'object', e.object, 'data', e.data, 'reason', e.reason,
-        'prev_hash', encode(e.prev_hash, 'hex'), 'hash', encode(e.hash, 'hex'))::text
-    from public.studio_auditevent e where {where} order by e.id desc limit %(limit)s"""
+        'prev_hash', encode(e.prev_hash, 'hex'), 'hash', encode(e.hash, 'hex'))::text as text
+        from public.studio_auditevent e where {where} order by e.id desc limit %(limit)s
+    ), weighed as (
+        select *, sum(octet_length(text)) over (order by id desc) - octet_length(text) as before from line
+    )
+    select id, text from weighed where before < {most} order by id desc"""
 _EVERYBODY: Final = """
     select 'person', id::text, coalesce(nullif(name, ''), email) as name, email from public.studio_user
     union all select 'key', prefix, 'key “' || name || '”', prefix from public.studio_apikey
@@ -111,11 +128,14 @@ class Page:
     older: int | None
 
 
-def page(wanted: Filters, below: int | None = None) -> Page:
-    """Read one page of events that match and, if `below` is given, are older than that event."""
+def page(wanted: Filters, below: int | None = None, whole: int | None = None) -> Page:
+    """Read one page of events that match and, if `below` is given, are older than that event.
+
+    Long values of a change are cut, but for the event `whole`.
+    """
     rows = [
         FoundEvent(event_of(*row[:10]), row[10], row[11] or "", row[12])
-        for row in _read(_PAGE, wanted, below, PAGE + 1)
+        for row in _read(_PAGE, wanted, below, PAGE + 1, whole=whole)
     ]
     return Page(rows[:PAGE], rows[PAGE - 1].event.id if len(rows) > PAGE else None)
 
@@ -151,9 +171,13 @@ def _all(query: str, **values: str) -> list[tuple[str, ...]]:
         return rows
 
 
-def _read(query: str, wanted: Filters, below: int | None, limit: int) -> list[tuple[Any, ...]]:
+def _read(
+    query: str, wanted: Filters, below: int | None, limit: int, whole: int | None = None
+) -> list[tuple[Any, ...]]:
     condition, values = wanted.where(below)
+    limits = {"shown": sql.Literal(SHOWN + 1), "most": sql.Literal(BATCH_BYTES)}
     with planned_with_values(), connection.cursor() as cursor:
-        cursor.execute(sql.SQL(query).format(where=condition), {**values, "limit": limit})
+        statement = sql.SQL(query).format(where=condition, **limits)
+        cursor.execute(statement, {**values, "limit": limit, "whole": whole})
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows

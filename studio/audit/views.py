@@ -77,7 +77,7 @@ def _context(
     if query.event is not None:
         # an event that a link leads to is the first on its page
         below = query.event + 1
-    page = Page([], None) if query.wrong else search.page(query.filters, below)
+    page = Page([], None) if query.wrong else search.page(query.filters, below, query.event)
     who, agent = query.given.get("who", ""), query.given.get("agent", "")
     return {
         "address": address,
