@@ -63,8 +63,12 @@ class CountedPage(Page[T], Generic[T]):
     not_indexed: int
 
 
+# what stands for an id that no list gives whole
+_LONG_ID = "for an id of more than 4 KB, ~. and a hash, which goes wherever the id goes"
+
+
 class User(Schema):
-    user_id: str
+    user_id: str = Field(description=_LONG_ID)
     threads: int
     runs: int
     first_seen: int
@@ -180,12 +184,12 @@ class Run(RunFacts):
 
 
 class Thread(Schema):
-    session_id: str
+    session_id: str = Field(description=f"in a list, {_LONG_ID}")
     url: str
-    title: str = Field(description="its name, else its first user message where the key may read, else its id")
-    name: str | None
+    title: str = Field(description="with threads:read its name, else its first user message; else its id")
+    name: str | None = Field(description="null without threads:read")
     session_type: str
-    user_id: str | None = Field(description="the owner")
+    user_id: str | None = Field(description=f"the owner; in a list, {_LONG_ID}")
     users: list[str] = Field(description="the first few of those who take part, the owner first")
     users_count: int
     shared: bool
@@ -216,7 +220,7 @@ class ThreadQuery(Schema):
     q: Text = Field(
         "",
         max_length=1000,
-        description="looked for in names, ids and users; with threads:read in titles and latest answers",
+        description="looked for in ids and users; with threads:read in names, titles and latest answers, too",
     )
     status: Text = Field("", max_length=100, description="of the last run", examples=["COMPLETED"])
     since: Moment | None = Field(None, description="last activity at or after")

@@ -80,7 +80,7 @@ def list_threads(
         Query(description="runs adds each thread's first runs; needs threads:read; at most 20 threads"),
     ] = "",
 ) -> dict[str, Any]:
-    """List threads that match, without their content; titles and search use texts only with threads:read."""
+    """List threads that match, without their content; names, first messages and a search in texts need threads:read."""
     agent = auth.get_storing_agent(request, agent_id, READ if include else "agents:read")
     _only(request, PAGING | {"include"} | set(ThreadQuery.model_fields))
     if filter.part and filter.user_id is None:

@@ -17,7 +17,9 @@ keys are made on the page API keys, or by `.venv/bin/python manage.py api_key cr
 **Ids in paths.** Ids of threads are any text. One of up to 255 ASCII letters, digits and `_ @ : . + -`
 that begins with a letter, digit or `_` stands in the path as it is. Any other is written as `~` and the
 URL-safe base64 of its UTF-8, without padding: `order 7/2` becomes `~b3JkZXIgNy8y`. In query strings and
-in JSON, ids are plain text.
+in JSON, ids are plain text. In place of an id of more than 4 KB stands `~.` and the first 32 hexadecimal digits of
+the SHA-256 of its UTF-8, of the first 10,000 characters for a user's; it goes wherever the id goes. One thread by
+itself has its ids whole.
 
 **Pages.** A list answers `items` and the cursors `next` and `previous`; pass one as `cursor`, with the
 same filter and sort, until `next` is null.

@@ -5,7 +5,7 @@ The address, which ends in `/api`, and the key are arguments, or come from STUDI
 STUDIO_API_KEY, or else from XPANDER_BASE_URL and XPANDER_API_KEY.
 """
 
-from studio.client.agent import Agent, Agents, AgnoSettings, ConnectionString, Session
+from studio.client.agent import Agent, Agents, AgnoSettings, ConnectionString, Session, Sessions
 from studio.client.http import StudioError
 
-__all__ = ["Agent", "Agents", "AgnoSettings", "ConnectionString", "Session", "StudioError"]
+__all__ = ["Agent", "Agents", "AgnoSettings", "ConnectionString", "Session", "Sessions", "StudioError"]

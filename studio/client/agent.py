@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from hashlib import sha256
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -12,6 +13,11 @@ from studio.client.http import Call, Json, Send, Studio
 T = TypeVar("T")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_@:.+-]{0,254}", re.ASCII)
+_KEY = re.compile(r"~\.[0-9a-f]{32}")
+# bytes of an id in a path
+_LONGEST = 4096
+# characters of the id of a user that count
+_COUNTS = 10_000
 _PAGE = 20
 # which of a user's threads
 Part = Literal["", "owned", "joined"]
@@ -47,6 +53,12 @@ class Session:
     def messages(self) -> list[Json]:
         """What was said in all runs, oldest first. The role `note` says what is missing, or why a run failed."""
         return [message for run in self.runs for message in run["messages"]]
+
+
+class Sessions(list[Session]):
+    """Threads of a user. `not_indexed` is how many others the list may lack, as they are not counted yet."""
+
+    not_indexed: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,14 +102,14 @@ class Agent(AgentsListItem):
     agno_settings: AgnoSettings
     _studio: "Studio" = field(repr=False, compare=False)
 
-    async def aget_user_sessions(self, user_id: str, part: Part = "") -> list[Session]:
+    async def aget_user_sessions(self, user_id: str, part: Part = "") -> Sessions:
         """Return threads of the user, newest first, with their runs.
 
         `part` "owned" gives those that the user owns, "joined" those of others with a run of theirs, "" both.
         """
         return await self._studio.awaited(lambda send: _user_sessions(send, self, user_id, part))
 
-    def get_user_sessions(self, user_id: str, part: Part = "") -> list[Session]:
+    def get_user_sessions(self, user_id: str, part: Part = "") -> Sessions:
         return self._studio.run(lambda send: _user_sessions(send, self, user_id, part))
 
     async def aget_session(self, session_id: str) -> Session | None:
@@ -162,14 +174,17 @@ async def _agent(send: Send, studio: Studio, agent_id: str, version: int | None)
     return _fill(Agent, {**values, "agno_settings": _fill(AgnoSettings, values["agno_settings"]), "_studio": studio})
 
 
-async def _user_sessions(send: Send, agent: Agent, user_id: str, part: Part) -> list[Session]:
+async def _user_sessions(send: Send, agent: Agent, user_id: str, part: Part) -> Sessions:
     _require_storage(agent)
     # By creation, which never changes. By activity, a thread could move to a page that was read already.
-    params = {"user_id": user_id, "part": part, "sort": "created", "limit": _PAGE, "include": "runs"}
-    sessions: list[Session] = []
+    asked = _key(user_id[:_COUNTS]) if len(user_id.encode()) > _LONGEST else user_id
+    params = {"user_id": asked, "part": part, "sort": "created", "limit": _PAGE, "include": "runs"}
+    sessions = Sessions()
     while True:
         page = await send(Call(f"agents/{agent.id}/threads", params))
         sessions += [await _with_runs(send, agent, thread, thread["first_runs"]) for thread in page["items"]]
+        # an older studio does not say it
+        sessions.not_indexed = max(sessions.not_indexed, page.get("not_indexed", 0))
         if not page["next"]:
             return sessions
         params = {**params, "cursor": page["next"]}
@@ -184,6 +199,9 @@ async def _session(send: Send, agent: Agent, session_id: str) -> Session | None:
 async def _with_runs(send: Send, agent: Agent, thread: Json, page: Json | None) -> Session:
     """Return a thread with the runs of `page` and those that follow, or with all of them without a page."""
     runs: list[Json] = []
+    if any(_KEY.fullmatch(thread[name] or "") for name in ("session_id", "user_id")):
+        # a list has keys in place of long ids
+        thread = await send(Call(_path(agent, thread["session_id"]), or_none=True)) or thread
     path, params = _path(agent, thread["session_id"]) + "/runs", {"limit": _PAGE}
     while True:
         # a thread that is deleted meanwhile just ends
@@ -225,10 +243,16 @@ def _require_storage(agent: Agent) -> None:
         raise LookupError("Session storage is not enabled for this agent.")
 
 
+def _key(long_id: str) -> str:
+    return f"~.{sha256(long_id.encode()).hexdigest()[:32]}"
+
+
 def _path(agent: Agent, session_id: str) -> str:
-    """Write an id as one segment of a path, as the API documents it."""
+    """Write an id, or the key of a long one, as one segment of a path, as the API documents it."""
     segment = session_id
-    if not _PLAIN.fullmatch(session_id):
+    if len(session_id.encode()) > _LONGEST:
+        segment = _key(session_id)
+    elif not _PLAIN.fullmatch(session_id) and not _KEY.fullmatch(session_id):
         segment = "~" + base64.urlsafe_b64encode(session_id.encode()).decode().rstrip("=")
     return f"agents/{agent.id}/threads/{segment}"
 
