@@ -7,7 +7,7 @@ from django.shortcuts import render
 
 from memory.index.lag import Lag
 from memory.index.paging import Page
-from studio.formats import counted, duration
+from studio.formats import counted, duration, shorten
 from studio.web import AppRequest, is_fragment
 
 
@@ -20,6 +20,13 @@ def list_response(request: AppRequest, name: str, ctx: dict[str, object]) -> Htt
     if fragment and request.get_full_path() != ctx["address"]:
         response["HX-Push-Url"] = str(ctx["address"])
     return response
+
+
+def unknown_filters(request: AppRequest, known: set[str]) -> list[str]:
+    """Say in sentences which filters of an address a list does not have; nothing if it has all of them."""
+    unknown = [shorten(name, 60) for name in request.GET if name not in known]
+    said = [f"There is no filter “{name}” here." for name in unknown[:5]]
+    return [*said, f"Known are {', '.join(sorted(known - {'cursor'}))}."] if said else []
 
 
 def lag_words(lag: Lag) -> str:

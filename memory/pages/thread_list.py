@@ -1,7 +1,7 @@
 """The context of a list of threads: all of an agent's, or those of one of its users."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from django.core.exceptions import BadRequest
@@ -10,7 +10,7 @@ from psycopg.errors import QueryCanceled
 
 from memory.index import threads
 from memory.index.paging import Page
-from memory.pages.list_page import lag_words, matching, which_rows
+from memory.pages.list_page import lag_words, matching, unknown_filters, which_rows
 from memory.pages.list_rows import thread_rows
 from memory.pages.thread_query import LONGEST, PARTS, PERIODS, ThreadQuery
 from memory.pages.words import STATUSES
@@ -21,7 +21,9 @@ from studio.web import AppRequest, with_query
 
 # what a search looks at, in the words of the page, for those who may see content and those who may not
 SEARCHED: Final = "titles, latest answers, ids and users"
-SEARCHED_WITHOUT_CONTENT: Final = "names, ids and users"
+SEARCHED_WITHOUT_CONTENT: Final = "ids and users"
+# what the address of a list may name
+KNOWN: Final = {*(field.name for field in fields(ThreadQuery)), "cursor"}
 _SORTED: Final = {"activity": "Last activity", "created": "Created", "runs": "Runs", "tokens": "Tokens"}
 
 
@@ -59,6 +61,7 @@ def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = 
     Raises BadRequest for an address that no page of ours has. `page` is None if the list takes too long.
     """
     query = read_query(request)
+    unknown = unknown_filters(request, KNOWN - ({"user"} if user is not None else set()))
     # on a user's page the path names the user, not the filter
     if user is not None:
         query = replace(query, user=None, part=query.part if query.part == "joined" else "")
@@ -66,10 +69,13 @@ def thread_list(request: AppRequest, agent: Agent, url: str, user: str | None = 
         query = replace(query, part="")
     asked = _Asked(url, query, request.GET.get("cursor", ""), user)
     content = may_read(request, agent)
+    searched = SEARCHED if content else SEARCHED_WITHOUT_CONTENT
+    if unknown:
+        # all threads would look like those that were asked for
+        return {"searched": searched, "unknown": unknown, **_context(asked, None)}
     if content and asked.query.q and not asked.cursor:
         reading.record_search(guard.actor_of(request), agent, asked.query.q)
-    searched = SEARCHED if content else SEARCHED_WITHOUT_CONTENT
-    return {"searched": searched, **_context(asked, _read(asked, content))}
+    return {"searched": searched, "unknown": [], **_context(asked, _read(asked, content))}
 
 
 def read_query(request: AppRequest) -> ThreadQuery:

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from memory.index import users as index
 from memory.index.paging import Page
-from memory.pages.list_page import lag_words, list_response, which_rows
+from memory.pages.list_page import lag_words, list_response, unknown_filters, which_rows
 from memory.pages.list_rows import user_rows
 from studio.compress import compressed
 from studio.people import guard
@@ -45,13 +45,16 @@ def users(request: AppRequest, agent_id: str) -> HttpResponse:
     if not agent.is_agno:
         return render(request, "memory/no_threads.html", {"held": 0, "most": 0})
     asked = _asked(request, reverse("users", args=[agent_id]))
-    page = _read(asked)
+    unknown = unknown_filters(request, {"q", "sort", "cursor"})
+    # all users would look like those that were asked for
+    page = Page([], None, None, 0, True) if unknown else _read(asked)
     ctx = {
+        "unknown": unknown,
         "list_url": asked.url,
         "q": asked.q,
         "longest": _LONGEST,
         "sort": asked.sort,
-        "page": page,
+        "page": None if unknown else page,
         "is_first": not asked.cursor,
         "address": asked.address(asked.cursor),
         "rows": user_rows(page.rows),
