@@ -17,7 +17,7 @@ from tests.server import ServedAgent
 THREADS = rounds(4, 12)
 MB_4 = 4_000_000
 # in a run, which has some twenty of them
-SAID = 1_000_000
+SAID = 300_000
 # what an index of Agno's takes, as it is compressed there
 INDEXED = 200_000
 # bytes of any answer that is no download

@@ -18,7 +18,7 @@ from psycopg.errors import QueryCanceled
 
 from memory.index import repair, threads
 from studio import ids
-from studio.models import Agent, MemorySettings
+from studio.models import Agent, AuditEvent, MemorySettings
 from tests.memory.pages.thread_list import THREADS, chips, named
 from tests.reading import html, links, text, titles
 from tests.world import HTMX, NOW, ODD_IDS, new_person, person, run, signed_in, write_thread
@@ -322,3 +322,20 @@ def test_it_says_that_threads_are_counted_anew(page: Client, ada: Agent) -> None
     with schema_context(ada.schema_name):
         repair.mark_all()
     assert "1 thread is not indexed yet: lists may lack it, or show it as it was." in text(page.get(THREADS))
+
+
+@pytest.mark.parametrize("query", ["stauts=ERROR", "q=a&x=", "erorrs=1&sort=runs"])
+@pytest.mark.parametrize("where", ["threads", "users", "a user"])
+def test_a_filter_of_another_name_shows_nothing_and_is_said(page: Client, ada: Agent, where: str, query: str) -> None:
+    write_thread(ada, "s1", user_id="alice")
+    address = {"threads": THREADS, "users": "/agents/agt-ada/users/", "a user": "/agents/agt-ada/users/alice/"}[where]
+    assert "s1" in html(page.get(address)) or where == "users"
+    for headers in ({}, HTMX):
+        answer = page.get(f"{address}?{query}", headers=headers)
+        assert answer.status_code == 422
+        said = text(answer)
+        wrong = next(part.partition("=")[0] for part in query.split("&") if part[:2] not in ("q=", "so"))
+        assert f"There is no filter “{wrong}” here." in said
+        assert "Known are " in said
+        assert not links(answer, "/threads/s1/")
+    assert not AuditEvent.objects.filter(action="threads.search").exists()

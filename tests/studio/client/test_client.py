@@ -152,6 +152,31 @@ class TestSessions:
         assert call(agent, "get_user_sessions", "owner", part="owned") == [session]
         assert call(agent, "get_user_sessions", "owner", part="joined") == []
 
+    def test_threads_that_the_list_may_lack_are_counted(
+        self, call: Twin, studio_server: StudioServer, agent: Agent
+    ) -> None:
+        assert call(agent, "get_user_sessions", "many").not_indexed == 0
+        studio_server.sql(
+            "insert into memory_backlog (session_id, error) values ('many-00', 'broken')", schema="ag_agt_client"
+        )
+        try:
+            assert call(agent, "get_user_sessions", "many").not_indexed == 1
+        finally:
+            studio_server.sql("delete from memory_backlog", schema="ag_agt_client")
+
+    def test_ids_of_any_length_are_read_whole(self, call: Twin, studio_server: StudioServer, agent: Agent) -> None:
+        session_id, user_id = "s" * 50_000, "u" * 50_000
+        studio_server.sql(
+            "insert into agno_sessions (session_id, session_type, user_id, created_at) values (%s, 'agent', %s, 1)"
+            " on conflict do nothing",
+            session_id,
+            user_id,
+            schema="ag_agt_client",
+        )
+        (session,) = call(agent, "get_user_sessions", user_id, part="owned")
+        assert (session.session_id, session.user_id) == (session_id, user_id)
+        assert call(agent, "get_session", session_id) == session
+
     def test_a_user_without_any_has_none(self, call: Twin, agent: Agent) -> None:
         assert call(agent, "get_user_sessions", "nobody\n/?#%") == []
 
