@@ -11,9 +11,9 @@ from django.test import Client
 from studio.api import auth
 from studio.keys import service as keys
 from studio.models import Agent, ApiKey, AuditEvent, Grant, User
-from studio.people import guard
+from studio.people import guard, second_factor
 from studio.people import service as people
-from studio.people.service import Refused
+from studio.people.changing import Refused
 from tests.reading import text
 from tests.rounds import rounds
 from tests.world import PASSWORD, SYSTEM, new_person, person, signed_in, sql, write_thread
@@ -200,7 +200,7 @@ def test_setting_a_password_does_not_make_somebody_active_again(mallory: User) -
 def test_removing_factors_ends_the_persons_sessions(mallory: User) -> None:
     sql("insert into mfa_authenticator (user_id, type, data, created_at) values (%s, 'totp', '{}', now())", mallory.pk)
     client = signed_in(mallory)
-    assert people.remove_factors(SYSTEM, mallory)
+    assert second_factor.remove(SYSTEM, mallory)
     assert client.get("/agents/").status_code == 302
 
 

@@ -9,7 +9,7 @@ from django.test import Client
 
 from studio.models import Agent, AuditEvent, Grant, User
 from studio.people import service as people
-from studio.people.service import Refused
+from studio.people.changing import Refused
 from tests.reading import text
 from tests.rounds import rounds
 from tests.world import SYSTEM, person, signed_in
