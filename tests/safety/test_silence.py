@@ -169,7 +169,8 @@ def test_downloads_that_nobody_reads_freeze_nobody(server: StudioServer, downloa
         # more than there are threads
         for _ in range(rounds(20, 60)):
             stack.enter_context(opened(str(where.hostname), where.port or 80, ask))
-        time.sleep(2)
+        # until all have as much as the studio sends ahead
+        time.sleep(10)
         assert frozen(server, SECONDS) == []
         # somebody who reads gets all of it
         answer = httpx.get(server.url + path, headers={"cookie": cookie, "accept-encoding": "identity"}, timeout=60)
