@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from studio import secret_key
+from studio.become import become
 from studio.postgres.home import owner
 from studio.postgres.kept_files import StartFailure, locked, replace
-from studio.user import become
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DEFAULT_DATA_DIR: Final = ROOT / "var"

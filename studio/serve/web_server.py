@@ -9,7 +9,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from studio import user
+from studio import become
 from studio.postgres.kept_files import StartFailure
 
 PATIENCE = {"STATEMENT_TIMEOUT": "2500ms", "CONNECT_TIMEOUT": "2"}
@@ -27,10 +27,10 @@ def start(listener: socket.socket) -> subprocess.Popen[bytes]:
             *(sys.executable, "-m", "gunicorn", "--config", "python:studio.serve.gunicorn_conf"),
             *("--bind", f"fd://{descriptor}", "studio.wsgi:application"),
         ],
-        executable=user.python.executable,
-        pass_fds=[descriptor, *user.python.descriptors],
+        executable=become.python.executable,
+        pass_fds=[descriptor, *become.python.descriptors],
         # An answer within 3 s when the database is away or a lock is held. Before os.environ: what is set there wins.
-        env={**PATIENCE, **os.environ, **user.python.variables, "PORT": str(port), "STUDIO_PID": str(os.getpid())},
+        env={**PATIENCE, **os.environ, **become.python.variables, "PORT": str(port), "STUDIO_PID": str(os.getpid())},
         # Ctrl-C in the terminal must not reach it: the studio lets its requests finish and then stops it.
         start_new_session=True,
     )

@@ -20,7 +20,8 @@ from studio.agents.full_disk import keep_room
 from studio.audit import refusals, tombstones
 from studio.postgres import StartFailure
 from studio.postgres.limits import trim_log
-from studio.serve import first_start, listen, migrate, upkeep, user, web_server
+from studio.serve import first_start, listen, migrate, upkeep, web_server
+from studio.serve.step_down import step_down
 
 WATCH_SECONDS = 2
 # agents' writes are in the lists after this time, or when somebody looks
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             stack.enter_context(listen.lock_data_dir(data_dir))
             listener = stack.enter_context(listen.listen(settings.HOST, settings.PORT))
             # the port may be one that only root may listen on
-            for sentence in user.step_down(data_dir):
+            for sentence in step_down(data_dir):
                 self.say(sentence)
             if bundled:
                 stack.enter_context(self.postgres(data_dir))

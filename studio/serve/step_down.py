@@ -12,10 +12,10 @@ from django.conf import settings
 from studio import postgres
 from studio.audit import tombstones
 from studio.audit.head import EMPTY
+from studio.become import become, python_for
 from studio.postgres.home import Account, account, identity, owner, reaches
 from studio.postgres.kept_files import StartFailure, make_once
 from studio.running import ROOT
-from studio.user import become, python_for
 
 # whatever else lies in DATA_DIR is not ours
 FILES = ("secret_key", "static.stamp", "first_start", "serve.lock", "running.lock", "running.json")
