@@ -185,6 +185,7 @@ ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
 MFA_FORMS = {
     "authenticate": "studio.people.factor_forms.CodeForm",
     "authenticate_webauthn": "studio.people.factor_forms.PasskeyForm",
+    "add_webauthn": "studio.people.factor_forms.NewPasskeyForm",
 }
 MFA_ADAPTER = "studio.people.adapters.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

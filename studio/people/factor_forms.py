@@ -1,12 +1,13 @@
 """The forms that take a code or a passkey: guesses are limited, and what is wrong is in the audit log."""
 
+import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
-from allauth.mfa.webauthn.forms import AuthenticateWebAuthnForm, ReauthenticateWebAuthnForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, ReauthenticateWebAuthnForm
 from django.core.exceptions import ValidationError
 
 from studio.audit import refusals
@@ -30,10 +31,18 @@ def _limited(user: User, how: str, check: Callable[[], T]) -> T:
 
 def _audited(user: User, how: str, check: Callable[[], T]) -> T:
     try:
-        return check()
+        return _read(check)
     except ValidationError:
         _refused(user, how, "wrong")
         raise
+
+
+def _read(check: Callable[[], T]) -> T:
+    """Check what a browser sent; what has another shape than a passkey is wrong, where allauth would break."""
+    try:
+        return check()
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError, struct.error) as error:
+        raise get_adapter().validation_error("incorrect_code") from error
 
 
 def _refused(user: User, how: str, why: str) -> None:
@@ -59,6 +68,11 @@ class PasskeyForm(AuthenticateWebAuthnForm):
     # not limited: a passkey signs what the server made up, and cannot be guessed
     def clean_credential(self) -> Any:
         return _audited(self.user, "passkey", super().clean_credential)
+
+
+class NewPasskeyForm(AddWebAuthnForm):
+    def clean(self) -> dict[str, Any]:
+        return _read(super().clean)
 
 
 class ConfirmPasskeyForm(ReauthenticateWebAuthnForm):

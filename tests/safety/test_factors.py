@@ -1,6 +1,7 @@
 """Second factors: enforced at each way of signing in, changed only after confirming, encrypted at rest."""
 
-from typing import Any
+import json
+from typing import Any, ClassVar
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -178,3 +179,37 @@ class TestAtRest:
         for code in (code_of(secret), "000000", ""):
             client.post(FACTOR, {"code": code})
         assert not is_in(client)
+
+
+class TestHostilePasskeys:
+    """What a browser sends for a passkey may have any shape; the answer is the form again."""
+
+    SHAPES: ClassVar = [
+        *({}, {"id": "x"}, [], "x", 1, None, {"id": "x", "rawId": "x", "type": "public-key", "response": {}}),
+        *({"id": 1, "rawId": 1, "response": 1}, {"rawId": "x", "response": {"clientDataJSON": "x"}}),
+        {
+            "id": "eA",
+            "rawId": "eA",
+            "type": "public-key",
+            "response": {
+                "clientDataJSON": "e30",
+                "authenticatorData": "eA",
+                "signature": "eA",
+                "attestationObject": "eA",
+            },
+        },
+    ]
+
+    @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: json.dumps(shape)[:40])
+    def test_nothing_breaks(self, page: Client, secret: str, admin: User, shape: Any) -> None:
+        sent = {"credential": json.dumps(shape)}
+        client = Client()
+        password(client)
+        assert client.post(FACTOR, sent).status_code == 200
+        assert not is_in(client)
+        page.get("/account/factors/passkeys/add/")
+        assert page.post("/account/factors/passkeys/add/", {"name": "x", **sent}).status_code == 200
+        stale = signed_in(admin, minutes_ago=60)
+        form = {"confirm-method": "get", "confirm-credential": sent["credential"]}
+        assert stale.post(ADD, form).status_code == 422
+        assert Authenticator.objects.filter(type="webauthn").count() == 0

@@ -51,9 +51,11 @@ def flock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flock]:
         agent = server.create_agent("agt-canary")
         server.manage("shell", "--no-imports", "--command", SEED)
         key = server.manage("api_key", "create", "--name", "canary", "--scope", "admin").splitlines()[-1]
-        link = server.sign_in_link()
-        unused = server.sign_in_link()
         admin = server.client()
+        link = server.sign_in_link()
+        httpx.get(link)
+        # ends the one before
+        unused = server.sign_in_link()
         secrets = {
             "an API key's secret": key.rpartition("_")[2],
             "a link that waits": unused.rstrip("/").rpartition("/")[2],
@@ -68,7 +70,6 @@ def flock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flock]:
             dsn = api.get("/agents/agt-canary/db").json()["connection_uri"]["uri"]
             secrets["an agent's second password"] = urlsplit(dsn).password or ""
             use(flock, api)
-        httpx.get(link)
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(agent.dsn)  # with the password that was rotated away
         crawl(flock, admin)
