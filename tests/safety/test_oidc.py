@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +18,7 @@ from django.test import Client
 
 from studio.models import AuditEvent, User
 from tests.reading import links, text
-from tests.world import is_in, person
+from tests.world import is_in, person, sql
 
 START = "/sign-in/oidc/sso/"
 CALLBACK = "/sign-in/oidc/sso/callback/"
@@ -428,3 +429,26 @@ class TestAnOddProvider:
         answer = Client().get(START)
         assert answer.status_code == 403
         assert "Try again" in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("stored", "stays"),
+    [
+        ({"userinfo": {"email": "Viewer@example.com", "email_verified": True}}, True),
+        ({"id_token": {"email": "viewer@example.com", "email_verified": "true"}}, True),
+        ({"email": "viewer@example.com", "email_verified": True}, True),
+        ({"userinfo": {"email": "viewer@example.com", "email_verified": "false"}}, False),
+        ({"userinfo": {"email": "viewer@example.com", "email_verified": 1}}, False),
+        ({"userinfo": {"email": "viewer@example.com"}, "id_token": {"email_verified": True}}, False),
+        ({"userinfo": {"email": "other@example.com", "email_verified": True}}, False),
+        ({}, False),
+    ],
+    ids=repr_of,
+)
+def test_whoever_was_let_in_by_an_unverified_email_is_forgotten(
+    db: None, stored: dict[str, Any], *, stays: bool
+) -> None:
+    """The migration of this release, over what earlier ones have stored."""
+    SocialAccount.objects.create(user=person("viewer"), provider="sso", uid="u-1", extra_data=stored)
+    sql(import_module("studio.migrations.0012_tries").UNVERIFIED.replace("%", "%%"))
+    assert SocialAccount.objects.exists() is stays
