@@ -117,6 +117,7 @@ def links(page: str, agent: ServedAgent) -> list[str]:
     return [one.replace("&amp;", "&") for one in dict.fromkeys(found) if not any(part in one for part in whole)]
 
 
+@pytest.mark.attack
 def test_no_list_or_page_has_what_is_long(studio: Studio, filled: ServedAgent) -> None:
     processes = workers(studio)
     assert processes

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
+from studio.agents import provision
 from studio.audit import events, search
 from studio.audit.record import ACTIONS, Actor, record
 from studio.audit.search import PAGE, Filters, Page
@@ -154,3 +155,12 @@ class TestPages:
             plan = str(cursor.fetchone()[0])
         assert "studio_audit_agent_actor" in plan
         assert "Seq Scan" not in plan
+
+
+def test_a_page_has_the_beginning_of_long_values_but_for_the_event_that_is_asked_for(ada: Agent) -> None:
+    provision.edit_agent(DANA, ada, instructions="x" * 20_000)
+    wanted = search.Filters(agent=ada.pk, kind="agent")
+    event = search.page(wanted).found[0].event
+    assert [len(after) for _, _, after in event.changes] == [search.SHOWN + 1]
+    whole = search.page(wanted, whole=event.id).found[0].event
+    assert [len(after) for _, _, after in whole.changes] == [20_000]
