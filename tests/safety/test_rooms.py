@@ -18,7 +18,8 @@ FLOORS = (
 )
 # what answers requests in the studio's rooms
 ABOVE_SERVICES = {"views", "forms", "guard", "urls", "account", "adapters", "confirm", "factors", "oidc", "sign_in"}
-ABOVE_SERVICES |= {"passwords"}
+# who counts and notes the tries of a request
+ABOVE_SERVICES |= {"passwords", "limits", "refusals"}
 REQUESTS = ("django.http", "django.shortcuts", "django.contrib.messages", "studio.web", "studio.people.guard", "ninja")
 
 
