@@ -47,11 +47,15 @@ class AsIs(str):
     __slots__ = ()
 
 
+_AS_THEY_ARE: Final = (int, float, AsIs)
+
+
 def finalize(value: Any) -> Any:
     """Return what a template writes for a value; markup and AsIs stay as they are."""
     if type(value) is str:
-        return visible(value)
-    if value is None or isinstance(value, int | float | AsIs) or hasattr(value, "__html__"):
+        # most texts, and asked here, because a page has thousands
+        return value if value.isascii() and value.isprintable() else visible(value)
+    if value is None or isinstance(value, _AS_THEY_ARE) or hasattr(value, "__html__"):
         return value
     # what names itself, such as a person
     return visible(str(value))
@@ -63,8 +67,6 @@ def as_is(value: Any) -> Any:
 
 def visible(text: str) -> str:
     """Return a text with marks for what nobody sees, and without accents beyond what a letter may have."""
-    if text.isascii() and text.isprintable():
-        return text
     return "".join(_few(is_accent, list(run)) for is_accent, run in groupby(_replaced(text, _marked), _is_accent))
 
 
