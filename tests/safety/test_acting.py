@@ -1,13 +1,14 @@
 """Who acts is asked again in the transaction of each change: what was taken away a moment before counts."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
 from django.db import connection
 from django.test import Client
 
+from studio.agents import provision
 from studio.api import auth
 from studio.keys import service as keys
 from studio.models import Agent, ApiKey, AuditEvent, Grant, User
@@ -211,13 +212,16 @@ class TestRaces:
         ("/people/{}/roles/add/", {"role": "support", "agent": ""}),
         ("/people/{}/sign-out/", {}),
         ("/people/{}/link/", {}),
-        ("/agents/agt-ada/edit/", {"name": "Ada's agent", "icon": "🅰️", "framework": "agno", "status": "ACTIVE"}),
+        ("/agents/agt-storm/edit/", {"name": "Storm", "framework": "agno", "status": "ACTIVE"}),
         ("/keys/new/", {"name": "n", "scopes": ["admin"], "reach": "all", "days": "30"}),
     ]
 
     @pytest.fixture
-    def boss(self, transactional_db: None) -> User:
-        return User.objects.get(email="admin@example.com")
+    def boss(self, transactional_db: None) -> Iterator[User]:
+        """An admin, and an agent that is there for the time of the test only."""
+        agent = provision.create_agent(SYSTEM, agent_id="agt-storm", name="Storm")
+        yield User.objects.get(email="admin@example.com")
+        provision.remove_agent(SYSTEM, agent)
 
     def storm(self, mallory: User, take: Callable[[], Any]) -> list[int]:
         """Send requests by three threads until everything was taken and refused; return the answers."""

@@ -231,7 +231,8 @@ class TestRealProcesses:
         with new_database() as dsn:
             yield dsn
 
-    def add_app(self, client: httpx.Client) -> str:
+    def add_app(self, client: httpx.Client) -> tuple[str, list[str]]:
+        """Add an authenticator app; return its key, and the recovery codes, which are shown once."""
         page = client.get(ADD)
         found = re.search(r'<code class="key"[^>]*>([A-Z2-7]+)</code>', page.text)
         assert found
@@ -239,7 +240,7 @@ class TestRealProcesses:
             client, page, code=code_of(found[1])
         )
         assert added.status_code == 200
-        return found[1]
+        return found[1], re.findall(r"\b\d{8}\b", added.text)
 
     def sign_in(self, server: StudioServer, code: Callable[[], str]) -> httpx.Client:
         client = httpx.Client(base_url=server.url, follow_redirects=True, timeout=60)
@@ -264,8 +265,7 @@ class TestRealProcesses:
         with serving(dsn, tmp_path, SECRET_KEY="") as server:
             first = server.create_agent("first")
             client = server.client()
-            app = self.add_app(client)
-            codes = re.findall(r"\b\d{8}\b", client.get("/account/factors/codes/").text)
+            app, codes = self.add_app(client)
             key = (tmp_path / "secret_key").read_text()
             self.stopped_often(server)
             assert "goes on with both keys" in server.manage("rotate_secret")
@@ -302,7 +302,7 @@ class TestRealProcesses:
         old, new = secrets.token_urlsafe(48), secrets.token_urlsafe(48)
         with serving(dsn, tmp_path, SECRET_KEY=old) as server:
             agent = server.create_agent("first")
-            app = self.add_app(server.client())
+            app, _ = self.add_app(server.client())
         with serving(dsn, tmp_path, SECRET_KEY=new, SECRET_KEY_FALLBACKS=old) as server:
             # beside the studio, whose keys it takes
             del server.env["SECRET_KEY"], server.env["SECRET_KEY_FALLBACKS"]
