@@ -246,10 +246,12 @@ class TestRaces:
             thread.start()
         while len(answers) < 4:
             threads[0].join(0.005)
-        take()
-        taken.set()
-        for thread in threads:
-            thread.join()
+        try:
+            take()
+        finally:
+            taken.set()
+            for thread in threads:
+                thread.join()
         target.delete()
         return answers
 
