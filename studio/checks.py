@@ -7,6 +7,7 @@ from django.core.checks import CheckMessage, Warning, register
 from django.db import DatabaseError, connection
 
 from studio import running
+from studio.agents import connection_limits
 from studio.agents.connection import is_bundled
 
 _FACTS = """
@@ -45,6 +46,18 @@ def database_host(app_configs: Any, **options: Any) -> list[CheckMessage]:
         return []
     text = 'xpander-sdk cannot use a database whose host or name contains "postgresql".'
     return [Warning(text, hint="Set PUBLIC_DATABASE_HOST to another name, or rename the database.", id="studio.W006")]
+
+
+@register
+def connections_for_all(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Warn where agents together can take the connections that the studio needs; nothing while it cannot be asked."""
+    try:
+        text = connection_limits.crowded()
+    except DatabaseError:
+        return []
+    user, grant = connection.settings_dict["USER"], running.command("grant_agents")
+    hint = connection_limits.HINT.format(own=connection_limits.OWN, user=user, grant=grant)
+    return [Warning(text, hint=hint, id="studio.W007")] if text else []
 
 
 def _judge(

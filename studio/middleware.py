@@ -23,7 +23,8 @@ from studio.proxies import client_address, plain_address
 from studio.web import AppRequest, is_boosted, name_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-HEALTH: Final = frozenset({"/health", "/health/live", "/health/ready"})
+HEALTH: Final = "/health"
+HEALTH_FACES: Final = frozenset({HEALTH, f"{HEALTH}/live", f"{HEALTH}/ready"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -124,9 +125,10 @@ def behind_proxies(get_response: GetResponse) -> GetResponse:
         direct = meta.get("REMOTE_ADDR", "")
         forwarded = request.headers.get("X-Forwarded-For", "")
         meta["REMOTE_ADDR"] = client_address(forwarded, proxies) or plain_address(direct) or direct
-        if request.path_info in HEALTH:
-            # probes ask by an address that nobody can list beforehand, and the answer does not depend on it
+        if request.path_info in HEALTH_FACES:
+            # probes ask by an address that nobody can list beforehand; neither that nor who asks changes the answer
             meta["HTTP_HOST"] = "localhost"
+            meta.pop("HTTP_COOKIE", None)
         elif proxies > 0 and meta.get("HTTP_HOST", "").lower() == host:
             # many proxies leave out the port, which redirects and OpenID Connect need
             meta["HTTP_HOST"] = netloc

@@ -2,11 +2,12 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django_tenants.utils import schema_context
 from psycopg import errors, sql
 
 from studio.postgres.backend.patience import patient
@@ -16,6 +17,8 @@ from studio.postgres.backend.patience import patient
 LOCK_MS: Final = 50
 WAIT: Final = 0.2
 TRIES: Final = 300
+# Building an index without blocking writers waits for each transaction that is older.
+OLDER_MS: Final = 20_000
 # the files that make a schema, in this order
 FILES: Final = (
     "agno.sql",
@@ -30,6 +33,18 @@ FILES: Final = (
 # a statement ends with a semicolon, but not with one in the body of a function or in a comment
 _STATEMENT: Final = re.compile(r"(?:\$\$.*?\$\$|--[^\n]*|[^;])+;", re.DOTALL)
 _PLAIN_INDEX: Final = re.compile(r"^create (unique )?index (?=if not exists)", re.MULTILINE)
+# Transactions that are older than a wait for a lock. Of other roles' sessions not everybody may know since when.
+_OLDER: Final = """
+    select a.pid, left(a.application_name, 60), a.usename, a.xact_start
+    from pg_stat_activity a join pg_locks l on l.pid = a.pid and l.locktype = 'virtualxid' and l.granted
+    where a.datname = current_database() and a.pid <> pg_backend_pid()
+        and coalesce(a.xact_start < clock_timestamp() - interval '10 s', true)
+    order by a.xact_start nulls last limit 3
+"""
+
+
+class Held(OperationalError):
+    """A lock was not to be had in time; the message says who has it and what to do."""
 
 
 def statements(name: str, schema: str) -> list[str]:
@@ -58,19 +73,62 @@ def run(name: str, *, online: bool = False, again: bool = False) -> Callable[[An
                     for statement in statements(name, connection.schema_name):
                         cursor.execute(statement)
                 return
-            # a statement may take long, e.g. to build an index, but not wait long for its lock
-            cursor.execute(
-                "select set_config('lock_timeout', %s, false), set_config('statement_timeout', '0', false)",
-                [str(LOCK_MS)],
-            )
-            with patient("0"):
-                _drop_invalid_indexes(cursor, connection.schema_name)
-                for statement in statements(name, connection.schema_name):
-                    if online:
-                        statement = _PLAIN_INDEX.sub(r"create \1index concurrently ", statement)
-                    _patiently(cursor, statement)
+            _run_online(cursor, connection.schema_name, [name], is_online=online)
 
     return forwards
+
+
+def complete(schema: str) -> None:
+    """Make in an existing schema what it lacks, while its agent writes; safe to repeat."""
+    with schema_context(schema), connection.cursor() as cursor:
+        try:
+            _run_online(cursor, schema, FILES, is_online=True)
+        finally:
+            # it ends with its settings
+            connection.close()
+
+
+def _run_online(cursor: Any, schema: str, names: Iterable[str], *, is_online: bool) -> None:
+    # a statement may take long, e.g. to build an index, but not wait long for its lock
+    cursor.execute("select set_config('statement_timeout', '0', false)")
+    _wait_for_locks(cursor, LOCK_MS)
+    try:
+        with patient("0"):
+            _drop_invalid_indexes(cursor, schema)
+            for statement in (one for name in names for one in statements(name, schema)):
+                if is_online and _PLAIN_INDEX.search(statement):
+                    _build(cursor, _PLAIN_INDEX.sub(r"create \1index concurrently ", statement))
+                else:
+                    _patiently(cursor, statement)
+    except OperationalError as error:
+        if isinstance(error.__cause__, errors.LockNotAvailable):
+            raise Held(f"{_holders(cursor)} Wait for their end, or end them, then run this again.") from error
+        raise
+
+
+def _wait_for_locks(cursor: Any, milliseconds: int) -> None:
+    cursor.execute("select set_config('lock_timeout', %s, false)", [str(milliseconds)])
+
+
+def _build(cursor: Any, statement: str) -> None:
+    # Once: cut off it leaves an index that is never used, and "if not exists" would take that for a success. While it
+    # waits it keeps nobody from writing.
+    _wait_for_locks(cursor, OLDER_MS)
+    cursor.execute(statement)
+    _wait_for_locks(cursor, LOCK_MS)
+
+
+def _holders(cursor: Any) -> str:
+    """Name the sessions that others wait for: who, by which program, since when."""
+    cursor.execute(_OLDER)
+    found = [
+        f"process {pid} ({program or 'without a name'}, role {role or 'unknown'}"
+        f"{f', since {since:%Y-%m-%d %H:%M:%S %Z}' if since else ''})"
+        for pid, program, role, since in cursor.fetchall()
+    ]
+    if not found:
+        return "A lock was held for too long."
+    return f"A transaction that is open holds up the change: {', '.join(found)}."
 
 
 def _patiently(cursor: Any, statement: str) -> None:

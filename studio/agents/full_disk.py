@@ -58,8 +58,7 @@ def _refuse(share: float) -> None:
         roles = [role for role, _, _ in writers]
         cursor.execute(_KEEP, [roles])
         _log("agent.writes_refused", len(roles), share)
-    with rights.open_as(postgres.superuser_parts(settings.DATA_DIR), "postgres") as superuser:
-        superuser.execute(_END_RUNNING, [roles])
+    _end_running(roles)
 
 
 def _allow(share: float) -> None:
@@ -71,6 +70,11 @@ def _allow(share: float) -> None:
             database_role.ensure(held.agent)
         if roles:
             _log("agent.writes_allowed", len(roles), share)
+
+
+def _end_running(roles: list[str]) -> None:
+    with rights.open_as(postgres.superuser_parts(settings.DATA_DIR), "postgres") as superuser:
+        superuser.execute(_END_RUNNING, [roles])
 
 
 def _log(action: str, agents: int, share: float) -> None:

@@ -9,12 +9,13 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control
 
-from studio.agents import connection, database_role, listing, provision
+from studio.agents import connection, connection_limits, database_role, listing, provision
 from studio.agents.forms import AgentForm, NewAgentForm
 from studio.agents.provision import Refused
 from studio.agents.sidebar import SIDEBAR, Neighbour
 from studio.compress import compressed
 from studio.people import confirm, guard
+from studio.running import MANAGE
 from studio.web import (
     SEARCH,
     AppRequest,
@@ -81,6 +82,8 @@ def agent_new(request: AppRequest) -> HttpResponse:
             form.add_error("agent_id", str(error))
         else:
             messages.success(request, f"Created {made.name}.")
+            if crowded := connection_limits.crowded():
+                messages.warning(request, f"{crowded} {MANAGE} check says what to set.")
             return see_other("memory", made.pk)
     return render(request, "studio/agent_new.html", {"form": form}, status=422 if form.errors else 200)
 

@@ -13,15 +13,32 @@ from studio.postgres.rights import open_as
 # A server before this version keeps connections for superusers only.
 RESERVED_SINCE: Final = 16
 RESERVED: Final = "50"
+SETTINGS: Final = {
+    # a client that does not say who it is holds a connection meanwhile
+    "authentication_timeout": "5s",
+    # of each session; the studio's own have no limit
+    "temp_file_limit": "512MB",
+    # As JSON, so that nobody's name or text can look like a line of its own. The studio removes old files. No statement
+    # and no row is logged, because they hold what users said to their agents.
+    "logging_collector": "on",
+    "log_destination": "jsonlog",
+    "log_filename": "postgres-%Y-%m-%d-%H%M%S.log",
+    "log_rotation_age": "1d",
+    "log_rotation_size": "10MB",
+    "log_timezone": "UTC",
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
 # of ten megabytes each
 LOG_FILES: Final = 10
 
 # Of a session that has logged in, whoever it belongs to, the log says nothing: errors, notices and what a plan is
 # printed to hold texts of the agent's choice, of any length. Only a superuser may change these settings.
 _SILENT = "alter role all set log_min_messages = 'panic'"
-# Of the studio's own only why they ended: the details of other errors hold rows.
+# Of the studio's own no errors, whose details hold rows; a statement only where log_statement was set on purpose.
 _OWN = """
-    alter role {studio} set log_min_messages = 'fatal';
+    alter role {studio} set log_min_messages = 'log';
     alter role {studio} set temp_file_limit = '-1';
     alter role {superuser} set log_min_messages = 'warning';
     alter role {superuser} set temp_file_limit = '-1'
@@ -56,6 +73,8 @@ def set_limits(superuser: Parts) -> None:
         connection.execute(SQL(_OWN).format(studio=Identifier(NAME), superuser=Identifier(SUPERUSER)))
         if connection.info.server_version >= RESERVED_SINCE * 10_000:
             connection.execute(SQL("grant pg_use_reserved_connections to {}").format(Identifier(NAME)))
+        # to say who holds a lock, and since when
+        connection.execute(SQL("grant pg_read_all_stats to {}").format(Identifier(NAME)))
         _close_statistics(connection)
     # template1 too, because new databases are copies of it
     for name in ("template1", NAME):

@@ -43,21 +43,7 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "cluster_name": "agent-studio",
-    # a client that does not say who it is holds a connection meanwhile
-    "authentication_timeout": "5s",
-    # of each session; the studio's own have no limit, see limits.py
-    "temp_file_limit": "512MB",
-    # As JSON, so that nobody's name or text can look like a line of its own. The studio removes old files. No statement
-    # and no row is logged, because they hold what users said to their agents.
-    "logging_collector": "on",
-    "log_destination": "jsonlog",
-    "log_filename": "postgres-%Y-%m-%d-%H%M%S.log",
-    "log_rotation_age": "1d",
-    "log_rotation_size": "10MB",
-    "log_timezone": "UTC",
-    "log_statement": "none",
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
+    **limits.SETTINGS,
 }
 
 # Agents connect by TCP, where the superuser may not.

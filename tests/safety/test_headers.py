@@ -191,7 +191,8 @@ class TestHttps:
         """A monitor beside the studio speaks no TLS; nothing else is told to it."""
         answer = Client().get("/health")
         assert (answer.status_code, answer.json()) == (200, {"status": "ok", "database": "up"})
-        for path in ("/health/", "/healthy", "/agents/health", "/sign-in/"):
+        assert [Client().get(f"/health/{face}").status_code for face in ("live", "ready")] == [200, 200]
+        for path in ("/health/", "/healthy", "/health/live/", "/health/x", "/agents/health", "/sign-in/"):
             assert Client().get(path).status_code == 301
 
     def test_cookies_belong_to_this_host_alone(self, admin: User) -> None:

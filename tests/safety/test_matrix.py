@@ -72,6 +72,8 @@ API: Final = "api/agents/<agent:agent_id>"
 TABLE: Final[dict[str, dict[str, Any]]] = {
     "": {"get": Own()},
     "health": {"get": Open(200)},
+    "health/live": {"get": Open(200)},
+    "health/ready": {"get": Open(200)},
     "icons.svg": {"get": Open(200)},
     # agents
     "agents/": {"get": Own()},

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import InterfaceError, OperationalError, connection
+from django.forms.models import model_to_dict
 from django.test import Client, RequestFactory
 
 from studio import errors
 from studio.agents import listing
+from studio.agents.provision import EDITABLE
 from studio.models import Agent, User
 from tests.reading import links, text
 from tests.world import fails, person, signed_in
@@ -125,25 +127,14 @@ class TestWhileTheDatabaseIsAway:
         assert "cannot reach its database" in text(answer)
         assert "10.0.0.1" not in answer.content.decode()
 
-    @pytest.mark.usefixtures("_away")
-    def test_health_says_so(self) -> None:
-        answer = client().get("/health")
+    def test_a_server_that_became_read_only_is_away(self, page: Client, ada: Agent) -> None:
+        """As after a switch to a replica: what cannot be written now can be later."""
+        page.raise_request_exception = False
+        with connection.cursor() as cursor:
+            cursor.execute("set transaction read only")
+        form = {**model_to_dict(ada, EDITABLE), "name": "New"}
+        answer = page.post("/agents/agt-ada/edit/", form)
         assert answer.status_code == 503
-        assert answer.json() == {"status": "unavailable", "database": "down"}
-
-
-class TestHealth:
-    def test_it_is_open_and_says_nothing_else(self, db: None) -> None:
-        answer = Client().get("/health")
-        assert (answer.status_code, answer.json()) == (200, {"status": "ok", "database": "up"})
-        assert "no-store" in answer.headers["cache-control"]
-
-    def test_it_begins_no_session(self, db: None) -> None:
-        assert not Client().get("/health").cookies
-
-    def test_it_is_for_reading_only(self, db: None) -> None:
-        assert Client().head("/health").status_code == 200
-        assert Client().post("/health").status_code == 405
 
 
 @pytest.mark.parametrize("address", ["/health", "/sign-in/", "/api/openapi.json", "/no/such/page"])

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from studio.agents import database_role
+from studio.agents import connection_limits, database_role
 from studio.models import Agent, Framework
 
 
@@ -22,5 +22,7 @@ class Command(BaseCommand):
                 failed += 1
                 self.stderr.write(f"{agent.pk}: {str(error).splitlines()[0]}")
         self.stdout.write(f"{done} agents have their database role.")
+        if crowded := connection_limits.crowded():
+            self.stderr.write(crowded)
         if failed:
             raise CommandError(f"{failed} agents could not be given theirs.")

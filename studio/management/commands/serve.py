@@ -21,6 +21,7 @@ from studio.audit import refusals, tombstones
 from studio.postgres import StartFailure
 from studio.postgres.limits import trim_log
 from studio.serve import first_start, listen, migrate, upkeep, web_server
+from studio.serve.priority import lower_agents
 from studio.serve.step_down import step_down
 
 WATCH_SECONDS = 2
@@ -66,6 +67,7 @@ class Command(BaseCommand):
             upkeep.start(stopping, tidy_up, every=TIDY_SECONDS)
             if bundled:
                 upkeep.start(stopping, keep_room, every=WATCH_SECONDS)
+                upkeep.start(stopping, lower_agents, every=FOLD_SECONDS)
             upkeep.start(stopping, refusals.sweep, every=SWEEP_SECONDS)
             upkeep.start(stopping, replay.replay_if_older, every=TIDY_SECONDS)
             url = listen.base_url(listener)
