@@ -19,6 +19,7 @@ WAIT: Final = 0.2
 TRIES: Final = 300
 # Building an index without blocking writers waits for each transaction that is older.
 OLDER_MS: Final = 20_000
+SHORT: Final = 15
 # the files that make a schema, in this order
 FILES: Final = (
     "agno.sql",
@@ -138,6 +139,9 @@ def _patiently(cursor: Any, statement: str) -> None:
         except OperationalError as error:
             if not isinstance(error.__cause__, errors.LockNotAvailable) or not left:
                 raise
+            if left == TRIES - SHORT:
+                # long enough for the watchdog to end an agent's session that holds it
+                cursor.execute("set lock_timeout = '2500ms'")
             time.sleep(WAIT)
         else:
             return

@@ -13,6 +13,7 @@ from memory.index import erasure, feed, graves, removal, repair, threads
 from memory.index.removal import Description, Size
 from memory.index.threads import Filter
 from memory.query import current_schema, long_statements
+from studio.agents.winning import Struggle, winning
 from studio.audit import tombstones
 from studio.audit.record import Actor, record
 from studio.ids import key
@@ -51,7 +52,7 @@ def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
     All, and all of a user, are those that Agno has, whatever the index says. Any other filter asks the index, after
     what waits is counted.
     """
-    with schema_context(agent.schema_name), long_statements():
+    with schema_context(agent.schema_name), long_statements(), winning(agent):
         _count_what_waits()
         if filter == Filter():
             return erasure.every(MOST + 1)
@@ -78,10 +79,18 @@ def unknown(agent: Agent, filter: Filter) -> int:
 
 
 def _count_what_waits() -> None:
-    repair.mark_missed()
-    feed.fold_all()
-    repair.mark_unindexed()
     end = time.monotonic() + PATIENCE
+    repair.mark_missed()
+    while True:
+        try:
+            feed.fold_all()
+            break
+        except feed.Behind:
+            # who folds waits for an agent's lock, until the watchdog ends that
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+    repair.mark_unindexed()
     try:
         for _ in repair.mend():
             if time.monotonic() > end:
@@ -93,13 +102,13 @@ def _count_what_waits() -> None:
 
 def describe(agent: Agent, session_ids: list[str], user_id: str | None, *, content: bool) -> Description:
     """Say which threads these are and whose, so that nobody's go by mistake; without `content`, no text of theirs."""
-    with schema_context(agent.schema_name):
+    with schema_context(agent.schema_name), winning(agent):
         return removal.describe(session_ids, user_id, content)
 
 
 def preview(agent: Agent, session_ids: list[str]) -> Size:
     """Count exactly what deleting these threads would remove."""
-    with schema_context(agent.schema_name):
+    with schema_context(agent.schema_name), winning(agent):
         return removal.measure(session_ids)
 
 
@@ -112,12 +121,12 @@ def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: s
         raise TooMany
     try:
         with schema_context(agent.schema_name):
-            with transaction.atomic():
+            with winning(agent) as struggle, transaction.atomic():
                 with connection.cursor() as cursor:
                     # 10,000 threads take longer than a page may wait
                     cursor.execute("set local statement_timeout = '60s'")
                 with patient("60s"):
-                    deleted = _delete(actor, agent, session_ids, reason)
+                    deleted = _delete(actor, agent, session_ids, reason, struggle)
             # the rest of the index; for many threads nobody needs to wait for it
             if len(session_ids) <= feed.READERS:
                 feed.fold_some()
@@ -128,7 +137,7 @@ def delete_threads(actor: Actor, agent: Agent, session_ids: list[str], reason: s
         raise
 
 
-def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> Deleted:
+def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str, struggle: Struggle) -> Deleted:
     tombstones.ready()
     ids = removal.lock(session_ids)
     if not ids:
@@ -152,6 +161,7 @@ def _delete(actor: Actor, agent: Agent, session_ids: list[str], reason: str) -> 
             },
             "text_bytes": size.text_bytes,
             "rows": {"agno_sessions": size.threads, "agno_runs": size.run_rows},
+            **struggle.data(),
         },
         reason=reason,
     )

@@ -6,12 +6,13 @@ a view, and the studio would run the agent's code when it next deletes or reads.
 
 import secrets
 import string
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import DateTimeField, Func
 from django.utils import timezone
 from psycopg import errors
@@ -20,6 +21,7 @@ from studio import vault
 from studio.agents import sessions, writing
 from studio.agents.role_sql import (
     ALTER,
+    CLOSE,
     CREATE,
     DROP,
     LIMITS,
@@ -33,29 +35,29 @@ from studio.agents.role_sql import (
     one_at_a_time,
     run,
 )
-from studio.audit.record import Actor, record
-from studio.models import Agent, DatabaseRole, Framework
+from studio.audit.record import Actor, prove, record
+from studio.models import Agent, DatabaseRole
 from studio.running import MANAGE
 
 # needs no quoting in SQL, a URL or a shell
 ALPHABET: Final = string.ascii_letters + string.digits
 # as often a role is let in anew, if its sessions change it at the same moment
 ADMISSIONS: Final = 5
+# seconds in which a client that has begun to log in ends
+SETTLE: Final = 0.2
+_FROM_BEFORE: Final = """
+    select true from pg_stat_activity a join public.studio_databaserole d on d.name = a.usename
+    where d.agent_id = %s and a.backend_start < d.admitted_at limit 1"""
 # the database's clock, because the starts of sessions are compared with it
 _NOW: Final = Func(function="clock_timestamp", output_field=DateTimeField())
-_SHUT: Final = """
-    select d.agent_id from public.studio_databaserole d
-    join public.studio_agent a on a.id = d.agent_id join pg_roles r on r.rolname = d.name
-    where a.framework = %s and not r.rolcanlogin"""
-_NOT_JOINED: Final = """
-    select d.name from public.studio_databaserole d join pg_roles r on r.rolname = d.name
-    where not pg_has_role(r.oid, 'usage')"""
-# the agents that were shut out when it was last looked
-_shut: set[str] = set()
 
 
 class Unavailable(Exception):
     """The agent has no database role that can log in; the message says what an operator has to do."""
+
+
+class NotProven(Unavailable, OperationalError):
+    """The agent's sessions changed its password at the same moment, again and again. Elsewhere the answer is 503."""
 
 
 def may_create_roles() -> bool:
@@ -121,88 +123,93 @@ def find(agent: Agent) -> DatabaseRole:
 def rotate(actor: Actor, agent: Agent) -> DatabaseRole:
     """Set a new password and end the sessions that the old one opened; raise Unavailable without a role."""
     find(agent)
-    with closed(agent), transaction.atomic():
+    prove(actor)
+    with closed(agent) as ended, transaction.atomic():
         one_at_a_time()
         role = find(agent)
         role.password_encrypted, role.rotated_at = vault.encrypt(new_password()), timezone.now()
         role.save(update_fields=["password_encrypted", "rotated_at"])
-        record(actor, "database.rotate", agent=agent, object=role.name)
+        record(actor, "database.rotate", agent=agent, object=role.name, data=data_of(ended))
     return role
 
 
 @contextmanager
-def closed(agent: Agent) -> Iterator[None]:
+def closed(agent: Agent) -> Iterator[set[int]]:
     """Keep the agent's role out until the block ends, whatever its sessions hold or set; then let it in again.
 
+    Yields the process ids of the sessions that were ended.
     It stays out if the agent is removed, or has another framework by then. A process that dies in the block leaves
-    it out, until `mend`.
+    it out, until `role_upkeep.mend`.
     """
     # removing the agent takes it away
     agent_id = agent.pk
     role = DatabaseRole.objects.filter(agent=agent).first()
     if role is None:
-        yield
+        yield set()
         return
     try:
-        sessions.shut_out(role.name)
-        yield
+        yield sessions.shut_out(role.name)
     finally:
         # at once, or after the transaction around it
         transaction.on_commit(partial(admit, agent_id))
 
 
+def data_of(ended: set[int]) -> dict[str, int]:
+    """Return what the event of an act says of the sessions that were ended for it."""
+    return {"ended_sessions": len(ended)} if ended else {}
+
+
 def admit(agent_id: str) -> None:
     """Let a role in that is shut out: with the stored password, its own limits only, and proof that the password works.
 
-    Raises Unavailable if that cannot be had.
+    Raises NotProven if that cannot be had.
     """
     for _ in range(ADMISSIONS):
         try:
-            role = _open(agent_id)
+            role = _restore(agent_id)
+            if role is None:
+                return
+            # Who has begun to give an old password may go on with it, and is still refused.
+            time.sleep(SETTLE)
+            _open(role)
         except DatabaseError as error:
             if not sessions.is_passing(error):
                 raise
             role = DatabaseRole.objects.filter(agent=agent_id).first()
         else:
-            if role is None or _is_proven(role):
+            if is_proven(role) and not one(_FROM_BEFORE, agent_id):
                 return
         if role is not None:
-            # somebody was in, and has changed the role
+            # somebody was in, and may have changed the role
             sessions.shut_out(role.name)
-    raise Unavailable("The database password could not be set: the agent's sessions set another. Try again.")
+    raise NotProven("The database password could not be set: the agent's sessions set another. Try again.")
 
 
-def _open(agent_id: str) -> DatabaseRole | None:
-    """Let a role log in with the stored password, and lift what it has set for itself; None if it must stay out."""
+def _restore(agent_id: str) -> DatabaseRole | None:
+    """Set the stored password, and lift what the role has set for itself, while it is out; None if it must stay out."""
     with transaction.atomic():
         one_at_a_time()
         role = DatabaseRole.objects.select_related("agent").filter(agent=agent_id).first()
         if role is None or not role.agent.is_agno or not exists(role.name):
             return None
-        password = vault.decrypt(role.password_encrypted)
-        run(ALTER if password else OPEN, role.name, password=password or "")
+        if password := vault.decrypt(role.password_encrypted):
+            run(ALTER, role.name, password=password)
+            run(CLOSE, role.name)
         run(LIMITS, role.name, schema=role.agent.schema_name)
-        DatabaseRole.objects.filter(agent=agent_id).update(admitted_at=_NOW)
         return role
 
 
-def _is_proven(role: DatabaseRole) -> bool:
+def _open(role: DatabaseRole) -> None:
+    with transaction.atomic():
+        one_at_a_time()
+        run(OPEN, role.name)
+        DatabaseRole.objects.filter(agent=role.agent_id).update(admitted_at=_NOW)
+
+
+def is_proven(role: DatabaseRole) -> bool:
+    """Tell whether the stored password opens a session, as far as it can be tried."""
     password = vault.decrypt(role.password_encrypted)
     return password is None or sessions.opens(role.name, password)
-
-
-def mend() -> None:
-    """Let the studio end the sessions of every role, and admit roles that something shut out and did not end.
-
-    Such a role is found twice in a row: a process was killed meanwhile.
-    """
-    global _shut
-    for name in _names(_NOT_JOINED):
-        join(name)
-    found = _names(_SHUT, Framework.AGNO)
-    for agent_id in found & _shut:
-        admit(agent_id)
-    _shut = found
 
 
 def drop(agent: Agent) -> None:
@@ -237,9 +244,3 @@ def _create(schema: str, password: str) -> str:
         else:
             return name
     raise Unavailable(f"No name for a database role is free beside {schema}.")
-
-
-def _names(query: str, *values: str) -> set[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, values or None)
-        return {name for (name,) in cursor.fetchall()}

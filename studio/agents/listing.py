@@ -11,6 +11,7 @@ from psycopg import sql
 
 from studio import keyset, token
 from studio.agents.provision import lacks_tables
+from studio.agents.winning import winning
 from studio.folded import has_words
 from studio.models import Agent
 
@@ -123,7 +124,7 @@ def count_contents(agent: Agent) -> dict[str, int] | None:
     query = sql.SQL(_HOLDINGS).format(threads=table("memory_thread"), users=table("memory_user"))
     try:
         # in a savepoint, so that a missing table does not spoil the caller's transaction
-        with transaction.atomic(), connection.cursor() as cursor:
+        with winning(agent), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql.SQL("select {}(200, true)").format(table("memory_fold")))
             cursor.execute(query)
             return dict(zip(("threads", "runs", "messages", "users"), cursor.fetchone(), strict=True))

@@ -11,7 +11,7 @@ from psycopg import errors, sql
 
 from studio.agents import database_role, memory_settings, writing
 from studio.audit import tombstones
-from studio.audit.record import Actor, record
+from studio.audit.record import Actor, prove, record
 from studio.ids import is_agent_id, new_agent_id, schema_name
 from studio.models import Agent, MemorySettings
 from studio.postgres.backend.patience import patient
@@ -70,21 +70,31 @@ def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]
     if not changes:
         return {}
     moves = "framework" in changes
-    with database_role.closed(agent) if moves else nullcontext(), transaction.atomic():
+    if moves:
+        # the sessions that are ended first stay ended
+        prove(actor)
+    with database_role.closed(agent) if moves else nullcontext(set[int]()) as ended, transaction.atomic():
         for name, (_, after) in changes.items():
             setattr(agent, name, after)
         agent.save(update_fields=list(changes))
         if moves:
             database_role.ensure(agent)
             writing.settle(agent)
-        record(actor, "agent.edit", agent=agent, object=agent.name, data={"changes": changes})
+        record(
+            actor,
+            "agent.edit",
+            agent=agent,
+            object=agent.name,
+            data={"changes": changes, **database_role.data_of(ended)},
+        )
     return changes
 
 
 def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = None, reason: str = "") -> None:
     """Drop the agent's schema with all its threads, its role and its row; `counts` go into the audit event."""
     tombstones.ready()
-    with database_role.closed(agent), transaction.atomic():
+    prove(actor)
+    with database_role.closed(agent) as ended, transaction.atomic():
         # before the audit log's lock, because whoever saves settings takes the two in this order
         MemorySettings.objects.select_for_update().filter(agent=agent).first()
         with connection.cursor() as cursor:
@@ -95,7 +105,12 @@ def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = 
         database_role.drop(agent)
         # last, because it takes the audit log's lock, and every other change waits for that
         event = record(
-            actor, "agent.remove", agent=agent, object=agent.name, data={"counts": counts or {}}, reason=reason
+            actor,
+            "agent.remove",
+            agent=agent,
+            object=agent.name,
+            data={"counts": counts or {}, **database_role.data_of(ended)},
+            reason=reason,
         )
         tombstones.note_removal(event, agent)
         agent.delete()

@@ -3,10 +3,14 @@
 import logging
 from collections.abc import Callable
 from threading import Event, Thread
+from typing import Final
 
 from django.db import connection
 
 from studio.serve.migrate import one_line
+
+# seconds; what is done less often holds no connection meanwhile
+OFTEN: Final = 1
 
 log = logging.getLogger(__name__)
 
@@ -23,5 +27,7 @@ def _rounds(stopping: Event, work: Callable[[], object], every: float) -> None:
         except Exception as error:  # the next round may succeed
             log.warning("Upkeep failed: %s", one_line(error))
             # no request closes this thread's connection, and one that broke would fail in every round
+            connection.close()
+        if every > OFTEN:
             connection.close()
     connection.close()

@@ -1,7 +1,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
@@ -17,6 +17,8 @@ from memory.services.upkeep import fold_feeds, tidy_up
 from studio import postgres, running
 from studio.agents import writing
 from studio.agents.full_disk import keep_room
+from studio.agents.role_upkeep import mend
+from studio.agents.watchdog import Watchdog
 from studio.audit import refusals, tombstones
 from studio.postgres import StartFailure
 from studio.postgres.limits import trim_log
@@ -28,7 +30,10 @@ WATCH_SECONDS = 2
 # agents' writes are in the lists after this time, or when somebody looks
 FOLD_SECONDS = 0.5
 TIDY_SECONDS = 60
-SWEEP_SECONDS = 60
+# sessions of agents that were ended are in the audit log after this time
+TELL_SECONDS = 0.5
+# a role that a killed process has shut out comes in again within twice this time
+MEND_SECONDS = 10
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -60,16 +65,14 @@ class Command(BaseCommand):
                 self.say(sentence)
             if bundled:
                 stack.enter_context(self.postgres(data_dir))
-            self.prepare(data_dir)
+            migrate.check()
             stopping = Event()
             stack.callback(stopping.set)
-            upkeep.start(stopping, fold_feeds, every=FOLD_SECONDS)
-            upkeep.start(stopping, tidy_up, every=TIDY_SECONDS)
-            if bundled:
-                upkeep.start(stopping, keep_room, every=WATCH_SECONDS)
-                upkeep.start(stopping, lower_agents, every=FOLD_SECONDS)
-            upkeep.start(stopping, refusals.sweep, every=SWEEP_SECONDS)
-            upkeep.start(stopping, replay.replay_if_older, every=TIDY_SECONDS)
+            watchdog = Watchdog()
+            # before the tables are changed, for which agents' locks may be in the way
+            watchdog.start(stopping)
+            self.prepare(data_dir)
+            self.keep_up(stopping, watchdog, bundled=bundled)
             url = listen.base_url(listener)
             server = web_server.start(listener)
             stack.callback(web_server.stop, server)
@@ -80,6 +83,21 @@ class Command(BaseCommand):
             stack.enter_context(running.found_at(address, settings.SECRET_KEY))
             self.greet(address)
             self.watch(server, data_dir if bundled else None)
+
+    def keep_up(self, stopping: Event, watchdog: Watchdog, *, bundled: bool) -> None:
+        """Do what must be done again and again, each in a thread of its own, until `stopping` is set."""
+        rounds: list[tuple[Callable[[], object], float]] = [
+            (watchdog.tell, TELL_SECONDS),
+            (fold_feeds, FOLD_SECONDS),
+            (mend, MEND_SECONDS),
+            (tidy_up, TIDY_SECONDS),
+            (refusals.sweep, TIDY_SECONDS),
+            (replay.replay_if_older, TIDY_SECONDS),
+        ]
+        if bundled:
+            rounds += [(lower_agents, FOLD_SECONDS), (keep_room, WATCH_SECONDS)]
+        for work, seconds in rounds:
+            upkeep.start(stopping, work, every=seconds)
 
     @contextmanager
     def postgres(self, data_dir: Path) -> Iterator[None]:
@@ -98,7 +116,6 @@ class Command(BaseCommand):
             postgres.stop(data_dir)
 
     def prepare(self, data_dir: Path) -> None:
-        migrate.check()
         migrated = migrate.migrate()
         if migrated.schemas:
             self.say("The tables are up to date.")

@@ -1,0 +1,227 @@
+"""The watchdog: ends sessions of agents that harm others. It watches on a connection that is opened once and kept.
+
+So it works when no connection is free and no lock is to be had. Any number of studios may watch one database.
+"""
+
+import logging
+import time
+from dataclasses import asdict, dataclass, field
+from threading import Event, Lock, Thread
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import Error, connection
+from psycopg import errors
+
+from studio.agents.role_upkeep import confirm
+from studio.audit.record import Actor, record
+from studio.models import Agent
+from studio.postgres.backend.base import public_cursor
+
+# seconds between two looks, and between two questions which roles are agents'
+LOOK: Final = 0.25
+ROLES: Final = 1.0
+# seconds for which an agent may hold up the studio, which waits for a second at least
+PATIENCE: Final = 0.6
+# one event for each agent and reason in so many seconds: who repeats it must not fill the audit log
+THROTTLE: Final = 60.0
+
+REASONS: Final = {
+    "password": "began before the password was changed",
+    "locks": "held too many locks",
+    "transaction": "held a transaction open for too long",
+    "blocks": "held up the studio",
+}
+
+# the rows of the server's table of locks
+_ROOM: Final = """
+    select current_setting('max_locks_per_transaction')::int
+        * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)"""
+_ROLES: Final = """
+    select r.oid::bigint, d.agent_id, extract(epoch from d.admitted_at)::float
+    from public.studio_databaserole d join pg_catalog.pg_roles r on r.rolname = d.name
+    where pg_has_role(r.oid, 'usage') and not r.rolsuper"""
+# By functions alone, which take no locks of tables. Waiting for a lock is timed since Postgres 14.
+_WATCH: Final = """
+    with lock_now as materialized (select * from pg_lock_status()),
+    held as (select pid, count(*) as locks from lock_now group by pid),
+    session as materialized (select * from pg_stat_get_activity(null)),
+    hindered as materialized (
+        select distinct pid from lock_now join session using (pid)
+        where not granted and waitstart < clock_timestamp() - %(patience)s * interval '1 second'
+            and usesysid = (select usesysid from session where pid = pg_backend_pid())
+    ), blocker as (select distinct unnest(pg_blocking_pids(pid)) as pid from hindered)
+    select pid, usesysid::bigint, coalesce(locks, 0), pid in (select b.pid from blocker b),
+        coalesce(extract(epoch from clock_timestamp() - xact_start), 0)::float,
+        coalesce(extract(epoch from backend_start), 0)::float
+    from session left join held using (pid) where usesysid = any (%(roles)s::bigint[]::oid[])"""
+# Materialized: else Postgres may end a session first, and look whose it was then.
+_END: Final = """
+    with theirs as materialized (
+        select pid from pg_stat_get_activity(null)
+        where pid = any (%(pids)s::int[]) and usesysid = any (%(roles)s::bigint[]::oid[])
+    )
+    select pid from theirs where pg_terminate_backend(pid)"""
+
+log = logging.getLogger("studio")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """The database role of an agent; who came in before `admitted_at` knows an old password at best."""
+
+    agent_id: str
+    admitted_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session of an agent: the locks that it holds, and the seconds of its transaction."""
+
+    pid: int
+    role: int
+    locks: int
+    blocks: bool
+    age: float
+    began: float
+
+
+@dataclass(slots=True)
+class Ended:
+    """Sessions of one agent that were ended for one reason, and what the worst of them held."""
+
+    sessions: int = 0
+    locks: int = 0
+    seconds: int = 0
+
+    def add(self, other: "Ended") -> None:
+        self.sessions += other.sessions
+        self.locks = max(self.locks, other.locks)
+        self.seconds = max(self.seconds, other.seconds)
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """Watches in one thread, and tells the audit log in another, where it may have to wait."""
+
+    roles: dict[int, Role] = field(default_factory=dict)
+    untold: dict[tuple[str, str], Ended] = field(default_factory=dict)
+    _told: dict[tuple[str, str], float] = field(default_factory=dict)
+    # agents into whom somebody came with an old password
+    _doubted: set[str] = field(default_factory=set)
+    _room: int = 0
+    _asked: float = 0
+    _lock: Any = field(default_factory=Lock)
+
+    def start(self, stopping: Event) -> None:
+        """Watch until `stopping` is set."""
+        Thread(target=self._rounds, args=[stopping], name="watchdog", daemon=True).start()
+
+    def look(self) -> None:
+        """Look once, and end what harms."""
+        if not self.roles or time.monotonic() > self._asked + ROLES:
+            self._ask()
+        if not self.roles:
+            return
+        with public_cursor() as cursor:
+            cursor.execute(_WATCH, {"roles": list(self.roles), "patience": PATIENCE})
+            found = [Session(*row) for row in cursor.fetchall()]
+            if harmful := self._harmful(found):
+                cursor.execute(_END, {"roles": list(self.roles), "pids": list(harmful)})
+                self._note({pid: harmful[pid] for (pid,) in cursor.fetchall()}, found)
+
+    def tell(self) -> None:
+        """Write what was ended into the audit log, and put back passwords that somebody may have changed."""
+        for agent_id in list(self._doubted):
+            self._doubted.discard(agent_id)
+            if agent := Agent.objects.filter(pk=agent_id).first():
+                confirm(agent)
+        for key in list(self.untold):
+            if time.monotonic() > self._told.get(key, -THROTTLE) + THROTTLE:
+                self._told[key] = time.monotonic()
+                self._tell_one(key)
+
+    def _tell_one(self, key: tuple[str, str]) -> None:
+        with self._lock:
+            ended = self.untold.pop(key)
+        agent_id, reason = key
+        log.warning("agent %s: %s of its sessions were ended: %s", agent_id, ended.sessions, REASONS[reason])
+        try:
+            agent = Agent.objects.filter(pk=agent_id).first()
+            data = {"counts": asdict(ended)}
+            record(Actor.system(), "database.end_sessions", agent=agent, object=REASONS[reason], data=data)
+        except Error:
+            # counted with those to come
+            self._add(key, ended)
+            raise
+
+    def _add(self, key: tuple[str, str], ended: Ended) -> None:
+        with self._lock:
+            self.untold.setdefault(key, Ended()).add(ended)
+
+    def _ask(self) -> None:
+        self._asked = time.monotonic()
+        try:
+            with public_cursor() as cursor:
+                cursor.execute(_ROLES)
+                self.roles = {oid: Role(*row) for oid, *row in cursor.fetchall()}
+                cursor.execute(_ROOM)
+                (self._room,) = cursor.fetchone()
+        except Error as error:
+            # Those that are known are watched all the same, where no lock is to be had to ask anew. A new database
+            # knows of none, until it has its tables.
+            if not self.roles and not isinstance(error.__cause__, errors.UndefinedTable | errors.UndefinedColumn):
+                raise
+
+    def _harmful(self, sessions: list[Session]) -> dict[int, str]:
+        """Return the reason to end each session that harms, by process id."""
+        greedy = self._greedy(sessions)
+        return {one.pid: reason for one in sessions if (reason := self._reason(one, one.role in greedy))}
+
+    def _greedy(self, sessions: list[Session]) -> set[int]:
+        """Return the roles that hold too many locks, and those with the most while all hold half of what there is."""
+        locks: dict[int, int] = {}
+        for session in sessions:
+            locks[session.role] = locks.get(session.role, 0) + session.locks
+        greedy, total = set(), sum(locks.values())
+        for role in sorted(locks, key=lambda role: -locks[role]):
+            if locks[role] <= settings.AGENT_LOCK_LIMIT and total <= self._room // 2:
+                break
+            greedy.add(role)
+            total -= locks[role]
+        return greedy
+
+    def _reason(self, session: Session, is_greedy: bool) -> str:
+        admitted = self.roles[session.role].admitted_at
+        if admitted and 0 < session.began < admitted:
+            return "password"
+        # of its sessions those that hold no more than their share are spared
+        if is_greedy and session.locks > settings.AGENT_LOCK_LIMIT // max(settings.AGENT_CONNECTION_LIMIT, 1):
+            return "locks"
+        if session.age > settings.AGENT_TRANSACTION_SECONDS:
+            return "transaction"
+        return "blocks" if session.blocks else ""
+
+    def _note(self, ended: dict[int, str], sessions: list[Session]) -> None:
+        for session in sessions:
+            if reason := ended.get(session.pid):
+                agent_id = self.roles[session.role].agent_id
+                self._add((agent_id, reason), Ended(1, session.locks, round(session.age)))
+                if reason == "password":
+                    self._doubted.add(agent_id)
+
+    def _rounds(self, stopping: Event) -> None:
+        failed = ""
+        while not stopping.wait(LOOK):
+            try:
+                self.look()
+                failed = ""
+            except Error as error:
+                said = str(error).splitlines()[0] if str(error) else type(error).__name__
+                if said != failed:
+                    log.warning("agents' sessions are not watched: %s", said)
+                failed = said
+                # only one that broke, as perhaps there is no other to be had
+                if connection.connection is None or connection.connection.closed:
+                    connection.close()
+        connection.close()

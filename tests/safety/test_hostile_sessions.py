@@ -1,0 +1,260 @@
+"""An agent's session that takes what belongs to everybody: it is ended, and everybody else gets in."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg import errors
+
+from tests.rounds import rounds
+from tests.safety.roles import Studio, insert_thread, role_of
+from tests.server import ServedAgent, new_database, serving
+from tests.studio.serve.running import until
+
+# what the studio allows here, so that a test need not wait for two minutes
+SECONDS = 3
+# the time in which everybody else must get in
+AT_ONCE = 3
+FOREVER = "set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set lock_timeout = 0"
+SAVEPOINTS = """do $$ begin
+    for n in 1..24500 loop
+        begin
+            insert into agno_sessions (session_id, session_type, created_at) values ('s' || n, 'agent', 1);
+            update agno_sessions set updated_at = n where session_id = 's' || n;
+        exception when division_by_zero then null;
+        end;
+    end loop;
+    perform pg_sleep(600);
+end $$"""
+LOCK_TABLES = """do $$ begin
+    for n in 1..24500 loop
+        begin
+            lock table agno_sessions, agno_runs, agno_schema_versions in share mode;
+            delete from agno_schema_versions where false;
+            insert into agno_schema_versions values ('x' || n, 'x', 'x');
+        exception when division_by_zero then null;
+        end;
+    end loop;
+    perform pg_sleep(600);
+end $$"""
+GREED = {
+    "savepoints": SAVEPOINTS,
+    "tables in savepoints": LOCK_TABLES,
+    "advisory": "select pg_advisory_lock(n) from generate_series(1, 1000000) n; select pg_sleep(600)",
+    "advisory of a transaction": "select pg_advisory_xact_lock(n) from generate_series(1, 1000000) n",
+    "advisory shared": "select pg_advisory_lock_shared(n, 1) from generate_series(1, 1000000) n",
+    "advisory and fewer": "select pg_advisory_lock(n) from generate_series(1, 5000) n",
+}
+PATIENCE = {
+    "idle": ["begin", "select count(*) from agno_sessions"],
+    "asleep": ["select pg_sleep(600)"],
+    "an old snapshot": ["begin isolation level repeatable read", "select count(*) from agno_sessions"],
+    "an open cursor": ["begin", "declare c cursor for select 1", "fetch c"],
+    "a listener that does not listen": ["listen x", "begin", "select 1"],
+    "computing": ["do $$ begin loop perform 1; end loop; end $$"],
+    "asleep again and again": ["begin", "do $$ begin loop perform pg_sleep(0.1); end loop; end $$"],
+}
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio on a database where everybody may take advisory locks, as on most servers."""
+    with new_database() as dsn:
+        superuser = psycopg.conninfo.make_conninfo(
+            os.environ["TEST_SUPERUSER_URL"], dbname=psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+        )
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            connection.execute("grant execute on all functions in schema pg_catalog to public")
+        more = {"AGENT_TRANSACTION_SECONDS": str(SECONDS), "API_REQUESTS_PER_MINUTE": "100000", "WEB_THREADS": "4"}
+        with serving(dsn, tmp_path_factory.mktemp("watched"), **more) as server:
+            key = server.manage("api_key", "create", "--name", "roles", "--scope", "admin", "--scope", "threads:read")
+            headers = {"x-api-key": key.splitlines()[-1]}
+            with httpx.Client(base_url=f"{server.url}/api", headers=headers, timeout=60) as api:
+                yield Studio(server, server.client(), api)
+
+
+@pytest.fixture(scope="module")
+def hostile(watched: Studio) -> ServedAgent:
+    return watched.create("hostile")
+
+
+@pytest.fixture(scope="module")
+def peaceful(watched: Studio) -> ServedAgent:
+    return watched.create("peaceful")
+
+
+@contextlib.contextmanager
+def holding(agent: ServedAgent, *statements: str) -> Iterator[psycopg.Connection[Any]]:
+    """Let a session of the agent do this forever, with its limits lifted."""
+    with contextlib.closing(psycopg.connect(agent.dsn, autocommit=True)) as session:
+        session.execute(FOREVER)
+
+        def work() -> None:
+            for statement in statements:
+                with contextlib.suppress(errors.DivisionByZero):
+                    session.execute(statement)
+
+        def attack() -> None:
+            with contextlib.suppress(psycopg.Error):
+                work()
+
+        beside = threading.Thread(target=attack)
+        beside.start()
+        try:
+            yield session
+        finally:
+            with contextlib.suppress(psycopg.Error):
+                session.cancel()
+            beside.join()
+
+
+def is_ended(studio: Studio, session: psycopg.Connection[Any]) -> bool:
+    return not studio.sql("select 1 from pg_stat_activity where pid = %s", session.info.backend_pid)
+
+
+def everybody_else_gets_in(studio: Studio, agent: ServedAgent, text: str) -> None:
+    """An admin signs in and saves, and another agent writes."""
+    with psycopg.connect(agent.dsn, autocommit=True, connect_timeout=AT_ONCE) as session:
+        session.execute("insert into agno_schema_versions values (%s, 'x', 'x')", [text])
+    assert studio.browser.get("/agents/").status_code == 200
+    studio.edit(agent, description=text)
+
+
+def events(studio: Studio, agent: ServedAgent) -> list[tuple[str, dict[str, int]]]:
+    return [
+        (reason, data["counts"])
+        for reason, data in studio.sql(
+            "select object, data from studio_auditevent"
+            " where action = 'database.end_sessions' and agent_id = %s order by id",
+            agent.id,
+        )
+    ]
+
+
+class TestLocks:
+    @pytest.mark.parametrize("greed", GREED)
+    def test_who_holds_too_many_is_ended(
+        self, watched: Studio, hostile: ServedAgent, peaceful: ServedAgent, greed: str
+    ) -> None:
+        with holding(hostile, GREED[greed]) as session:
+            began = time.monotonic()
+            until(lambda: tries(watched, peaceful, greed), AT_ONCE)
+            until(lambda: is_ended(watched, session), AT_ONCE)
+            everybody_else_gets_in(watched, peaceful, f"{greed} again")
+            assert time.monotonic() - began < 2 * AT_ONCE
+
+    def test_who_takes_them_in_many_sessions_is_ended(
+        self, watched: Studio, hostile: ServedAgent, peaceful: ServedAgent
+    ) -> None:
+        """Each holds less than an agent may."""
+        with contextlib.ExitStack() as stack:
+            share = "select pg_advisory_lock(n) from generate_series({0} * 1000 + 1, {0} * 1000 + 900) n"
+            sessions = [stack.enter_context(holding(hostile, share.format(n))) for n in range(1, 19)]
+            until(lambda: all(is_ended(watched, session) for session in sessions), AT_ONCE)
+            everybody_else_gets_in(watched, peaceful, "many sessions")
+
+    def test_an_agent_at_work_is_left_alone(self, watched: Studio, peaceful: ServedAgent) -> None:
+        with psycopg.connect(peaceful.dsn) as session:
+            for number in range(rounds(20, 200)):
+                insert_thread(session, f"at-work-{number}")
+                session.execute("update agno_sessions set updated_at = 1")
+                session.execute("select * from agno_sessions left join agno_runs using (session_id)")
+            time.sleep(1)
+            session.commit()
+        assert events(watched, peaceful) == []
+
+    def test_whoever_repeats_it_does_not_fill_the_audit_log(self, watched: Studio) -> None:
+        agent = watched.create("repeats")
+        for _ in range(rounds(4, 20)):
+            with holding(agent, "select pg_advisory_lock(n) from generate_series(1, 5000) n") as session:
+                until(lambda session=session: is_ended(watched, session), AT_ONCE)
+        until(lambda: events(watched, agent), AT_ONCE)
+        ((reason, counts),) = events(watched, agent)
+        assert reason == "held too many locks"
+        assert counts["sessions"] >= 1
+        assert counts["locks"] >= 5000
+
+
+def tries(studio: Studio, agent: ServedAgent, text: str) -> bool:
+    """Tell whether everybody else got in; while an attack goes on they may be refused for a moment."""
+    try:
+        everybody_else_gets_in(studio, agent, text)
+    except (AssertionError, StopIteration, psycopg.Error):
+        return False
+    return True
+
+
+class TestTransactions:
+    @pytest.mark.parametrize("patience", PATIENCE)
+    def test_one_that_does_not_end_is_ended(self, watched: Studio, hostile: ServedAgent, patience: str) -> None:
+        with holding(hostile, *PATIENCE[patience]) as session:
+            until(lambda: is_ended(watched, session), SECONDS + AT_ONCE)
+        until(lambda: "held a transaction open for too long" in dict(events(watched, hostile)), AT_ONCE)
+
+    def test_a_session_without_one_goes_on(self, watched: Studio, peaceful: ServedAgent) -> None:
+        with psycopg.connect(peaceful.dsn, autocommit=True) as session:
+            session.execute("select count(*) from agno_sessions")
+            time.sleep(SECONDS + 1)
+            assert session.execute("select 1").fetchone() == (1,)
+
+    def test_only_agents_are_ended(self, watched: Studio) -> None:
+        with psycopg.connect(watched.server.dsn) as mine, psycopg.connect(os.environ["TEST_SUPERUSER_URL"]) as other:
+            for session in (mine, other):
+                session.execute("select 1")
+            time.sleep(SECONDS + 1)
+            for session in (mine, other):
+                assert session.execute("select 1").fetchone() == (1,)
+
+
+class TestPages:
+    @pytest.mark.parametrize("mode", ["access exclusive", "exclusive", "share row exclusive"])
+    def test_they_are_readable_whatever_an_agent_locks(self, watched: Studio, hostile: ServedAgent, mode: str) -> None:
+        lock = f"lock table agno_sessions, agno_runs in {mode} mode"
+        with holding(hostile, "begin", lock):
+            until(lambda: watched.sql("select 1 from pg_locks where mode = %s and granted", mode_name(mode)))
+            for path in ("threads", "memory", "users"):
+                answer = watched.browser.get(f"/agents/{hostile.id}/{path}/")
+                assert answer.status_code == 200, path
+            assert watched.api.get(f"/agents/{hostile.id}/threads").status_code == 200
+
+    def test_many_that_lock_at_once_do_not_stop_them(self, watched: Studio, hostile: ServedAgent) -> None:
+        stop = threading.Event()
+        attackers = [threading.Thread(target=lock_forever, args=[hostile.dsn, stop]) for _ in range(rounds(6, 18))]
+        for attacker in attackers:
+            attacker.start()
+        try:
+            until(lambda: watched.sql("select 1 from pg_locks where mode = 'AccessExclusiveLock' and granted"))
+            for _ in range(rounds(3, 10)):
+                assert watched.browser.get(f"/agents/{hostile.id}/threads/").status_code == 200
+        finally:
+            stop.set()
+            end_all(hostile)
+            for attacker in attackers:
+                attacker.join()
+
+
+def mode_name(mode: str) -> str:
+    return mode.title().replace(" ", "") + "Lock"
+
+
+def end_all(agent: ServedAgent) -> None:
+    with psycopg.connect(os.environ["TEST_SUPERUSER_URL"], autocommit=True) as superuser:
+        superuser.execute(
+            "with theirs as materialized (select pid from pg_stat_activity where usename = %s)"
+            " select pg_terminate_backend(pid) from theirs",
+            [role_of(agent)],
+        )
+
+
+def lock_forever(dsn: str, stop: threading.Event) -> None:
+    while not stop.is_set():
+        with contextlib.suppress(psycopg.Error), psycopg.connect(dsn, connect_timeout=5) as session:
+            session.execute(FOREVER)
+            session.execute("lock table agno_sessions in access exclusive mode")
+            session.execute("select pg_sleep(600)")
