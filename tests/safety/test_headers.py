@@ -50,7 +50,7 @@ KEPT = {
     *("agents/", "agents/new/", "agents/<agent:agent_id>/edit/", "agents/<agent:agent_id>/remove/"),
     *(f"agents/<agent:agent_id>/{name}/" for name in ("memory", "threads", "users", "activity")),
     "agents/<agent:agent_id>/users/<any:user_id>/",
-    *("audit/", "people/", "people/<int:user_id>/", "account/"),
+    *("audit/", "people/", "people/<int:user_id>/", "account/", "account/sessions/"),
 }
 
 

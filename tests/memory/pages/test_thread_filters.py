@@ -78,8 +78,14 @@ class TestFilters:
     @pytest.mark.parametrize("typed", ["~x", "~", "~AA", "%", "_", "\\"])
     def test_no_search_refuses_what_was_typed(self, page: Client, ada: Agent, typed: str) -> None:
         named(ada, "One")
-        for path in (THREADS, "/agents/agt-ada/users/", "/agents/", "/audit/", "/agents/agt-ada/activity/", "/people/"):
-            for field in ("q", "user", "status", "object", "agent", "actor", "action", "sort"):
+        events = ("object", "agent", "actor", "action")
+        fields = {
+            THREADS: ("q", "user", "status", "sort"),
+            "/agents/agt-ada/users/": ("q", "sort"),
+            **{"/agents/": ("q",), "/people/": ("q",), "/audit/": events, "/agents/agt-ada/activity/": events},
+        }
+        for path, names in fields.items():
+            for field in names:
                 assert page.get(path, {field: typed}).status_code == 200, (path, field)
 
     def test_the_empty_user_is_not_everybody(self, page: Client, ada: Agent) -> None:
