@@ -183,6 +183,7 @@ ACCOUNT_ADAPTER = "studio.people.adapters.AccountAdapter"
 # studio.people.limits counts tries instead, by account and address together
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
 MFA_FORMS = {
+    "activate_totp": "studio.people.factor_forms.NewAppForm",
     "authenticate": "studio.people.factor_forms.CodeForm",
     "authenticate_webauthn": "studio.people.factor_forms.PasskeyForm",
     "add_webauthn": "studio.people.factor_forms.NewPasskeyForm",

@@ -2,12 +2,16 @@
 
 import struct
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from allauth.account.adapter import get_adapter
 from allauth.core import context
+from allauth.core.internal.cryptokit import normalize_user_code
+from allauth.mfa import app_settings
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, ReauthenticateWebAuthnForm
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 
 from studio.audit import refusals
@@ -17,16 +21,32 @@ from studio.people import limits
 
 T = TypeVar("T")
 
+# seconds; an app's code is good before and after its own 30, as clocks differ
+_CODE_GOOD_FOR: Final = app_settings.TOTP_PERIOD * (2 * app_settings.TOTP_TOLERANCE + 1)
 
-def _limited(user: User, how: str, check: Callable[[], T]) -> T:
+
+def _limited(user: User, check: Callable[[], str]) -> str:
     """Check a code, unless there were too many wrong ones."""
     request = context.request
     if not limits.may_try(request, limits.CODE, user.email):
-        _refused(user, how, "too many tries")
+        _refused(user, "code", "too many tries")
         raise get_adapter().validation_error("too_many_login_attempts")
-    found = _audited(user, how, check)
+    found = _audited(user, "code", lambda: _unused(user, check))
     limits.was_right(request, limits.CODE, user.email)
     return found
+
+
+def _unused(user: User, check: Callable[[], str]) -> str:
+    code = check()
+    if not _use(user, code):
+        raise get_adapter().validation_error("incorrect_code")
+    return code
+
+
+def _use(user: User, code: str) -> bool:
+    """Note that a code was used, for as long as it is good; False if it was used before. allauth forgets after 30 s."""
+    key = f"studio.code.used:{user.pk}:{normalize_user_code(code)}"
+    return cache.add(key, True, _CODE_GOOD_FOR)
 
 
 def _audited(user: User, how: str, check: Callable[[], T]) -> T:
@@ -56,12 +76,19 @@ def _refused(user: User, how: str, why: str) -> None:
 
 class CodeForm(AuthenticateForm):
     def clean_code(self) -> str:
-        return _limited(self.user, "code", super().clean_code)
+        return _limited(self.user, super().clean_code)
 
 
 class ConfirmCodeForm(ReauthenticateForm):
     def clean_code(self) -> str:
-        return _limited(self.user, "code", super().clean_code)
+        return _limited(self.user, super().clean_code)
+
+
+class NewAppForm(ActivateTOTPForm):
+    def clean_code(self) -> str:
+        code = super().clean_code()
+        _use(self.user, code)
+        return code
 
 
 class PasskeyForm(AuthenticateWebAuthnForm):

@@ -1,10 +1,13 @@
 """Second factors: enforced at each way of signing in, changed only after confirming, encrypted at rest."""
 
 import json
+import time
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.core.cache import cache
 from django.test import Client
@@ -12,21 +15,28 @@ from django.test import Client
 from studio.models import AuditEvent, User
 from studio.people.links import new_link
 from tests.reading import text
-from tests.world import PASSWORD, is_in, person, signed_in
+from tests.world import PASSWORD, is_in, person, signed_in, sql
 
 ADD = "/account/factors/app/add/"
 FACTOR = "/sign-in/factor/"
 
 
-def code_of(secret: str) -> str:
-    """What an app shows now."""
+def code_of(secret: str, *, steps: int = 0) -> str:
+    """What an app shows now; `steps` of 30 s later, or earlier, by its own clock."""
     counters = list(yield_hotp_counters_from_time())
-    return str(format_hotp_value(hotp_value(secret, counters[len(counters) // 2])))
+    return str(format_hotp_value(hotp_value(secret, counters[len(counters) // 2] + steps)))
 
 
 def again() -> None:
-    """Forget which codes were used, as 30 seconds later."""
+    """Forget which codes were used, so that a test may use the same one again."""
     cache.clear()
+
+
+def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """Let so much time pass, for codes and for what is kept of them."""
+    now = time.time() + seconds
+    monkeypatch.setattr(auth, "time", SimpleNamespace(time=lambda: now))
+    sql("update studio_cache set expires = expires - make_interval(secs => %s)", seconds)
 
 
 @pytest.fixture
@@ -100,6 +110,58 @@ class TestSigningIn:
         User.objects.filter(pk=admin.pk).update(is_active=False)
         client.post(FACTOR, {"code": code_of(secret)})
         assert not is_in(client)
+
+
+class TestACodeWorksOnce:
+    """For as long as it is good, which is 90 s: an app's clock may be 30 s ahead, or behind."""
+
+    CONFIRM = "/account/factors/codes/new/"
+
+    def takes(self, where: str, admin: User, code: str) -> bool:
+        """Give a code where one is taken; tell whether it was."""
+        if where == "sign in":
+            client = Client()
+            password(client)
+            client.post(FACTOR, {"code": code})
+            return is_in(client)
+        stale = signed_in(admin, minutes_ago=60)
+        answer = stale.post(self.CONFIRM, {"confirm-method": "get", "confirm-code": code})
+        return bool(answer.status_code == 303)
+
+    @pytest.mark.parametrize("seconds", [0, 31, 59])
+    @pytest.mark.parametrize("then", ["sign in", "confirm"])
+    @pytest.mark.parametrize("first", ["sign in", "confirm"])
+    def test_wherever_it_was_given(
+        self, secret: str, admin: User, monkeypatch: pytest.MonkeyPatch, first: str, then: str, seconds: int
+    ) -> None:
+        early = code_of(secret, steps=1)
+        assert self.takes(first, admin, early)
+        later(monkeypatch, seconds)
+        assert auth.validate_totp_code(secret, early)
+        for written in (early, f"{early[:3]} {early[3:]}", f"-{early}-"):
+            assert not self.takes(then, admin, written)
+        # another one is taken
+        assert self.takes(then, admin, code_of(secret, steps=1 if seconds else 0))
+
+    @pytest.mark.parametrize("seconds", [0, 31, 59])
+    def test_also_the_one_by_which_the_app_was_added(
+        self, page: Client, admin: User, monkeypatch: pytest.MonkeyPatch, seconds: int
+    ) -> None:
+        secret = page.get(ADD).context["form"].secret
+        early = code_of(secret, steps=1)
+        page.post(ADD, {"code": early})
+        later(monkeypatch, seconds)
+        assert auth.validate_totp_code(secret, early)
+        assert not self.takes("sign in", admin, early)
+        assert not self.takes("confirm", admin, early)
+
+    def test_at_the_same_moment_too(self, secret: str, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever reads what is used before the other has written it."""
+        codes = signed_in(admin).get("/account/factors/codes/").context["unused_codes"]
+        stored = Authenticator.objects.get(type="recovery_codes").data
+        assert self.takes("sign in", admin, codes[0])
+        Authenticator.objects.filter(type="recovery_codes").update(data=stored)
+        assert not self.takes("sign in", admin, codes[0])
 
 
 class TestChanging:
