@@ -8,7 +8,7 @@ sets a password there; `passwords` says when that takes a fresh link.
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from allauth.account.internal.flows.login import get_authentication_records, record_authentication
 from allauth.mfa.models import Authenticator
@@ -28,12 +28,15 @@ from studio.people import guard, limits, mail
 from studio.people.factor_forms import ConfirmCodeForm, ConfirmPasskeyForm
 from studio.people.links import link_by_mail
 from studio.people.passwords import came_by_link, set_password, use_link
+from studio.people.sessions import SessionStore
 from studio.web import AppRequest, see_other
 
 GOOD_FOR: Final = 15 * 60
 # the field of the confirmation page that marks its answer; it holds the method of the first request
 ASKED: Final = "confirm-method"
 _OURS: Final = "confirm-"
+# the attribute of a request that confirmed
+_CONFIRMED: Final = "has_confirmed"
 # the fields of the first password of somebody who has none
 _FIRST_PASSWORD: Final = ("confirm-new-password", "confirm-new-password-again")
 
@@ -77,7 +80,11 @@ class ConfirmMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: AppRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        # last, as the view acts by the session that asked; and not with a 5xx, whose cookies are not sent
+        if getattr(request, _CONFIRMED, False) and response.status_code < 500:
+            cast(SessionStore, request.session).renew()
+        return response
 
     def process_view(self, request: AppRequest, view: View, args: Any, kwargs: Any) -> HttpResponseBase | None:
         # the API is exempt from CSRF checks; it has keys and asks nobody to confirm
@@ -93,6 +100,7 @@ class ConfirmMiddleware:
             return errors.unreadable(request, error)
         if wrong:
             return _ask(request, request.POST[ASKED], wrong)
+        setattr(request, _CONFIRMED, True)
         return see_other(request.get_full_path()) if request.POST[ASKED] == "get" else None
 
     def process_exception(self, request: AppRequest, error: Exception) -> HttpResponseBase | None:

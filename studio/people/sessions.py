@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.db import transaction
 from django.utils.crypto import constant_time_compare
 from psycopg import sql
 
@@ -84,9 +85,19 @@ class SessionStore(DatabaseStore):
                 expire_date=ends_at, used_at=now, user_id=self._data().get(SESSION_KEY)
             )
 
-    def lock(self) -> None:
-        """Let what this session does at this moment be done, and nothing else until this transaction ends."""
-        list(Session.objects.select_for_update().filter(session_key=self.session_key).values("pk"))
+    def lock(self) -> bool:
+        """Let what this session does at this moment be done, and nothing else until this transaction ends.
+
+        Returns False if it was ended meanwhile.
+        """
+        return bool(Session.objects.select_for_update().filter(session_key=self.session_key).values("pk"))
+
+    def renew(self) -> None:
+        """Go on under a new key, so that one known before is worth nothing; not if the session was ended meanwhile."""
+        with transaction.atomic():
+            if self.session_key and self.lock():
+                self.cycle_key()
+                self.save()
 
     def load(self) -> dict[str, Any]:
         data: dict[str, Any] = super().load()

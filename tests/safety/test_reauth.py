@@ -4,15 +4,18 @@ from typing import Any, ClassVar
 
 import pytest
 from django.conf import LazySettings
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.test import Client
 
 from memory.pages import deletion
-from studio.models import Agent, ApiKey, AuditEvent, Grant, User
+from studio.models import Agent, ApiKey, AuditEvent, Grant, Session, User
 from studio.people import mail
+from studio.people import service as people
 from studio.people.links import new_link
 from tests.markup import Page
 from tests.reading import form_with, html, links, text
-from tests.world import HTMX, PASSWORD, is_in, person, signed_in, write_thread
+from tests.world import HTMX, PASSWORD, fails, is_in, person, signed_in, write_thread
 
 
 @pytest.fixture
@@ -99,6 +102,62 @@ class TestWhatAsks:
 
     def test_not_a_clock_that_went_back(self, admin: User, viewer: User) -> None:
         assert asks(signed_in(admin, minutes_ago=-60).post(f"/people/{viewer.pk}/sign-out/"))
+
+
+class TestTheSession:
+    """Confirming gives it a new key: whoever knew the old one has not confirmed."""
+
+    URL = "/account/factors/app/add/"
+
+    def key_of(self, client: Client) -> str:
+        return client.cookies["session"].value
+
+    def with_key(self, key: str) -> Client:
+        client = Client()
+        client.cookies["session"] = key
+        return client
+
+    def test_the_old_key_is_worth_nothing_then(self, stale: Client, admin: User) -> None:
+        before = self.key_of(stale)
+        assert is_in(self.with_key(before))
+        confirm(stale, self.URL, stale.get(self.URL), password=PASSWORD)
+        assert self.key_of(stale) != before
+        assert not is_in(self.with_key(before))
+        assert not asks(stale.get(self.URL))
+        assert Session.objects.filter(user=admin).count() == 1
+
+    def test_with_a_form_that_was_kept_too(self, stale: Client, admin: User) -> None:
+        before = self.key_of(stale)
+        form = {"name": "k", "scopes": ["admin"], "reach": "all", "days": "30"}
+        confirm(stale, "/keys/new/", stale.post("/keys/new/", form), password=PASSWORD)
+        assert ApiKey.objects.exists()
+        assert not is_in(self.with_key(before))
+        assert is_in(stale)
+
+    def test_not_by_a_wrong_password(self, stale: Client) -> None:
+        before = self.key_of(stale)
+        confirm(stale, self.URL, stale.get(self.URL), password="wrong")
+        assert is_in(self.with_key(before))
+
+    def test_a_failure_of_ours_signs_nobody_out(self, stale: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The browser does not get to know a new key with it."""
+        stale.raise_request_exception = False
+        answer = stale.post("/people/invite/", {"email": "n@example.com", "role": "viewer", "reach": "all"})
+        monkeypatch.setattr(people, "invite", fails(OperationalError("gone")))
+        assert confirm(stale, "/people/invite/", answer, password=PASSWORD).status_code == 503
+        assert is_in(stale)
+
+    def test_one_that_was_ended_meanwhile_stays_ended(self, stale: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        answer = stale.post("/people/invite/", {"email": "n@example.com", "role": "viewer", "reach": "all"})
+
+        def ended(*args: Any, **more: Any) -> None:
+            Session.objects.all().delete()
+            raise PermissionDenied
+
+        monkeypatch.setattr(people, "invite", ended)
+        confirm(stale, "/people/invite/", answer, password=PASSWORD)
+        assert not Session.objects.exists()
+        assert not is_in(stale)
 
 
 class TestThePage:
