@@ -96,7 +96,8 @@ def page(admin: User) -> Client:
 def signed_in(user: User, *, minutes_ago: float = 0) -> Client:
     """A browser where somebody signed in by password a while ago; within 15 minutes nothing is asked again."""
     client = Client()
-    client.force_login(user)
+    # as stored: other changes may have counted up their session_epoch
+    client.force_login(User.objects.get(pk=user.pk))
     session = client.session
     session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time() - 60 * minutes_ago}]
     session["account_authentication_methods_user"] = user_id_to_str(user)

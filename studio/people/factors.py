@@ -5,18 +5,23 @@ from functools import wraps
 from typing import Any, Final
 
 from allauth.mfa.base.views import authenticate
+from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.views import generate_recovery_codes, view_recovery_codes
 from allauth.mfa.totp.views import activate_totp, deactivate_totp
 from allauth.mfa.webauthn.views import add_webauthn, edit_webauthn, remove_webauthn
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 
-from studio.audit.record import record
+from studio.audit.record import prove, record
+from studio.models import User
 from studio.people import confirm, guard, second_factor
+from studio.people.changing import lock
+from studio.people.own_sessions import drop_others
 from studio.web import AppRequest, get_only, get_or_post, name_of, see_other
 
 View = Callable[..., HttpResponseBase]
@@ -29,24 +34,42 @@ _WITHOUT_FACTOR: Final = frozenset(
 def _changing(view: View, action: str, factor: str) -> View:
     """Wrap a view of allauth that changes a factor: confirmed first, and audited in the same transaction.
 
-    The last one stays while the studio requires one.
+    The last one stays while the studio requires one. Other sessions end, as they may be why it is changed.
     """
 
     @wraps(view)
     def wrapped(request: AppRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         user = request.user
         with transaction.atomic():
+            if request.method == "POST":
+                lock(user)
+            before = _stored(user)
             if action == "person.factor_remove" and not second_factor.may_remove(user):
                 messages.error(request, "The studio requires a second factor of you. Add another one first.")
                 return see_other("account")
             response = view(request, *args, **kwargs)
-            # allauth redirects after a change, and shows the form again (200) when it was wrong
-            if request.method == "POST" and response.status_code == 302:
-                record(guard.actor_of(request), action, object=user.email, data={"factor": factor})
+            if before == _stored(user):
+                return response
+            actor = prove(guard.actor_of(request))
+            ended = {} if action == "person.factor_rename" else _end_others(request)
+            record(actor, action, object=user.email, data={"factor": factor, **ended})
         return response
 
     # allauth's views would take PUT as a POST
     return get_or_post(confirm.confirmed(wrapped))
+
+
+def _end_others(request: AppRequest) -> dict[str, Any]:
+    """End the person's other sessions; return what the audit log says of it."""
+    ended = drop_others(request.user, request.session.session_key or "")
+    # this one goes on, under a new key
+    update_session_auth_hash(request, request.user)
+    messages.success(request, "Your other browsers are signed out.")
+    return {"sessions_ended": ended} if ended else {}
+
+
+def _stored(user: User) -> list[Any]:
+    return list(Authenticator.objects.filter(user=user).order_by("pk").values_list("pk", "data"))
 
 
 app_add = _changing(activate_totp, "person.factor_add", "authenticator app")

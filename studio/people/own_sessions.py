@@ -27,12 +27,17 @@ def end_others(actor: Actor, user: User, key: str) -> None:
     with transaction.atomic():
         lock(user)
         actor = prove(actor)
-        others = [_about(one) for one in sessions.of_person(user) if one.session_key != key]
-        Session.objects.filter(user=user).exclude(session_key=key).delete()
-        # also for sessions of which nobody knows whose they are, as they began before that was noted
-        User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
-        record(actor, "person.sign_out_others", object=user.email, data={"sessions": others})
+        record(actor, "person.sign_out_others", object=user.email, data={"sessions": drop_others(user, key)})
+
+
+def drop_others(user: User, key: str) -> list[dict[str, str]]:
+    """End a person's other sessions, in a transaction that has locked the person; return what they were."""
+    others = [_about(one) for one in sessions.of_person(user) if one.session_key != key]
+    Session.objects.filter(user=user).exclude(session_key=key).delete()
+    # also for sessions of which nobody knows whose they are, as they began before that was noted
+    User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
     user.refresh_from_db(fields=["session_epoch"])
+    return others
 
 
 def _about(session: Session) -> dict[str, str]:

@@ -42,8 +42,12 @@ def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
 @pytest.fixture
 def secret(page: Client, admin: User) -> str:
     """The admin's app, added through the pages."""
-    secret: str = page.get(ADD).context["form"].secret
-    assert page.post(ADD, {"code": code_of(secret)}).status_code == 302
+    return give_app(page)
+
+
+def give_app(client: Client) -> str:
+    secret: str = client.get(ADD).context["form"].secret
+    assert client.post(ADD, {"code": code_of(secret)}).status_code == 302
     again()
     return secret
 
@@ -170,7 +174,7 @@ class TestChanging:
         client = signed_in(admin)
         client.post(ADD, {"code": code_of(client.get(ADD).context["form"].secret)})
         event = AuditEvent.objects.get(action="person.factor_add")
-        assert (event.object, event.data) == (admin.email, {"factor": "authenticator app"})
+        assert (event.object, event.data["factor"]) == (admin.email, "authenticator app")
 
     def test_confirming_leads_on_to_the_page(self, admin: User) -> None:
         client = signed_in(admin, minutes_ago=60)
@@ -226,6 +230,52 @@ class TestChanging:
         url = f"/people/{viewer.pk}/sign-out/"
         assert client.post(url, {"confirm-method": "post", "confirm-code": "000000"}).status_code == 422
         assert client.post(url, {"confirm-method": "post", "confirm-code": code_of(secret)}).status_code == 303
+
+
+class TestOtherSessions:
+    """They end with a change of factors, as they may be why it is made."""
+
+    def change(self, page: Client, admin: User, what: str) -> Any:
+        key = Authenticator.objects.create(user=admin, type="webauthn", data={"name": "k", "credential": {}})
+        if what == "add an app":
+            return page.post(ADD, {"code": code_of(page.get(ADD).context["form"].secret)}, follow=True)
+        give_app(page)
+        path = {
+            "remove the app": "app/remove/",
+            "make codes": "codes/new/",
+            "remove a passkey": f"passkeys/{key.pk}/remove/",
+            "rename a passkey": f"passkeys/{key.pk}/rename/",
+        }[what]
+        return self.ask(page, path)
+
+    def ask(self, page: Client, path: str) -> Any:
+        self.other = signed_in(person("admin"))
+        return page.post(f"/account/factors/{path}", {"name": "new"}, follow=True)
+
+    @pytest.mark.parametrize("what", ["add an app", "remove the app", "make codes", "remove a passkey"])
+    def test_they_end_and_the_page_says_so(self, page: Client, admin: User, what: str) -> None:
+        self.other, viewer = signed_in(admin), signed_in(person("viewer"))
+        answer = self.change(page, admin, what)
+        assert "Your other browsers are signed out." in text(answer)
+        assert [is_in(one) for one in (page, self.other, viewer)] == [True, False, True]
+        event = AuditEvent.objects.filter(action__startswith="person.factor").latest("id")
+        assert len(event.data["sessions_ended"]) == 1
+
+    def test_a_new_name_ends_none(self, page: Client, admin: User) -> None:
+        self.change(page, admin, "rename a passkey")
+        assert Authenticator.objects.get(type="webauthn").data["name"] == "new"
+        assert is_in(self.other)
+
+    def test_nor_does_what_is_wrong(self, page: Client, admin: User) -> None:
+        other = signed_in(admin)
+        page.get(ADD)
+        page.post(ADD, {"code": "12"})
+        give_app(page)
+        other = signed_in(admin)
+        # one is there already
+        page.post(ADD, {"code": "12"})
+        assert is_in(other)
+        assert AuditEvent.objects.filter(action="person.factor_add").count() == 1
 
 
 class TestAtRest:

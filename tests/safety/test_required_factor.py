@@ -16,7 +16,7 @@ from studio.people.changing import Refused
 from studio.people.links import new_link
 from tests.reading import text
 from tests.safety.routes import routes, sample
-from tests.safety.test_factors import ADD, FACTOR, again, code_of, password
+from tests.safety.test_factors import ADD, FACTOR, code_of, give_app, password
 from tests.world import HTMX, PASSWORD, SYSTEM, is_in, person, signed_in, write_thread
 
 FIRST = "/account/factors/first/"
@@ -33,21 +33,13 @@ OPEN = {
 }
 
 
-def give_app(user: User) -> str:
-    client = signed_in(user)
-    secret: str = client.get(ADD).context["form"].secret
-    assert client.post(ADD, {"code": code_of(secret)}).status_code == 302
-    again()
-    return secret
-
-
 def require(who: str) -> None:
     Policy.objects.update(second_factor=who)
 
 
 class TestRequiring:
     def test_an_admin_with_one_decides_and_it_is_audited(self, page: Client, admin: User) -> None:
-        give_app(admin)
+        give_app(page)
         answer = page.post(SET, {"second_factor": "everybody"}, follow=True)
         assert "A second factor is required of: everybody." in text(answer)
         assert second_factor.policy().second_factor == "everybody"
@@ -68,7 +60,7 @@ class TestRequiring:
         assert page.post(SET, {"second_factor": who}).status_code == 400
 
     def test_it_takes_a_fresh_confirmation(self, admin: User) -> None:
-        give_app(admin)
+        give_app(signed_in(admin))
         answer = signed_in(admin, minutes_ago=60).post(SET, {"second_factor": "everybody"})
         assert "Confirm it is you" in text(answer)
         assert second_factor.policy().second_factor == "nobody"
@@ -94,7 +86,7 @@ class TestWhoIsMeant:
         assert not is_in(client)
 
     def test_a_recovery_code_or_a_passkey_that_is_gone_is_none(self, admin: User) -> None:
-        give_app(admin)
+        give_app(signed_in(admin))
         require("everybody")
         assert is_in(signed_in(admin))
         Authenticator.objects.filter(type="totp").delete()
@@ -191,7 +183,7 @@ class TestNobodyIsLockedOut:
         assert client.get(FIRST).headers["location"].startswith("/sign-in/")
 
     def test_whoever_lost_theirs_gets_in_by_the_commands(self, admin: User) -> None:
-        give_app(admin)
+        give_app(signed_in(admin))
         require("everybody")
         call_command("remove_factors", admin.email, stdout=StringIO())
         client = Client()
@@ -200,7 +192,7 @@ class TestNobodyIsLockedOut:
         assert is_in(client)
 
     def test_the_second_step_is_asked_for_as_ever(self, admin: User) -> None:
-        secret = give_app(admin)
+        secret = give_app(signed_in(admin))
         require("everybody")
         client = Client()
         assert password(client).headers["location"] == FACTOR
@@ -217,7 +209,7 @@ class TestTheLastOneStays:
 
     @pytest.mark.parametrize("method", ["get", "post"])
     def test_it_cannot_be_removed_while_it_is_required(self, page: Client, admin: User, method: str) -> None:
-        give_app(admin)
+        give_app(page)
         require("admins")
         answer = getattr(page, method)(self.REMOVE, follow=True)
         assert "Add another one first." in text(answer)
@@ -225,7 +217,7 @@ class TestTheLastOneStays:
         assert not AuditEvent.objects.filter(action="person.factor_remove").exists()
 
     def test_one_of_two_can(self, page: Client, admin: User) -> None:
-        give_app(admin)
+        give_app(page)
         self.passkey(admin)
         require("admins")
         page.post(self.REMOVE)
@@ -239,6 +231,6 @@ class TestTheLastOneStays:
         assert Authenticator.objects.filter(pk=key.pk).exists()
 
     def test_where_none_is_required_it_goes(self, page: Client, admin: User) -> None:
-        give_app(admin)
+        give_app(page)
         page.post(self.REMOVE)
         assert not Authenticator.objects.filter(type="totp").exists()
