@@ -2,6 +2,7 @@
 
 import socket
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from django.contrib.auth.password_validation import validate_password
@@ -12,7 +13,7 @@ from django.test import Client
 from studio.models import User
 from studio.people.links import new_link
 from tests.reading import text
-from tests.world import PASSWORD, fails
+from tests.world import PASSWORD, fails, is_in, signed_in
 
 # each has 12 characters and more, and Django's list of 20,000 has none of them
 GUESSED = [
@@ -49,6 +50,60 @@ def test_others_are_taken(ada: User, good: str) -> None:
 def test_nothing_is_asked_on_the_network(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", fails(OSError("no network")))
     validate_password(PASSWORD, ada)
+
+
+class TestAsTyped:
+    """A password is what was typed: nothing is cut off, trimmed or changed before it is compared."""
+
+    # with NFD's two signs for one letter
+    TYPED = " Zwo\u0308lf  Bo\u0308gen\tam Fluss "
+    SETS = ("change", "confirm")
+
+    def set_by(self, way: str, user: User, password: str) -> None:
+        """Set a password by the page for it, or by the one that confirms."""
+        link, client = new_link(user.email), Client()
+        client.post(link)
+        if way == "change":
+            client.post("/account/password/", {"new_password1": password, "new_password2": password})
+            return
+        User.objects.filter(pk=user.pk).update(password="!")
+        client = Client()
+        client.post(new_link(user.email))
+        twice = {"confirm-new-password": password, "confirm-new-password-again": password}
+        client.post("/account/factors/app/add/", {"confirm-method": "get", **twice})
+
+    def signs_in(self, password: str) -> bool:
+        client = Client()
+        client.post("/sign-in/", {"login": "admin@example.com", "password": password})
+        return is_in(client)
+
+    def confirms(self, user: User, password: str) -> bool:
+        form = {"confirm-method": "get", "confirm-password": password}
+        answer = signed_in(user, minutes_ago=60).post("/account/factors/app/add/", form)
+        return bool(answer.status_code == 303)
+
+    @pytest.mark.parametrize("way", SETS)
+    def test_it_is_compared_as_it_was_typed(self, admin: User, way: str) -> None:
+        self.set_by(way, admin, self.TYPED)
+        admin.refresh_from_db()
+        others = [self.TYPED.strip(), self.TYPED.lower(), " ".join(self.TYPED.split()), self.TYPED[:-1] + "  "]
+        for other in (*others[:2], others[2], normalize("NFC", self.TYPED)):
+            assert not self.signs_in(other)
+            assert not self.confirms(admin, other)
+        assert self.signs_in(self.TYPED)
+        assert self.confirms(admin, self.TYPED)
+
+    @pytest.mark.parametrize("length", [64, 128, 1000])
+    @pytest.mark.parametrize("way", SETS)
+    def test_a_long_one_counts_to_its_end(self, admin: User, way: str, length: int) -> None:
+        long = (PASSWORD + " und mehr ") * 50
+        typed = long[: length - 1] + "Z"
+        self.set_by(way, admin, typed)
+        admin.refresh_from_db()
+        assert not self.signs_in(typed[:-1])
+        assert not self.confirms(admin, typed[:-1] + "z")
+        assert self.signs_in(typed)
+        assert self.confirms(admin, typed)
 
 
 class TestWhereOneIsSet:

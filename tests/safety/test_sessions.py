@@ -116,6 +116,15 @@ class TestSigningOutEverywhere:
             page.get("/agents/")
 
 
+def test_a_cookie_that_was_copied_is_nothing_after_signing_out(admin: User) -> None:
+    client, thief = signed_in(admin), Client()
+    thief.cookies["session"] = client.cookies["session"].value
+    assert is_in(thief)
+    client.post("/sign-out/")
+    assert not is_in(thief)
+    assert not is_in(client)
+
+
 class TestSessionsEnd:
     def row(self, client: Client) -> Session:
         return Session.objects.get(session_key=client.session.session_key)

@@ -40,6 +40,12 @@ HEADERS = [
     "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
 ]
 PATHS = ("/health", "/agents/", "/sign-in/", "/api/agents/list", "/nothing/there")
+NOT_SERVED = [
+    *("/.git/config", "/.git/HEAD", "/.git/", "/.env", "/.venv/pyvenv.cfg", "/manage.py", "/requirements.txt"),
+    *("/static/../manage.py", "/static/%2e%2e/manage.py", "/static/..%2fmanage.py", "/static/%2e%2e%2fsecret_key"),
+    *("/static/../secret_key", "/static/css/../../secret_key", "/static//../../secret_key", "/static/..\\secret_key"),
+    *("/static/.git/config", "/static//etc/passwd", "/static/%00", "/static/", "/static/css/"),
+]
 # whatever they mean, they are one request with one answer
 TARGETS = {
     "GET http://evil.example/health HTTP/1.1": "/health",
@@ -95,6 +101,20 @@ def test_a_header_changes_nothing(server: StudioServer, header: str) -> None:
     for path in PATHS:
         line = f"GET {path} HTTP/1.1"
         assert ask(server, line, header) == ask(server, line), path
+
+
+@pytest.mark.parametrize("path", NOT_SERVED)
+def test_no_file_of_the_checkout_is_served(server: StudioServer, path: str) -> None:
+    status, _ = ask(server, f"GET {path} HTTP/1.1")
+    assert status == 404
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/api/", "/icons.svg", "/static/css/studio.css", "*"])
+def test_trace_repeats_nothing(server: StudioServer, path: str) -> None:
+    request = f"TRACE {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Canary: seen\r\nConnection: close\r\n\r\n"
+    answer, body = send(server, request.encode())
+    assert answer.status != 200
+    assert "seen" not in body
 
 
 @pytest.mark.parametrize("line", TARGETS)
