@@ -1,6 +1,7 @@
 """Django system checks of a database that the studio did not set up itself."""
 
-from typing import Any
+import os
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
@@ -9,6 +10,10 @@ from django.db import DatabaseError, connection
 from studio import running
 from studio.agents import connection_limits
 from studio.agents.connection import is_bundled
+from studio.proxies import is_loopback
+
+# what libpq takes for encrypted in any case; the usual `prefer` goes on without
+_ENCRYPTED: Final = ("require", "verify-ca", "verify-full")
 
 _FACTS = """
     select current_user, current_database(), r.rolsuper, r.rolcreaterole or r.rolsuper,
@@ -58,6 +63,27 @@ def connections_for_all(app_configs: Any, **options: Any) -> list[CheckMessage]:
     user, grant = connection.settings_dict["USER"], running.command("grant_agents")
     hint = connection_limits.HINT.format(own=connection_limits.OWN, user=user, grant=grant)
     return [Warning(text, hint=hint, id="studio.W007")] if text else []
+
+
+@register
+def encrypted(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Warn of what is sent openly over a network: to the database, and mail."""
+    place, found = connection.settings_dict, list[CheckMessage]()
+    mode = place["OPTIONS"].get("sslmode") or os.environ.get("PGSSLMODE", "")
+    if _is_remote(str(place["HOST"])) and mode not in _ENCRYPTED:
+        text = "The connection to the database may be unencrypted: DATABASE_URL names another machine without sslmode."
+        hint = "Add ?sslmode=verify-full to DATABASE_URL, or at least ?sslmode=require, which checks no certificate."
+        found.append(Warning(text, hint=hint, id="studio.W008"))
+    is_open = not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL)
+    if settings.EMAIL_URL and is_open and _is_remote(settings.EMAIL_HOST):
+        text = "Mail with sign-in links is sent to another machine unencrypted."
+        found.append(Warning(text, hint="Begin EMAIL_URL with smtp+tls:// or smtp+ssl://.", id="studio.W009"))
+    return found
+
+
+def _is_remote(hosts: str) -> bool:
+    """Tell whether one of these hosts is another machine; a path is a socket on this one."""
+    return any(host and not host.startswith(("/", "@")) and not is_loopback(host) for host in hosts.split(","))
 
 
 def _judge(

@@ -1,7 +1,7 @@
 """The addresses that proxies in front of the studio change: a client's, and the one that browsers know."""
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.http.request import split_domain_port
@@ -39,6 +39,21 @@ def network_of(address: str) -> str:
     """Return what one client may have of addresses: an IPv4, or the /64 of an IPv6."""
     plain = plain_address(address)
     return str(IPv6Network((plain, 64), strict=False)) if ":" in plain else plain
+
+
+def is_unread(url: Any) -> bool:
+    """Tell whether nobody on the way reads what is sent to an address: by HTTPS, or to this machine itself."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+
+
+def is_loopback(host: str) -> bool:
+    plain = plain_address(host)
+    return host.lower() == "localhost" or bool(plain and ip_address(plain).is_loopback)
 
 
 def own_url(host: str, port: int) -> str:
