@@ -29,10 +29,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id for the audit log and the answer: a proxy's if it is well formed, else a new one."""
+    """Give each request an id for the audit log and the answer: a trusted proxy's if it is well formed, else a new one.
+
+    Anybody else could give many requests one id, or theirs that of somebody's.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        given = request.headers.get("X-Request-ID", "")
+        given = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXIES > 0 else ""
         ours = cast(AppRequest, request)
         ours.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         response = get_response(request)

@@ -15,12 +15,22 @@ from tests.world import SYSTEM, message, person, run, signed_in, sql, write_thre
 
 
 class TestWhatIsLogged:
-    def test_who_where_from_and_in_which_request(self, page: Client, ada: Agent) -> None:
+    def test_who_where_from_and_in_which_request(self, page: Client, ada: Agent, settings: Any) -> None:
+        settings.TRUSTED_PROXIES = 1
         form = {"confirm": "agt-ada"}
         page.post("/agents/agt-ada/remove/now/", form, headers={"x-request-id": "req-7"}, REMOTE_ADDR="192.0.2.7")
         event = AuditEvent.objects.get(action="agent.remove")
         assert (event.actor, event.ip, event.request_id) == ("Admin", "192.0.2.7", "req-7")
         assert (event.agent_id, event.object) == ("agt-ada", "Ada's agent")
+
+    def test_nobody_but_a_trusted_proxy_names_a_request(self, page: Client, ada: Agent) -> None:
+        """Else one could take the id of what somebody else did, or give all of one's own the same."""
+        for _ in range(2):
+            answer = page.post("/people/invite/", {}, headers={"x-request-id": "req-7"})
+            assert answer.headers["x-request-id"] != "req-7"
+        page.post("/agents/agt-ada/remove/now/", {"confirm": "agt-ada"}, headers={"x-request-id": "req-7"})
+        assert AuditEvent.objects.filter(action="agent.remove").exists()
+        assert not AuditEvent.objects.filter(request_id="req-7").exists()
 
     @pytest.mark.parametrize(
         ("proxies", "forwarded", "ip"),
