@@ -11,7 +11,7 @@ from whitenoise.compress import Compressor
 from studio import logs, running, secret_key
 from studio.database import database
 from studio.postgres.kept_files import StartFailure
-from studio.proxies import in_address, own_url, public_url
+from studio.proxies import in_address, is_unread, own_url, public_url
 
 BASE_DIR = running.ROOT
 
@@ -204,6 +204,8 @@ OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("OIDC_NAME", default="single sign-on") if OIDC_ISSUER else ""
 if len({bool(OIDC_ISSUER), bool(OIDC_CLIENT_ID), bool(OIDC_CLIENT_SECRET)}) > 1:
     raise ImproperlyConfigured("Set OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET, or none of them.")
+if OIDC_ISSUER and not is_unread(OIDC_ISSUER):
+    raise ImproperlyConfigured("OIDC_ISSUER must begin with https://, as whoever answers it decides who comes in.")
 SOCIALACCOUNT_ADAPTER = "studio.people.adapters.SocialAdapter"
 # It begins with a link and not a form: the policy's form-action forbids that a form is redirected to another site.
 SOCIALACCOUNT_LOGIN_ON_GET = True

@@ -1,8 +1,6 @@
 """Adapters of allauth: nobody signs up, signing in is audited, and grants are read with the person."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -17,6 +15,7 @@ from django.contrib.auth import login, logout
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from requests import Session
 
 from studio import vault
 from studio.audit import refusals
@@ -25,7 +24,7 @@ from studio.models import User
 from studio.people import guard, limits, oidc
 from studio.people.person import read_person
 from studio.people.sessions import SessionStore
-from studio.web import AppRequest
+from studio.web import AppRequest, open_forms_kept
 
 LINK_USED_AT: Final = "signed_in_by_link_at"
 # the audit log's words for the steps of signing in
@@ -34,21 +33,12 @@ STEPS: Final = {"socialaccount": oidc.NAME, "mfa": "second factor"}
 
 def sign_in_by_link(request: HttpRequest, user: User, redirect_url: str) -> HttpResponseBase:
     """Begin to sign in the person of a one-time link; a second factor is still asked for."""
-    with _open_forms_kept(request, user):
+    with open_forms_kept(request, user):
         # somebody else may be signed in here, whose session must not go on under another person
         logout(request)
         record_authentication(request, user, method="link")
         response: HttpResponseBase = perform_login(request, Login(user=user, redirect_url=redirect_url))
     return response
-
-
-@contextmanager
-def _open_forms_kept(request: HttpRequest, user: User) -> Iterator[None]:
-    """Let the forms in a person's other tabs stay valid where they sign in again, so that nothing typed is lost."""
-    secret = request.META.get("CSRF_COOKIE") if request.user.pk == user.pk else None
-    yield
-    if secret and request.user.pk == user.pk:
-        request.META["CSRF_COOKIE"] = secret
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -83,14 +73,19 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def login(self, request: HttpRequest, user: Any) -> None:
         """Begin a session under a new key once all steps are done; without its audit event none begins."""
-        steps = [record["method"] for record in get_authentication_records(request, user)]
+        proofs = get_authentication_records(request, user)
+        steps = [proof["method"] for proof in proofs]
+        for proof in proofs:
+            if proof["method"] == "socialaccount":
+                # it proves who this is as of when the provider asked, which may be long ago
+                proof["at"] = getattr(request, oidc.ASKED_AT, 0)
         how = ", ".join(STEPS.get(step, step) for step in dict.fromkeys(steps))
         ours = cast(AppRequest, request)
         try:
             with transaction.atomic():
                 # whoever changes the person's sessions takes the locks in this order too
                 User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
-                with _open_forms_kept(request, user):
+                with open_forms_kept(request, user):
                     login(request, user, backend="studio.people.adapters.Backend")
                 browser = request.headers.get("User-Agent", "")
                 cast(SessionStore, request.session).begin(request.META.get("REMOTE_ADDR", ""), browser)
@@ -135,6 +130,12 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             ctx = {"why": "unknown", "email": email}
             raise ImmediateHttpResponse(render(request, "account/oidc_failed.html", ctx, status=403))
         sociallogin.connect(request, user)
+
+    def get_requests_session(self) -> Session:
+        """Follow no redirect, which could lead codes and the client's secret elsewhere."""
+        session: Session = cast(Any, super()).get_requests_session()
+        session.max_redirects = 0
+        return session
 
     def on_authentication_error(
         self,

@@ -4,10 +4,9 @@
 missing is refused.
 """
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import jwt
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
@@ -19,6 +18,8 @@ Claims = Mapping[str, Any]
 # as long as allauth's column; the standard's 255 are used by nobody
 _LONGEST_ID: Final = 191
 _LONGEST_EMAIL: Final = 254
+# seconds; no time of today is so late, infinity and what is no number included
+_LAST: Final = 1e12
 # clocks differ by so many seconds; the end of a token is not put off
 _AHEAD: Final = 60
 
@@ -71,6 +72,12 @@ def verified_email(*said: Claims) -> tuple[str, bool]:
     return email, bool(email and together and all(mark is True or _is(mark, "true") for mark in marks))
 
 
+def asked_at(claims: Claims) -> float:
+    """Return when the provider last asked the person for a proof; 0, long ago, if it does not say."""
+    at, now = claims.get("auth_time"), datetime.now(UTC).timestamp()
+    return float(min(at, now)) if _is_time(at) and at <= now + _AHEAD else 0.0
+
+
 def _is(value: Any, wanted: str) -> bool:
     return isinstance(value, str) and value == wanted
 
@@ -85,8 +92,9 @@ def _is_for(client_id: str, claims: Claims) -> bool:
     return client_id in audience and _is(party, client_id)
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_time(value: Any) -> TypeGuard[float]:
+    # compared and not asked for, as whole numbers may be longer than any float
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LAST
 
 
 def _email(value: Any) -> str:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
@@ -14,14 +15,15 @@ from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOA
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.views.decorators.cache import never_cache
 from requests import RequestException
 
 from studio.audit import refusals
 from studio.people import claims
 from studio.people.claims import Refused
-from studio.web import get_only
+from studio.proxies import is_unread
+from studio.web import get_only, open_forms_kept, see_other, with_query
 
 log = logging.getLogger("studio")
 
@@ -29,7 +31,10 @@ View = Callable[[HttpRequest, str], HttpResponseBase]
 
 # what the audit log calls it
 NAME: Final = "OpenID Connect"
+# the attribute of a request that tells when the provider asked the person for a proof, 0 if it did not say
+ASKED_AT: Final = "provider_asked_at"
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint")
+_USERINFO: Final = "userinfo_endpoint"
 _WELL_KNOWN: Final = "/.well-known/"
 
 
@@ -55,8 +60,11 @@ class Adapter(OpenIDConnectOAuth2Adapter):
             wanted = self.get_provider().app.settings["server_url"].partition(_WELL_KNOWN)[0]
             is_ours = config["issuer"].rstrip("/") == wanted.rstrip("/")
             is_whole = all(isinstance(config[name], str) for name in _ENDPOINTS)
+            is_open = not all(is_unread(config[name]) for name in (*_ENDPOINTS, _USERINFO) if name in config)
         if not is_whole:
             raise Refused("its description lacks an address")
+        if is_open:
+            raise Refused("its description has an address without https://")
         if not is_ours:
             raise Refused("it is another issuer than OIDC_ISSUER says")
         return config
@@ -77,11 +85,12 @@ class Adapter(OpenIDConnectOAuth2Adapter):
         with _understood():
             told = claims.read_id_token(kwargs["response"].get("id_token"))
         sub = claims.check_id_token(told, issuer=config["issuer"], client_id=app.client_id, nonce=self.nonce)
-        more = self._userinfo(token.token) if "userinfo_endpoint" in config else told
+        more = self._userinfo(token.token) if _USERINFO in config else told
         # else another person's answer could be put beside this one's token
         if more.get("sub") != sub:
             raise Refused("its answers are of two people")
         email, is_verified = claims.verified_email(told, more)
+        setattr(request, ASKED_AT, claims.asked_at(told))
         # another issuer's ids say nothing of this one's people
         known = SocialAccount.objects.filter(provider=app.provider_id, uid=sub)
         known.exclude(extra_data__id_token__iss=config["issuer"]).delete()
@@ -99,9 +108,13 @@ class Provider(OpenIDConnectProvider):
     def redirect(
         self, request: HttpRequest, process: Any, next_url: Any = None, data: Any = None, **kwargs: Any
     ) -> HttpResponse:
-        """Send the browser to the provider with a nonce that its answer must hold."""
+        """Send the browser to the provider with a nonce that its answer must hold.
+
+        Whoever is signed in comes back for a fresh proof, so the provider has to ask for one and say so.
+        """
         nonce = secrets.token_urlsafe(32)
-        kwargs["auth_params"] = {"nonce": nonce}
+        again = {"prompt": "login", "max_age": "0"} if request.user.is_authenticated else {}
+        kwargs["auth_params"] = {"nonce": nonce, **again}
         response: HttpResponse = super().redirect(request, process, next_url, data, nonce=nonce, **kwargs)
         return response
 
@@ -143,15 +156,30 @@ def refuse(request: HttpRequest, why: str) -> HttpResponse:
 
 @_answering
 def login(request: HttpRequest, provider_id: str) -> HttpResponseBase:
-    """Begin to sign in; raise BadRequest for what else allauth would take from the address."""
+    """Begin to sign in; raise BadRequest for what else allauth would take from the address.
+
+    A link of another site leads to the sign-in page, as nobody shall be signed in whom nobody asked.
+    """
     # one of these would connect an account of the provider to whoever is signed in, others change what is asked of it
     if other := set(request.GET) - {"next"}:
         raise BadRequest(", ".join(sorted(other)))
+    if _is_from_elsewhere(request):
+        back = request.GET.get("next")
+        return see_other(with_query(resolve_url("account_login"), next=back))
     response: HttpResponseBase = OAuth2LoginView.adapter_view(Adapter(request, provider_id))(request)
     return response
 
 
+def _is_from_elsewhere(request: HttpRequest) -> bool:
+    """Tell whether another site sent the browser here, as all browsers say of HTTPS and of their own machine."""
+    if site := request.headers.get("Sec-Fetch-Site", ""):
+        return site not in ("same-origin", "none")
+    came_from = request.headers.get("Referer", "")
+    return bool(came_from) and urlsplit(came_from).netloc != request.get_host()
+
+
 @_answering
 def callback(request: HttpRequest, provider_id: str) -> HttpResponseBase:
-    response: HttpResponseBase = Callback.adapter_view(Adapter(request, provider_id))(request)
+    with open_forms_kept(request, request.user):
+        response: HttpResponseBase = Callback.adapter_view(Adapter(request, provider_id))(request)
     return response

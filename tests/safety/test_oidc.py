@@ -17,8 +17,8 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
 from studio.models import AuditEvent, User
-from tests.reading import links, text
-from tests.world import is_in, person, sql
+from tests.reading import form_with, links, text
+from tests.world import is_in, person, signed_in, sql
 
 START = "/sign-in/oidc/sso/"
 CALLBACK = "/sign-in/oidc/sso/callback/"
@@ -40,6 +40,9 @@ class Provider:
         self.nonce = ""
         self.tokens: list[dict[str, str]] = []
         self.status = 200
+        # paths from which it redirects, and all that were asked for
+        self.moved: set[str] = set()
+        self.paths: list[str] = []
 
     def answer(self, path: str, form: dict[str, str]) -> Any:
         if path == "/.well-known/openid-configuration":
@@ -87,8 +90,11 @@ def provider(settings: Any) -> Iterator[Provider]:
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             form = {name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
-            body = json.dumps(provider.answer(urlsplit(self.path).path, form)).encode()
-            self.send_response(provider.status)
+            path = urlsplit(self.path).path
+            provider.paths.append(path)
+            body = json.dumps(provider.answer(path.removeprefix("/moved"), form)).encode()
+            self.send_response(307 if path in provider.moved else provider.status)
+            self.send_header("Location", f"{provider.issuer}/moved{path}")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -259,7 +265,7 @@ class TestClaims:
         "nonce": [ABSENT, "made-up", "", None, True, 1, ["NONCE"], {"NONCE": 1}, "NONCE ", "nonce"],
         "exp": [
             *(ABSENT, 0, 1, -1, None, True, "", "x", [], {}, "9999999999", ["9999999999"], [9999999999]),
-            *(math.nan, math.inf, -math.inf, "NaN", "Infinity"),
+            *(math.nan, math.inf, -math.inf, "NaN", "Infinity", 10**400, -(10**400)),
         ],
         "iat": [None, True, "1", "9999999999", 9999999999, math.nan, math.inf, [], {}],
         "nbf": [None, True, "1", 9999999999, math.nan, math.inf, []],
@@ -369,6 +375,86 @@ class TestClaims:
         assert client.get("/agents/").context["user"].email == "support@example.com"
 
 
+class TestAnotherSite:
+    """Nobody is signed in because a page somewhere has led their browser here."""
+
+    @pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "x"])
+    def test_its_link_leads_to_the_sign_in_page(self, db: None, provider: Provider, site: str) -> None:
+        client = Client()
+        answer = client.get(START + "?next=/keys/", headers={"sec-fetch-site": site})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in/?next=%2Fkeys%2F")
+        assert provider.paths == []
+        assert "session" not in client.cookies
+
+    def test_an_old_browser_is_known_by_the_page_it_came_from(self, db: None, provider: Provider) -> None:
+        answer = Client().get(START, headers={"referer": "https://evil.example/"})
+        assert answer.headers["location"] == "/sign-in/"
+        assert Client().get(START, headers={"referer": "http://testserver/sign-in/"}).status_code == 302
+
+    @pytest.mark.parametrize("site", ["same-origin", "none"])
+    def test_ones_own_act_leads_to_the_provider(self, db: None, provider: Provider, site: str) -> None:
+        answer = Client().get(START, headers={"sec-fetch-site": site})
+        assert answer.headers["location"].startswith(provider.issuer)
+
+
+class TestAFreshProof:
+    """The provider may let somebody in whom it has not asked for days: that confirms nothing."""
+
+    ADD = "/account/factors/app/add/"
+    OLD: ClassVar = [ABSENT, 0, -1, None, True, "", "now", [], {}, math.nan, math.inf, 10**400, 9999999999]
+
+    def asks(self, client: Client) -> bool:
+        return "Confirm it is you" in text(client.get(self.ADD))
+
+    def enter(self, client: Client, provider: Provider, auth_time: Any) -> dict[str, str]:
+        provider.in_token["auth_time"] = auth_time
+        asked = start(client, provider)
+        finish(client, asked)
+        assert is_in(client)
+        return asked
+
+    @pytest.mark.parametrize("said", OLD, ids=repr_of)
+    def test_it_takes_the_time_at_which_the_provider_asked(self, db: None, provider: Provider, said: Any) -> None:
+        client = Client()
+        self.enter(client, provider, said)
+        assert self.asks(client)
+
+    @pytest.mark.parametrize(("ago", "asks"), [(-30, False), (0, False), (840, False), (960, True), (-120, True)])
+    def test_it_is_good_for_15_minutes_from_then(self, db: None, provider: Provider, ago: int, *, asks: bool) -> None:
+        client = Client()
+        self.enter(client, provider, int(time.time()) - ago)
+        assert self.asks(client) is asks
+
+    def test_whoever_is_signed_in_is_asked_by_the_provider_again(self, db: None, provider: Provider) -> None:
+        client = Client()
+        assert not {"prompt", "max_age"} & set(self.enter(client, provider, ABSENT))
+        # a provider that ignores it
+        asked = self.enter(client, provider, int(time.time()) - 3600)
+        assert (asked["prompt"], asked["max_age"]) == ("login", "0")
+        assert self.asks(client)
+        self.enter(client, provider, int(time.time()))
+        assert not self.asks(client)
+
+    def test_somebody_elses_proof_is_not_theirs(self, db: None, provider: Provider) -> None:
+        """At a browser left open: their own account at the provider, which nobody invited."""
+        client = signed_in(person("viewer"), minutes_ago=60)
+        provider.claims = {"sub": "u-2", "email": "stranger@example.com", "email_verified": True}
+        provider.in_token["auth_time"] = int(time.time())
+        assert finish(client, start(client, provider)).status_code == 403
+        assert is_in(client)
+        assert self.asks(client)
+
+    def test_what_is_open_in_another_tab_can_still_be_sent(self, db: None, provider: Provider) -> None:
+        client = Client(enforce_csrf_checks=True)
+        self.enter(client, provider, ABSENT)
+        User.objects.filter(email="viewer@example.com").update(password="!")
+        self.enter(client, provider, ABSENT)
+        form = form_with(client.get(self.ADD), "confirm-method")
+        self.enter(client, provider, int(time.time()))
+        answer = client.post(self.ADD, form.fields)
+        assert (answer.status_code, answer.headers["location"]) == (303, self.ADD)
+
+
 class TestAnOddProvider:
     """Whatever it sends, the answer is a page and nobody is signed in."""
 
@@ -409,6 +495,20 @@ class TestAnOddProvider:
         provider.in_answer["id_token"] = deep
         assert self.refused(provider)
 
+    @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/userinfo"])
+    def test_it_leads_us_nowhere_else(self, db: None, provider: Provider, path: str) -> None:
+        provider.moved = {path}
+        client = Client()
+        answer = client.get(START)
+        if answer.status_code == 302:
+            asked = parse_qs(urlsplit(answer.headers["location"]).query)
+            provider.nonce = asked["nonce"][0]
+            answer = finish(client, {"state": asked["state"][0]})
+        assert answer.status_code in (403, 503)
+        assert not is_in(client)
+        assert path in provider.paths
+        assert not [asked for asked in provider.paths if asked.startswith("/moved")]
+
     @pytest.mark.parametrize("expires", ["x", [], -1, 1e400, 10**30], ids=repr_of)
     def test_times_that_nobody_needs_do_no_harm(self, db: None, provider: Provider, expires: Any) -> None:
         provider.in_answer["expires_in"] = expires
@@ -421,6 +521,8 @@ class TestAnOddProvider:
         [
             *([], None, "x", {"issuer": "https://evil.example"}, {"issuer": ABSENT}, {"issuer": ["x"]}),
             *({"authorization_endpoint": ABSENT}, {"token_endpoint": ABSENT}),
+            *({"authorization_endpoint": "http://id.example/"}, {"token_endpoint": "http://id.example/"}),
+            *({"userinfo_endpoint": "http://id.example/"}, {"userinfo_endpoint": "ftp://127.0.0.1/"}),
         ],
         ids=repr_of,
     )
