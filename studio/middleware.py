@@ -16,6 +16,7 @@ from django.utils.functional import SimpleLazyObject
 from django_htmx.http import HttpResponseClientRedirect, retarget
 
 from studio import policies
+from studio.api import problems
 from studio.ids import schema_name
 from studio.people.sessions import SessionStore
 from studio.postgres.backend.base import DatabaseWrapper
@@ -25,6 +26,7 @@ from studio.web import AppRequest, is_boosted, name_of
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 HEALTH: Final = "/health"
 HEALTH_FACES: Final = frozenset({HEALTH, f"{HEALTH}/live", f"{HEALTH}/ready"})
+_API = re.compile(r"/+api(/|$)", re.IGNORECASE)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -116,6 +118,18 @@ class BoostMiddleware:
         if is_boosted(request) and name_of(request) not in policies.SWAPPED:
             return HttpResponseClientRedirect(request.get_full_path())
         return None
+
+
+def no_open_keys(get_response: GetResponse) -> GetResponse:
+    """Refuse calls of the API without HTTPS where that is on: after a redirect nobody would notice the open key."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        is_call = _API.match(request.path_info) or "x-api-key" in request.headers
+        if is_call and settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            return problems.answer(403, problems.OPENLY)
+        return get_response(request)
+
+    return middleware
 
 
 def behind_proxies(get_response: GetResponse) -> GetResponse:

@@ -98,6 +98,7 @@ MIDDLEWARE = [
     "studio.middleware.headers",
     # redirects to HTTPS need the host as browsers write it
     "studio.middleware.behind_proxies",
+    "studio.middleware.no_open_keys",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studio.middleware.request_id",

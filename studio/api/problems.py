@@ -31,6 +31,9 @@ WORDS: Final = {
     503: "unavailable",
 }
 NOTHING_HERE: Final = "There is nothing at this address, or your key does not reach it."
+OPENLY: Final = (
+    "Call this by https://. A key that was sent without it could be read on the way: revoke it and make another one."
+)
 NO_KEY: Final = "Send a valid API key in the header x-api-key."
 UNREADABLE: Final = "The request holds something that cannot be read."
 
