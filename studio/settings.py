@@ -264,6 +264,8 @@ if EMAIL_URL:
 
 # a deletion of 10,000 threads names each of them, and the form has some other fields
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_050
+# in memory alone, and what is larger than 2.5 MB nowhere: no page takes a file, so none shall reach the disk
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
