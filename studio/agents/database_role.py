@@ -18,7 +18,7 @@ from django.utils import timezone
 from psycopg import errors
 
 from studio import vault
-from studio.agents import sessions, writing
+from studio.agents import role_sessions, writing
 from studio.agents.role_sql import (
     ALTER,
     CLOSE,
@@ -148,7 +148,7 @@ def closed(agent: Agent) -> Iterator[set[int]]:
         yield set()
         return
     try:
-        yield sessions.shut_out(role.name)
+        yield role_sessions.shut_out(role.name)
     finally:
         # at once, or after the transaction around it
         transaction.on_commit(partial(admit, agent_id))
@@ -173,7 +173,7 @@ def admit(agent_id: str) -> None:
             time.sleep(SETTLE)
             _open(role)
         except DatabaseError as error:
-            if not sessions.is_passing(error):
+            if not role_sessions.is_passing(error):
                 raise
             role = DatabaseRole.objects.filter(agent=agent_id).first()
         else:
@@ -181,7 +181,7 @@ def admit(agent_id: str) -> None:
                 return
         if role is not None:
             # somebody was in, and may have changed the role
-            sessions.shut_out(role.name)
+            role_sessions.shut_out(role.name)
     raise NotProven("The database password could not be set: the agent's sessions set another. Try again.")
 
 
@@ -209,7 +209,7 @@ def _open(role: DatabaseRole) -> None:
 def is_proven(role: DatabaseRole) -> bool:
     """Tell whether the stored password opens a session, as far as it can be tried."""
     password = vault.decrypt(role.password_encrypted)
-    return password is None or sessions.opens(role.name, password)
+    return password is None or role_sessions.opens(role.name, password)
 
 
 def drop(agent: Agent) -> None:

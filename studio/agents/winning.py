@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from django.db import Error, connection, transaction
 
-from studio.agents import database_role, sessions
+from studio.agents import database_role, role_sessions
 from studio.audit.record import Actor, record
 from studio.models import Agent, DatabaseRole
 
@@ -97,8 +97,8 @@ def _struggle(struggle: Struggle, role: str) -> None:
     while not struggle.done.wait(LOOK):
         is_late = time.monotonic() > until
         # folding waits for a short time, again and again
-        ended = sessions.end_blockers(role, struggle.backend, LOOK if is_late else BUSY)
+        ended = role_sessions.end_blockers(role, struggle.backend, LOOK if is_late else BUSY)
         struggle.pids |= ended
         if ended and is_late:
             struggle.is_shut = True
-            struggle.pids |= sessions.shut_out(role)
+            struggle.pids |= role_sessions.shut_out(role)

@@ -17,8 +17,8 @@ from django.conf import settings
 from django.db import connection
 
 from studio import running
+from studio.clerk import SECONDS, Clerk, TooSlow, lock
 from studio.models import AuditEvent
-from studio.patience import SECONDS, Clerk, TooSlow, lock
 from studio.postgres.kept_files import StartFailure, make_once, tighten
 
 log = logging.getLogger("studio")

@@ -9,8 +9,8 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from psycopg import errors
 
 from studio.audit import head
+from studio.clerk import TooSlow
 from studio.models import Agent, AuditEvent, User
-from studio.patience import TooSlow
 from studio.people.access import roles_with
 
 # every action that can be logged, with its words on the audit page

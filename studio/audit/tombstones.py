@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from studio.audit.record import NotWritten
+from studio.clerk import SECONDS, Clerk, lock
 from studio.models import Agent, AuditEvent
-from studio.patience import SECONDS, Clerk, lock
 from studio.postgres.kept_files import StartFailure, make_dir, tighten
 
 # for 10,000 threads on a slow disk

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from studio.patience import TooSlow, lock
+from studio.clerk import TooSlow, lock
 
 
 class StartFailure(SystemExit):

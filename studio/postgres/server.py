@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from studio.postgres import limits, processes, rights
+from studio.postgres import processes, quotas, rights
 from studio.postgres.binaries import SETTING, Programs
 from studio.postgres.choice import AUTO, bin_dir, choose, is_bundled
 from studio.postgres.dsn import (
@@ -43,7 +43,7 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "cluster_name": "agent-studio",
-    **limits.SETTINGS,
+    **quotas.SETTINGS,
 }
 
 # Agents connect by TCP, where the superuser may not.
@@ -99,7 +99,7 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, wanted: str
         if not settled.exists() or settled.read_text() != SETTLED:
             superuser = superuser_parts(data_dir)
             rights.grant_rights(superuser, dsn_parts(data_dir)["password"])
-            limits.set_limits(superuser)
+            quotas.set_limits(superuser)
             replace(settled, SETTLED)
 
 
@@ -182,8 +182,8 @@ def _is_known(name: str) -> bool:
 def _of_version(programs: Programs) -> dict[str, str]:
     """Return settings that not every server knows."""
     found = {SETTING: "lz4"} if programs.lz4 else {}
-    if programs.major >= limits.RESERVED_SINCE:
-        found["reserved_connections"] = limits.RESERVED
+    if programs.major >= quotas.RESERVED_SINCE:
+        found["reserved_connections"] = quotas.RESERVED
     if programs.major >= NOTIFY_LIMIT_SINCE:
         # in pages of 8 kB; else one listener that does not listen lets others write 8 GB
         found["max_notify_queue_pages"] = "1024"

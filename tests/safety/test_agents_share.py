@@ -13,7 +13,7 @@ from psycopg import errors
 from psycopg.sql import SQL, Identifier, Literal
 
 from studio import postgres
-from studio.postgres import limits
+from studio.postgres import quotas
 from studio.postgres.scram import scram_verifier
 from tests.rounds import rounds
 from tests.studio.serve.running import passable
@@ -59,7 +59,7 @@ class TestConnections:
                     stack.enter_context(psycopg.connect(agent)).execute("select 1")
                     taken += 1
             assert 50 < taken < 200
-            for _ in range(int(limits.RESERVED)):
+            for _ in range(int(quotas.RESERVED)):
                 stack.enter_context(psycopg.connect(postgres.dsn(place)))
             with pytest.raises(psycopg.OperationalError, match="remaining connection slots are reserved"):
                 psycopg.connect(agent)
@@ -134,7 +134,7 @@ class TestTheLog:
             assert session.execute("show temp_file_limit").fetchone() == ("512MB",)
 
     def test_failing_logins_fill_no_disk_and_forge_no_line(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(limits, "LOG_FILES", 3)
+        monkeypatch.setattr(quotas, "LOG_FILES", 3)
         names = ["ag_x", f"no\n{FORGED}", f"no\r\n{FORGED}", '"}\n{"message": "forged"}']
         port = postgres.tcp_port(place)
         end = time.monotonic() + rounds(6, 60)
@@ -142,7 +142,7 @@ class TestTheLog:
             for name in names:
                 with suppress(psycopg.Error):
                     psycopg.connect(host="127.0.0.1", port=port, user=name, password="x", dbname=f"n\n{FORGED}")
-            limits.trim_log(place)
+            quotas.trim_log(place)
         files = list((postgres.locate(place) / "log").glob("*.json"))
         assert sum(file.stat().st_size for file in files) < 3 * (1 << 20)
         assert len(files) == 3

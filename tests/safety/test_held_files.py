@@ -15,8 +15,8 @@ from django.test import Client
 from studio.agents import memory_settings
 from studio.audit import head
 from studio.audit.record import NotWritten, record
+from studio.clerk import Clerk
 from studio.models import Agent, MemorySettings, User
-from studio.patience import Clerk
 from studio.postgres.kept_files import locked
 from tests.world import SYSTEM, signed_in
 

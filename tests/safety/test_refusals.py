@@ -145,6 +145,11 @@ class TestKeys:
 
 
 class TestAnAttacker:
+    @pytest.fixture(autouse=True)
+    def nobody_tried(self, db: None) -> None:
+        """Counts outlive tests whose transactions are committed."""
+        sql("delete from studio_try")
+
     def flood(self, addresses: int, each: int) -> None:
         for number in range(addresses):
             for _ in range(each):

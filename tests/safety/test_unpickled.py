@@ -108,10 +108,3 @@ def test_the_cache_keeps_no_more_than_it_may(settings: Any) -> None:
         cache.set("expired", 1, -1)
     assert sql("select count(*) from studio_cache where cache_key like '%%filler%%'")[0][0] <= 120
     assert cache.get("filler-249") == 249
-
-
-def test_a_sign_in_is_counted_in_json(db: None) -> None:
-    Client().post("/sign-in/", {"login": "admin@example.com", "password": "wrong"})
-    stored = [value for (value,) in sql("select value from studio_cache")]
-    assert stored
-    assert all(json.loads(value) is not None for value in stored)

@@ -21,7 +21,7 @@ from studio.agents.role_upkeep import mend
 from studio.agents.watchdog import Watchdog
 from studio.audit import refusals, tombstones
 from studio.postgres import StartFailure
-from studio.postgres.limits import trim_log
+from studio.postgres.quotas import trim_log
 from studio.serve import first_start, listen, migrate, upkeep, web_server
 from studio.serve.priority import lower_agents
 from studio.serve.step_down import step_down

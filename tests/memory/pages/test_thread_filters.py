@@ -82,7 +82,10 @@ class TestFilters:
         fields = {
             THREADS: ("q", "user", "status", "sort"),
             "/agents/agt-ada/users/": ("q", "sort"),
-            **{"/agents/": ("q",), "/people/": ("q",), "/audit/": events, "/agents/agt-ada/activity/": events},
+            "/agents/": ("q",),
+            "/people/": ("q",),
+            "/audit/": events,
+            "/agents/agt-ada/activity/": events,
         }
         for path, names in fields.items():
             for field in names:

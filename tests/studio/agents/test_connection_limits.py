@@ -45,8 +45,8 @@ class TestAServerThatKeepsNone:
 
     def test_a_role_that_may_not_log_in_takes_none(self, ada: Agent, settings: Any) -> None:
         take_all(ada, settings, 500)
-        database_role.close(ada)
-        assert connection_limits.crowded() == ""
+        with database_role.closed(ada):
+            assert connection_limits.crowded() == ""
 
     def test_who_makes_an_agent_is_told(self, page: Client, settings: Any) -> None:
         settings.AGENT_CONNECTION_LIMIT = 500
