@@ -18,12 +18,11 @@ from django.utils import timezone
 from psycopg import errors
 
 from studio import vault
-from studio.agents import role_sessions, writing
+from studio.agents import role_sessions, role_sql, writing
 from studio.agents.role_sql import (
     ALTER,
     CLOSE,
     CREATE,
-    DROP,
     LIMITS,
     MAY_CONNECT,
     OPEN,
@@ -215,13 +214,13 @@ def is_proven(role: DatabaseRole) -> bool:
 def drop(agent: Agent) -> None:
     """Drop the agent's role; call it after its schema is dropped, in the same transaction.
 
-    The role remains if the studio may not drop it, or if somebody else granted it something. It then
+    The role remains if the studio may not drop it, or if somebody else gave it something to own. It then
     reaches nothing of the studio's.
     """
     role = DatabaseRole.objects.filter(agent=agent).first()
     if role is not None:
         one_at_a_time()
-        attempt(DROP, role.name)
+        role_sql.drop(role.name)
         role.delete()
 
 

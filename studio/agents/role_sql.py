@@ -38,6 +38,14 @@ MAY_CONNECT: Final = """
 DROP: Final = """
     revoke all on database {database} from {role};
     drop role {role}"""
+# What a role may set for objects that it cannot make (`alter default privileges`) keeps it from being dropped.
+FORGET: Final = "drop owned by {role}"
+_OWNS: Final = """
+    select exists (
+        select from pg_shdepend d join pg_roles r on r.oid = d.refobjid
+        where r.rolname = %s and d.refclassid = 'pg_authid'::regclass and d.deptype = 'o'
+            and d.classid <> 'pg_default_acl'::regclass
+    )"""
 OPEN: Final = "alter role {role} login"
 CLOSE: Final = "alter role {role} nologin"
 # Who has a role's rights may end its sessions, and no others. These rights are fewer than the studio's own. It cannot
@@ -74,6 +82,13 @@ def attempt(statements: str, role: str) -> bool:
             raise
         return False
     return True
+
+
+def drop(role: str) -> None:
+    """Drop a role, unless it owns something, or the server refuses it."""
+    if not one(_OWNS, role):
+        attempt(FORGET, role)
+    attempt(DROP, role)
 
 
 def one_at_a_time() -> None:

@@ -253,6 +253,15 @@ class TestAttacks:
         with pytest.raises(errors.UndefinedTable):
             session.execute("select * from agno_sessions")
 
+    def test_nothing_that_it_sets_keeps_its_role_once_it_is_removed(self, other: ServedAgent, studio: Studio) -> None:
+        agent = studio.create("sticky")
+        with psycopg.connect(agent.dsn, autocommit=True) as session:
+            session.execute("alter default privileges grant select on tables to public")
+            session.execute(f"alter default privileges in schema {other.schema} grant usage on types to public")
+        studio.remove(agent)
+        assert studio.sql("select rolname from pg_roles where rolname = %s", role_of(agent)) == []
+        assert studio.sql("select 1 from pg_default_acl") == []
+
     def test_it_ends_nobody_elses_session(self, session: psycopg.Connection, studio: Studio) -> None:
         with psycopg.connect(studio.server.dsn) as studio:
             victim = studio.info.backend_pid
