@@ -9,6 +9,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Final
 
+from gunicorn.workers.gthread import TConn
+
+from studio.serve.incoming import Incoming
+
 # What a streamed answer may be ahead of its reader.
 AHEAD: Final = 1_000_000
 # Seconds that a reader may let an answer wait, and the bytes that buy another one.
@@ -99,3 +103,14 @@ class Line(socket.socket):
                 self.push()
         finally:
             self.readers.remove(self)
+
+
+class Connection(TConn):
+    """A connection with the request that arrives on it; while it waits in the poller, it does so until `until`."""
+
+    cfg: Any
+    sock: Line
+    parser: Any
+    incoming: Incoming
+    until: float
+    drained = 0

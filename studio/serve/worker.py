@@ -15,10 +15,10 @@ from http import HTTPStatus
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, Final, cast
 
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
 from studio.serve.incoming import Incoming, Refused
-from studio.serve.line import SECONDS, SLOWEST, Line, Readers
+from studio.serve.line import SECONDS, SLOWEST, Connection, Line, Readers
 from studio.serve.refusal import refusal, status_of
 
 # Downloads that may wait for their readers, each in a thread beside those that serve.
@@ -30,17 +30,6 @@ RECEIVE_BYTES: Final = 262_144
 LINGER_SECONDS: Final = 2
 LINGER_BYTES: Final = 1_000_000
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Connection(TConn):
-    """A connection with the request that arrives on it; while it waits in the poller, it does so until `until`."""
-
-    cfg: Any
-    sock: Line
-    parser: Any
-    incoming: Incoming
-    until: float
-    drained = 0
 
 
 class Worker(ThreadWorker):
@@ -106,6 +95,10 @@ class Worker(ThreadWorker):
                 self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT)
             else:
                 self._close(conn)
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        # The rest of a body that nobody read is here. By itself gunicorn would close after 64 KB of it, unannounced.
+        return bool(keepalive and conn.parser.finish_body())
 
     def _cap_keepalive(self, deadline: float) -> None:
         for conn in self.waiting:

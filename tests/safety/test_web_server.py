@@ -73,6 +73,18 @@ def test_what_is_no_request_is_refused_in_plain_text_with_our_headers(server: St
     assert "canary" not in str(answer.headers)
 
 
+@pytest.mark.parametrize("length", [10_000, 100_000, 2_900_000])
+def test_a_body_that_nobody_reads_does_not_end_the_connection_unannounced(server: StudioServer, length: int) -> None:
+    where = urlsplit(server.url)
+    line = http.client.HTTPConnection(str(where.hostname), where.port, timeout=10)
+    for _ in range(2):
+        line.request("PATCH", "/api/agents/list", b"x" * length)
+        answer = line.getresponse()
+        answer.read()
+        assert (answer.status, answer.headers["connection"]) == (405, "keep-alive")
+    line.close()
+
+
 def test_the_log_names_the_fault_and_repeats_nothing_of_it(server: StudioServer) -> None:
     before = len(server.said)
     for request, _ in REFUSED.values():
