@@ -28,7 +28,7 @@ OPEN = {
     "account/factors/passkeys/add/",
     "account/still-allowed/<slug:mark>/",
     "sign-out/",
-    "health",
+    *("health", "health/live", "health/ready"),
     "icons.svg",
 }
 
