@@ -4,12 +4,13 @@ import os
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Info, Warning, register
 from django.db import DatabaseError, connection
 
 from studio import running
 from studio.agents import connection_limits
 from studio.agents.connection import is_bundled
+from studio.postgres.backend.patience import MARGIN, seconds
 from studio.proxies import is_loopback
 
 # what libpq takes for encrypted in any case; the usual `prefer` goes on without
@@ -23,6 +24,8 @@ _FACTS = """
             or has_database_privilege(current_database(), 'connect with grant option')
     from pg_roles r where r.rolname = current_user
 """
+_PRINT_REVOCATION = "-c 'from studio.postgres.rights import NOT_FOR_AGENTS; print(NOT_FOR_AGENTS)'"
+_LOCKS_ARE_OPEN = "select has_function_privilege('public', 'pg_catalog.pg_advisory_lock(bigint)', 'execute')"
 
 
 @register
@@ -84,6 +87,38 @@ def encrypted(app_configs: Any, **options: Any) -> list[CheckMessage]:
 def _is_remote(hosts: str) -> bool:
     """Tell whether one of these hosts is another machine; a path is a socket on this one."""
     return any(host and not host.startswith(("/", "@")) and not is_loopback(host) for host in hosts.split(","))
+
+
+@register
+def locks_of_everybody(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Warn where agents may take advisory locks, which fill a table that all share; nothing if it cannot be asked."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCKS_ARE_OPEN)
+            (is_open,) = cursor.fetchone()
+    except DatabaseError:
+        return []
+    if not is_open:
+        return []
+    text = (
+        "Agents may take advisory locks, because every role may. The studio ends who holds too many; until then others"
+        " may be refused."
+    )
+    program = running.MANAGE.replace("manage.py", _PRINT_REVOCATION)
+    hint = f'As a superuser, in the database "{connection.settings_dict["NAME"]}", run what this prints: {program}'
+    return [Warning(text, hint=hint, id="studio.W010")]
+
+
+@register
+def limits_of_agents(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Say which of two limits ends a statement that takes long."""
+    statement, transaction = settings.AGENT_STATEMENT_TIMEOUT, settings.AGENT_TRANSACTION_SECONDS
+    allowed = seconds(statement)
+    if allowed is not None and allowed - MARGIN <= transaction:
+        return []
+    text = f"Agents' statements end after {transaction} s (AGENT_TRANSACTION_SECONDS), before AGENT_STATEMENT_TIMEOUT."
+    hint = f"The session ends with them. To have the statement end alone, make it longer than {statement}."
+    return [Info(text, hint=hint, id="studio.I011")]
 
 
 def _judge(

@@ -63,7 +63,7 @@ def matching(agent: Agent, filter: Filter, *, content: bool) -> list[str]:
 
 def chosen(agent: Agent, given: list[str]) -> list[str]:
     """Return the ids of threads that are given by their ids or keys; raises TooLong."""
-    with schema_context(agent.schema_name):
+    with schema_context(agent.schema_name), winning(agent):
         return threads.whole_ids(given)
 
 

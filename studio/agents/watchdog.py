@@ -37,8 +37,9 @@ REASONS: Final = {
 _ROOM: Final = """
     select current_setting('max_locks_per_transaction')::int
         * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)"""
+# As JSON, because a database of before an upgrade has no `admitted_at`, and its migrations may have to win, too.
 _ROLES: Final = """
-    select r.oid::bigint, d.agent_id, extract(epoch from d.admitted_at)::float
+    select r.oid::bigint, d.agent_id, extract(epoch from (to_jsonb(d) ->> 'admitted_at')::timestamptz)::float
     from public.studio_databaserole d join pg_catalog.pg_roles r on r.rolname = d.name
     where pg_has_role(r.oid, 'usage') and not r.rolsuper"""
 # By functions alone, which take no locks of tables. Waiting for a lock is timed since Postgres 14.
@@ -169,8 +170,8 @@ class Watchdog:
                 (self._room,) = cursor.fetchone()
         except Error as error:
             # Those that are known are watched all the same, where no lock is to be had to ask anew. A new database
-            # knows of none, until it has its tables.
-            if not self.roles and not isinstance(error.__cause__, errors.UndefinedTable | errors.UndefinedColumn):
+            # knows of none, until it has its tables; while they are changed, nobody can be asked.
+            if not self.roles and not isinstance(error.__cause__, errors.UndefinedTable | errors.LockNotAvailable):
                 raise
 
     def _harmful(self, sessions: list[Session]) -> dict[int, str]:

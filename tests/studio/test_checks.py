@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,8 @@ def test_it_warns_where_the_studio_may_not_make_roles(poor: Place) -> None:
     assert f'ALTER ROLE "{poor.name}" CREATEROLE; then run: {command}' in said.stderr
     assert "(studio.W003) Agents may make temporary tables" in said.stderr
     assert "W002" not in said.stderr
+    # as the tests' server was made like the bundled one
+    assert "W010" not in said.stderr
 
 
 def test_agents_are_made_and_removed_there_all_the_same(poor: Place) -> None:
@@ -125,3 +128,35 @@ def test_it_warns_of_a_name_that_the_sdk_would_break(settings: LazySettings) -> 
     assert checks.database_host(None) == []
     settings.PUBLIC_DATABASE_HOST = "my-postgresql.internal"
     assert [message.id for message in checks.database_host(None)] == ["studio.W006"]
+
+
+def test_it_warns_where_agents_may_take_locks_that_all_share_and_prints_the_cure(db: None) -> None:
+    assert checks.locks_of_everybody(None) == []
+    with psycopg.connect(os.environ["TEST_SUPERUSER_URL"]) as superuser:
+        superuser.execute("grant execute on function pg_advisory_lock(bigint) to public")
+        with mock.patch.object(connection, "cursor", superuser.cursor):
+            (warning,) = checks.locks_of_everybody(None)
+            assert warning.id == "studio.W010"
+            command = str(warning.hint).partition("run what this prints: ")[2]
+            python, option, code = shlex.split(command)
+            assert python == ".venv/bin/python"
+            printed = subprocess.check_output([sys.executable, option, code], cwd=ROOT, text=True)
+            superuser.execute(printed)
+            assert checks.locks_of_everybody(None) == []
+        superuser.rollback()
+
+
+def test_it_is_silent_of_locks_while_the_database_is_away(db: None) -> None:
+    with mock.patch.object(connection, "cursor", side_effect=OperationalError("away")):
+        assert checks.locks_of_everybody(None) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "transaction", "is_said"),
+    [("60s", 120, False), ("60s", 60, False), ("60s", 59, True), ("5min", 120, True), ("0", 120, True)],
+)
+def test_it_says_which_limit_comes_first(
+    settings: LazySettings, statement: str, transaction: int, is_said: bool
+) -> None:
+    settings.AGENT_STATEMENT_TIMEOUT, settings.AGENT_TRANSACTION_SECONDS = statement, transaction
+    assert bool(checks.limits_of_agents(None)) == is_said

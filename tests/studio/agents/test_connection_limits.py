@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from studio.agents import connection_limits, database_role
+from studio.agents import connection_limits, database_role, role_sql
 from studio.models import Agent
 from tests.reading import text
 from tests.world import sql
@@ -45,8 +45,8 @@ class TestAServerThatKeepsNone:
 
     def test_a_role_that_may_not_log_in_takes_none(self, ada: Agent, settings: Any) -> None:
         take_all(ada, settings, 500)
-        with database_role.closed(ada):
-            assert connection_limits.crowded() == ""
+        role_sql.run(role_sql.CLOSE, database_role.find(ada).name)
+        assert connection_limits.crowded() == ""
 
     def test_who_makes_an_agent_is_told(self, page: Client, settings: Any) -> None:
         settings.AGENT_CONNECTION_LIMIT = 500
