@@ -20,6 +20,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from studio import postgres
 from studio.ids import schema_name
 from tests.markup import Page
 from tests.studio.serve.running import environment, running
@@ -113,11 +114,11 @@ def studio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioSe
 
 @contextmanager
 def serving(dsn: str, data_dir: Path, **more: str) -> Iterator[StudioServer]:
-    """Serve a database until the block ends; `more` are further environment variables."""
+    """Serve a database, or with an empty `dsn` the bundled one; `more` are further environment variables."""
     more = {"DATABASE_URL": dsn, "SECRET_KEY": secrets.token_urlsafe(50), "WEB_WORKERS": "1", **more}
     with running(data_dir, **more) as studio:
         env = {**environment(data_dir, **more), "PORT": studio.url.rpartition(":")[2]}
-        server = StudioServer(studio.url, dsn, env, studio.lines)
+        server = StudioServer(studio.url, dsn or postgres.dsn(data_dir), env, studio.lines)
         health = httpx.get(server.url + "/health", timeout=30)
         assert health.status_code == 200, f"/health answered {health.status_code}:\n{studio.said()}"
         try:

@@ -49,3 +49,16 @@ def racing_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioSe
         serving(dsn, tmp_path_factory.mktemp("race"), API_REQUESTS_PER_MINUTE="100000") as server,
     ):
         yield server
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio for people's acts against agents' sessions."""
+    with (
+        new_database() as dsn,
+        serving(dsn, tmp_path_factory.mktemp("attacked"), API_REQUESTS_PER_MINUTE="100000", WEB_THREADS="4") as server,
+    ):
+        scopes = [word for scope in ("admin", "threads:delete", "threads:read") for word in ("--scope", scope)]
+        key = server.manage("api_key", "create", "--name", "acts", *scopes).splitlines()[-1]
+        with httpx.Client(base_url=f"{server.url}/api", headers={"x-api-key": key}, timeout=60) as api:
+            yield Studio(server, server.client(), api)

@@ -45,6 +45,13 @@ class Studio:
     def remove(self, agent: ServedAgent) -> None:
         assert self.api.delete(f"/agents/{agent.id}").status_code == 204
 
+    def end_sessions(self, agent: ServedAgent) -> None:
+        self.sql(
+            "with theirs as materialized (select pid from pg_stat_activity where usename = %s)"
+            " select pg_terminate_backend(pid) from theirs",
+            role_of(agent),
+        )
+
     def sql(self, query: str, *parameters: Any, schema: str = "public") -> list[tuple[Any, ...]]:
         return self.server.sql(query, *parameters, schema=schema)
 

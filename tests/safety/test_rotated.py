@@ -1,0 +1,184 @@
+"""Nobody with an old password is in after a rotation, and nobody at all after a removal."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.markup import Page
+from tests.rounds import rounds
+from tests.safety.held import FOREVER
+from tests.safety.roles import Studio, role_of
+from tests.server import ServedAgent
+from tests.studio.serve.running import until
+
+# of a role that is gone
+OF_NOBODY = """
+    select pid from pg_stat_activity
+    where datname = current_database() and usesysid is not null and usesysid not in (select oid from pg_roles)"""
+SESSIONS = "select pid from pg_stat_activity where usename = %s"
+
+
+class Attacker:
+    """Comes in with every password that was seen, holds sessions, lifts limits, and sets passwords of his own."""
+
+    def __init__(self, studio: Studio, agent: ServedAgent) -> None:
+        self.studio, self.agent, self.stop = studio, agent, threading.Event()
+        self.passwords = {urlsplit(agent.dsn).password or "", "mine"}
+        self.inside = 0
+        self.threads = [threading.Thread(target=self.attack, args=[number]) for number in range(8)]
+        for thread in self.threads:
+            thread.start()
+
+    def attack(self, number: int) -> None:
+        while not self.stop.is_set():
+            for password in list(self.passwords):
+                with contextlib.suppress(psycopg.Error):
+                    self.come_in(password, number)
+
+    def come_in(self, password: str, number: int) -> None:
+        with contextlib.closing(psycopg.connect(dsn_with(self.agent, password), autocommit=True)) as session:
+            self.inside += 1
+            session.execute(FOREVER)
+            session.execute("alter role current_user set statement_timeout = 0")
+            if number % 2:
+                session.execute("alter role current_user password 'mine'")
+            else:
+                session.execute("begin")
+                session.execute("alter role current_user password 'mine'")
+                session.execute("lock table agno_sessions in access exclusive mode")
+            session.execute("select pg_sleep(600)")
+
+    def end(self) -> None:
+        self.stop.set()
+        self.studio.end_sessions(self.agent)
+        for thread in self.threads:
+            thread.join()
+
+
+def dsn_with(agent: ServedAgent, password: str) -> str:
+    return agent.dsn.replace(urlsplit(agent.dsn).password or "", password)
+
+
+@contextlib.contextmanager
+def attacking(studio: Studio, agent: ServedAgent) -> Iterator[Attacker]:
+    attacker = Attacker(studio, agent)
+    try:
+        yield attacker
+    finally:
+        attacker.end()
+
+
+@dataclass
+class Score:
+    """What went wrong for a person, and how long the acts took."""
+
+    left_in: int = 0
+    refused: int = 0
+    dead: int = 0
+    lifted: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+    def rotate(self, studio: Studio, agent: ServedAgent) -> str:
+        """Change the password as a person does; return the DSN that is handed out."""
+        page = studio.browser.get(f"/agents/{agent.id}/connection/password/")
+        form = next(form for form in Page(page.text).forms if form.method == "post" and not form.action)
+        began = time.monotonic()
+        answer = form.send(studio.browser, page)
+        self.seconds.append(time.monotonic() - began)
+        self.refused += answer.status_code >= 500 or "was changed" not in answer.text
+        return studio.dsn(agent.id)
+
+    def judge(self, studio: Studio, agent: ServedAgent, dsn: str, old: set[str]) -> None:
+        try:
+            with psycopg.connect(dsn) as session:
+                self.lifted += session.execute("show statement_timeout").fetchone() != ("1min",)
+                self.left_in += len(inside(studio, agent, session))
+        except psycopg.OperationalError:
+            self.dead += 1
+        self.left_in += sum(can_log_in(dsn_with(agent, password)) for password in old)
+
+    def __str__(self) -> str:
+        took = sorted(self.seconds)
+        return (
+            f"{len(took)} acts: {self.left_in} attackers left in, {self.refused} refused, {self.dead} dead passwords,"
+            f" {self.lifted} lifted limits; median {took[len(took) // 2]:.2f} s, longest {took[-1]:.2f} s"
+        )
+
+
+@pytest.mark.attack
+class TestRotation:
+    def test_no_attacker_stays_in_and_no_password_is_dead(self, attacked: Studio) -> None:
+        """The attacker knows each password until it is changed, and sets his own."""
+        agent = attacked.create("rotated")
+        score = Score()
+        with attacking(attacked, agent) as attacker:
+            for _ in range(rounds(8, 200)):
+                seen = attacker.inside
+                until(lambda seen=seen: attacker.inside > seen, 30)
+                dsn = score.rotate(attacked, agent)
+                score.judge(attacked, agent, dsn, attacker.passwords)
+                attacker.passwords = {urlsplit(dsn).password or "", "mine"}
+        print(score)
+        assert (score.left_in, score.refused, score.dead, score.lifted) == (0, 0, 0, 0)
+
+    def test_removal_wins_too(self, attacked: Studio) -> None:
+        score = Score()
+        for number in range(rounds(4, 50)):
+            agent = attacked.create(f"removed-{number}")
+            with attacking(attacked, agent) as attacker:
+                until(lambda attacker=attacker: attacker.inside > 3, 30)
+                began = time.monotonic()
+                score.refused += attacked.api.delete(f"/agents/{agent.id}").status_code != 204
+                score.seconds.append(time.monotonic() - began)
+                score.left_in += can_log_in(agent.dsn)
+                score.left_in += len(attacked.sql("select 1 from pg_roles where rolname = %s", role_of(agent)))
+                score.left_in += len(attacked.sql(OF_NOBODY))
+        print(score)
+        assert (score.left_in, score.refused) == (0, 0)
+
+    def test_rotations_at_once_leave_one_password_that_works(self, attacked: Studio) -> None:
+        agent = attacked.create("rotated-at-once")
+        for _ in range(rounds(2, 10)):
+            beside = [threading.Thread(target=attacked.rotate, args=[agent]) for _ in range(3)]
+            for one in beside:
+                one.start()
+            for one in beside:
+                one.join()
+            psycopg.connect(attacked.dsn(agent.id)).close()
+
+
+def inside(studio: Studio, agent: ServedAgent, but: psycopg.Connection[Any]) -> list[tuple[int]]:
+    return studio.sql(f"{SESSIONS} and pid <> %s", role_of(agent), but.info.backend_pid)
+
+
+class TestAKilledRotation:
+    def test_the_agent_is_let_in_again(self, attacked: Studio) -> None:
+        agent = attacked.create("left-out")
+        attacked.sql(f"alter role {role_of(agent)} nologin")
+        until(lambda: can_log_in(agent.dsn), 30)
+
+    def test_a_password_that_is_stored_and_not_set_is_set(self, attacked: Studio) -> None:
+        """Who comes in late with an old password may have set his own: the studio's is put back."""
+        agent = attacked.create("set-late")
+        with psycopg.connect(agent.dsn, autocommit=True) as session:
+            session.execute("alter role current_user password 'mine'")
+            attacked.sql("update studio_databaserole set admitted_at = clock_timestamp() where agent_id = %s", agent.id)
+            until(lambda: can_log_in(agent.dsn), 10)
+            with pytest.raises(psycopg.OperationalError):
+                session.execute("select 1")
+        assert not can_log_in(dsn_with(agent, "mine"))
+
+
+def can_log_in(dsn: str) -> bool:
+    try:
+        psycopg.connect(dsn).close()
+    except psycopg.OperationalError:
+        return False
+    return True
