@@ -23,7 +23,7 @@ class Form:
         """Send the form from its page; `press` is the name of a button, and values replace those of fields."""
         data: dict[str, list[str]] = {**self.fields, **{name: [value] for name, value in values.items()}}
         for name, value in self.buttons:
-            if press == name or (not press and len(self.buttons) == 1 and name):
+            if name and (press == name or (not press and len(self.buttons) == 1)):
                 data.setdefault(name, []).append(value)
         address = urljoin(str(page.url), self.action)
         if self.method == "get":

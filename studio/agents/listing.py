@@ -1,13 +1,14 @@
 """The list of agents: a page of them by name, and what each holds, in two statements for any number of agents."""
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from django.db import ProgrammingError, connection, transaction
+from django.db import OperationalError, ProgrammingError, connection, transaction
 from django.db.models import BigIntegerField, BooleanField, Func, QuerySet, TextField, Value
 from django.db.models.functions import Lower
-from psycopg import sql
+from psycopg import errors, sql
 
 from studio import keyset, token
 from studio.agents.provision import lacks_tables
@@ -17,6 +18,8 @@ from studio.models import Agent
 
 PAGE: Final = 50
 _CURSOR: Final = "agents"
+# seconds in which an agent that locks its tables again and again is kept out
+PATIENCE: Final = 5
 COUNT_TO: Final = 1000  # threads of an agent that are counted; above it the page shows Postgres' estimate
 
 _FIGURES: Final = """
@@ -120,11 +123,23 @@ def holds_threads(agent: Agent) -> bool:
 
 def count_contents(agent: Agent) -> dict[str, int] | None:
     """Count what is lost when the agent is removed, after what waits is counted; None if it has no schema."""
+    end = time.monotonic() + PATIENCE
+    with winning(agent):
+        while True:
+            try:
+                return _contents(agent)
+            except OperationalError as error:
+                # counting waits for a lock for a short time only
+                if not isinstance(error.__cause__, errors.LockNotAvailable) or time.monotonic() > end:
+                    raise
+
+
+def _contents(agent: Agent) -> dict[str, int] | None:
     table = partial(sql.Identifier, agent.schema_name)
     query = sql.SQL(_HOLDINGS).format(threads=table("memory_thread"), users=table("memory_user"))
     try:
         # in a savepoint, so that a missing table does not spoil the caller's transaction
-        with winning(agent), transaction.atomic(), connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql.SQL("select {}(200, true)").format(table("memory_fold")))
             cursor.execute(query)
             return dict(zip(("threads", "runs", "messages", "users"), cursor.fetchone(), strict=True))

@@ -21,8 +21,11 @@ from studio.postgres.backend.base import public_cursor
 # seconds between two looks, and between two questions which roles are agents'
 LOOK: Final = 0.25
 ROLES: Final = 1.0
-# seconds for which an agent may hold up the studio, which waits for a second at least
+# seconds for which a transaction of an agent may hold up the studio
 PATIENCE: Final = 0.6
+# What waits for a moment only, again and again, such as counting, is seen waiting in some of the looks: so many.
+SEEN: Final = 3
+MOMENT: Final = 0.05
 # one event for each agent and reason in so many seconds: who repeats it must not fill the audit log
 THROTTLE: Final = 60.0
 
@@ -48,14 +51,20 @@ _WATCH: Final = """
     held as (select pid, count(*) as locks from lock_now group by pid),
     session as materialized (select * from pg_stat_get_activity(null)),
     hindered as materialized (
-        select distinct pid from lock_now join session using (pid)
-        where not granted and waitstart < clock_timestamp() - %(patience)s * interval '1 second'
-            and usesysid = (select usesysid from session where pid = pg_backend_pid())
-    ), blocker as (select distinct unnest(pg_blocking_pids(pid)) as pid from hindered)
-    select pid, usesysid::bigint, coalesce(locks, 0), pid in (select b.pid from blocker b),
+        select pid, extract(epoch from clock_timestamp() - min(waitstart))::float as waits
+        from lock_now join session using (pid)
+        where not granted and usesysid = (select usesysid from session where pid = pg_backend_pid())
+        group by pid
+    ), blocker as (
+        select b.pid, max(waits) as waits from hindered h, unnest(pg_blocking_pids(h.pid)) b (pid)
+        where waits > %(moment)s group by b.pid
+    )
+    select pid, usesysid::bigint, coalesce(locks, 0), coalesce(waits, 0),
+        coalesce(extract(epoch from xact_start), 0)::float,
         coalesce(extract(epoch from clock_timestamp() - xact_start), 0)::float,
         coalesce(extract(epoch from backend_start), 0)::float
-    from session left join held using (pid) where usesysid = any (%(roles)s::bigint[]::oid[])"""
+    from session left join held using (pid) left join blocker using (pid)
+    where usesysid = any (%(roles)s::bigint[]::oid[])"""
 # Materialized: else Postgres may end a session first, and look whose it was then.
 _END: Final = """
     with theirs as materialized (
@@ -77,12 +86,13 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of an agent: the locks that it holds, and the seconds of its transaction."""
+    """A session of an agent: `waits` are the seconds for which it holds up the studio; `transaction` is its begin."""
 
     pid: int
     role: int
     locks: int
-    blocks: bool
+    waits: float
+    transaction: float
     age: float
     began: float
 
@@ -110,6 +120,8 @@ class Watchdog:
     _told: dict[tuple[str, str], float] = field(default_factory=dict)
     # agents into whom somebody came with an old password
     _doubted: set[str] = field(default_factory=set)
+    # when the studio was seen to wait for a transaction
+    _waits: dict[tuple[int, float], list[float]] = field(default_factory=dict)
     _room: int = 0
     _asked: float = 0
     _lock: Any = field(default_factory=Lock)
@@ -125,7 +137,7 @@ class Watchdog:
         if not self.roles:
             return
         with public_cursor() as cursor:
-            cursor.execute(_WATCH, {"roles": list(self.roles), "patience": PATIENCE})
+            cursor.execute(_WATCH, {"roles": list(self.roles), "moment": MOMENT})
             found = [Session(*row) for row in cursor.fetchall()]
             if harmful := self._harmful(found):
                 cursor.execute(_END, {"roles": list(self.roles), "pids": list(harmful)})
@@ -177,6 +189,7 @@ class Watchdog:
     def _harmful(self, sessions: list[Session]) -> dict[int, str]:
         """Return the reason to end each session that harms, by process id."""
         greedy = self._greedy(sessions)
+        self._count_waits(sessions)
         return {one.pid: reason for one in sessions if (reason := self._reason(one, one.role in greedy))}
 
     def _greedy(self, sessions: list[Session]) -> set[int]:
@@ -201,7 +214,16 @@ class Watchdog:
             return "locks"
         if session.age > settings.AGENT_TRANSACTION_SECONDS:
             return "transaction"
-        return "blocks" if session.blocks else ""
+        seen = self._waits.get((session.pid, session.transaction), [])
+        is_again = len(seen) >= SEEN and seen[-1] - seen[0] >= PATIENCE
+        return "blocks" if session.waits >= PATIENCE or is_again else ""
+
+    def _count_waits(self, sessions: list[Session]) -> None:
+        now, before, self._waits = time.monotonic(), self._waits, {}
+        for one in sessions:
+            key = (one.pid, one.transaction)
+            if seen := before.get(key, []) + [now] * (one.waits > 0):
+                self._waits[key] = seen[-SEEN:]
 
     def _note(self, ended: dict[int, str], sessions: list[Session]) -> None:
         for session in sessions:
