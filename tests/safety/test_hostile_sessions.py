@@ -138,6 +138,8 @@ class TestLocks:
                 insert_thread(session, f"at-work-{number}")
                 session.execute("update agno_sessions set updated_at = 1")
                 session.execute("select * from agno_sessions left join agno_runs using (session_id)")
+                session.commit()
+            session.execute("select * from agno_sessions left join agno_runs using (session_id)")
             time.sleep(1)
             session.commit()
         assert events(watched, peaceful) == []
