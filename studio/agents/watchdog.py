@@ -21,8 +21,8 @@ from studio.postgres.backend.base import public_cursor
 # seconds between two looks, and between two questions which roles are agents'
 LOOK: Final = 0.25
 ROLES: Final = 1.0
-# seconds for which a transaction of an agent may hold up the studio
-PATIENCE: Final = 0.6
+# seconds for which a transaction of an agent may hold up the studio; a person's act ends it sooner, and says so
+PATIENCE: Final = 1.0
 # What waits for a moment only, again and again, such as counting, is seen waiting in some of the looks: so many.
 SEEN: Final = 3
 MOMENT: Final = 0.05

@@ -19,7 +19,8 @@ from tests.studio.serve.running import until
 
 ROW = "select 1 from agno_sessions where session_id = '{id}'"
 EVERYTHING = f"lock table {TABLES} in access exclusive mode"
-# and what keeps a person's act from its end
+BY_A_PERSON, BY_THE_WATCHDOG = "held up a person", "held up the studio"
+# what keeps a person's act from its end
 HOLDS = {
     "a-row": f"{ROW} for update",
     "a-shared-row": f"{ROW} for key share",
@@ -62,12 +63,12 @@ def event_of(studio: Studio, agent: ServedAgent, action: str) -> dict[str, Any]:
     return dict(data)
 
 
-def ended(studio: Studio, agent: ServedAgent) -> int:
+def ended(studio: Studio, agent: ServedAgent, why: str) -> int:
     """The sessions of the agent that the studio has ended outside of an act with an event of its own."""
     query = """
         select coalesce(sum((data #>> '{counts,sessions}')::int), 0)::int from studio_auditevent
-        where action = 'database.end_sessions' and agent_id = %s"""
-    ((count,),) = studio.sql(query, agent.id)
+        where action = 'database.end_sessions' and agent_id = %s and object = %s"""
+    ((count,),) = studio.sql(query, agent.id, why)
     return int(count)
 
 
@@ -88,7 +89,7 @@ class TestDeletion:
         event = event_of(attacked, fresh, "threads.delete")
         assert event["counts"]["threads"] == 1
         # where a table is locked, the id was looked up before
-        until(lambda: event.get("ended_sessions", 0) + ended(attacked, fresh) == 1, 5)
+        assert event.get("ended_sessions", 0) + ended(attacked, fresh, BY_A_PERSON) == 1
 
     @pytest.mark.parametrize("lock", ["a-row", "tables"])
     def test_of_many_by_the_page_wins_too(self, attacked: Studio, fresh: ServedAgent, lock: str) -> None:
@@ -102,7 +103,7 @@ class TestDeletion:
             assert is_ended(attacked, session)
         event = event_of(attacked, fresh, "threads.delete")
         assert event["counts"]["threads"] == 5
-        until(lambda: event.get("ended_sessions", 0) + ended(attacked, fresh) >= 1, 5)
+        assert event.get("ended_sessions", 0) + ended(attacked, fresh, BY_A_PERSON) >= 1
 
     def test_an_agent_that_is_merely_busy_is_left_alone(self, attacked: Studio, fresh: ServedAgent) -> None:
         write(fresh, "busy")
@@ -112,7 +113,7 @@ class TestDeletion:
             assert attacked.api.delete(address(fresh, "busy")).status_code == 204
             assert session.execute("select 1").fetchone() == (1,)
         assert "ended_sessions" not in event_of(attacked, fresh, "threads.delete")
-        assert ended(attacked, fresh) == 0
+        assert ended(attacked, fresh, BY_A_PERSON) == 0
 
     @pytest.mark.attack
     def test_it_wins_against_many_that_come_back(self, attacked: Studio, fresh: ServedAgent) -> None:
@@ -184,7 +185,7 @@ class TestUpkeep:
             counted = "select session_id from memory_thread"
             until(lambda: attacked.sql(counted, schema=fresh.schema) == [("t",)], 10)
             assert is_ended(attacked, session)
-        until(lambda: ended(attacked, fresh) == 1, 5)
+        until(lambda: ended(attacked, fresh, BY_THE_WATCHDOG) == 1, 5)
 
 
 class TestUpgrade:

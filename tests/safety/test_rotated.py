@@ -24,6 +24,23 @@ OF_NOBODY = """
     where datname = current_database() and usesysid is not null and usesysid not in (select oid from pg_roles)"""
 SESSIONS = "select pid from pg_stat_activity where usename = %s"
 
+# Somebody sets a password of his own at the very moment at which the role is let in, twice.
+LATE = """
+import json
+from studio.agents import database_role, role_sql
+from studio.audit.record import Actor
+from studio.models import Agent
+let_in, times = database_role._open, []
+def late(role):
+    let_in(role)
+    times.append(1)
+    if len(times) < 3:
+        role_sql.run(role_sql.ALTER, role.name, password="mine")
+database_role._open = late
+database_role.rotate(Actor.system(), Agent.objects.get(pk=json.loads({agent!r})))
+print(len(times))
+"""
+
 
 class Attacker:
     """Comes in with every password that was seen, holds sessions, lifts limits, and sets passwords of his own."""
@@ -128,6 +145,12 @@ class TestRotation:
                 attacker.passwords = {urlsplit(dsn).password or "", "mine"}
         print(score)
         assert (score.left_in, score.refused, score.dead, score.lifted) == (0, 0, 0, 0)
+
+    def test_a_password_is_tried_until_it_works(self, attacked: Studio) -> None:
+        agent = attacked.create("set-at-the-moment")
+        assert attacked.server.python(LATE, agent=agent.id).strip() == "3"
+        assert can_log_in(attacked.dsn(agent.id))
+        assert not can_log_in(dsn_with(agent, "mine"))
 
     def test_removal_wins_too(self, attacked: Studio) -> None:
         score = Score()
