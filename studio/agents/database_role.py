@@ -92,6 +92,7 @@ def ensure(agent: Agent) -> DatabaseRole | None:
             agent=agent,
             defaults={
                 "name": name,
+                "oid": one("select oid::bigint from pg_roles where rolname = %s", name),
                 "password_encrypted": vault.encrypt(password),
                 "rotated_at": row.rotated_at if row else timezone.now(),
             },

@@ -4,7 +4,10 @@ So it works when no connection is free and no lock is to be had. Any number of s
 """
 
 import logging
+import os
+import signal
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from threading import Event, Lock, Thread
 from typing import Any, Final
@@ -13,6 +16,7 @@ from django.conf import settings
 from django.db import Error, connection
 from psycopg import errors
 
+from studio.agents.connection import is_bundled
 from studio.agents.role_upkeep import confirm
 from studio.audit.record import Actor, record
 from studio.models import Agent
@@ -33,7 +37,7 @@ REASONS: Final = {
     "password": "began before the password was changed",
     "locks": "held too many locks",
     "transaction": "held a transaction open for too long",
-    "blocks": "held up the studio",
+    "blocks": "held up the studio or another agent",
 }
 
 # the rows of the server's table of locks
@@ -45,19 +49,28 @@ _ROLES: Final = """
     select r.oid::bigint, d.agent_id, extract(epoch from (to_jsonb(d) ->> 'admitted_at')::timestamptz)::float
     from public.studio_databaserole d join pg_catalog.pg_roles r on r.rolname = d.name
     where pg_has_role(r.oid, 'usage') and not r.rolsuper"""
+# Roles are in a table of the whole server, which takes a lock to read. Where none is to be had, what is stored of them
+# must do: a new agent's role is watched from its first moment.
+_STORED: Final = """
+    select (to_jsonb(d) ->> 'oid')::bigint, d.agent_id,
+        extract(epoch from (to_jsonb(d) ->> 'admitted_at')::timestamptz)::float
+    from public.studio_databaserole d where to_jsonb(d) ->> 'oid' is not null"""
 # By functions alone, which take no locks of tables. Waiting for a lock is timed since Postgres 14.
 _WATCH: Final = """
     with lock_now as materialized (select * from pg_lock_status()),
     held as (select pid, count(*) as locks from lock_now group by pid),
     session as materialized (select * from pg_stat_get_activity(null)),
     hindered as materialized (
-        select pid, extract(epoch from clock_timestamp() - min(waitstart))::float as waits
+        select pid, usesysid, extract(epoch from clock_timestamp() - min(waitstart))::float as waits
         from lock_now join session using (pid)
-        where not granted and usesysid = (select usesysid from session where pid = pg_backend_pid())
-        group by pid
+        where not granted and (usesysid = (select usesysid from session where pid = pg_backend_pid())
+            or usesysid = any (%(roles)s::bigint[]::oid[]))
+        group by pid, usesysid
     ), blocker as (
-        select b.pid, max(waits) as waits from hindered h, unnest(pg_blocking_pids(h.pid)) b (pid)
-        where waits > %(moment)s group by b.pid
+        -- agents hold up each other by advisory locks alone, whose numbers are everybody's
+        select b.pid, max(waits) as waits
+        from hindered h, unnest(pg_blocking_pids(h.pid)) b (pid) join session s on s.pid = b.pid
+        where waits > %(moment)s and s.usesysid <> h.usesysid group by b.pid
     )
     select pid, usesysid::bigint, coalesce(locks, 0), coalesce(waits, 0),
         coalesce(extract(epoch from xact_start), 0)::float,
@@ -140,8 +153,8 @@ class Watchdog:
             cursor.execute(_WATCH, {"roles": list(self.roles), "moment": MOMENT})
             found = [Session(*row) for row in cursor.fetchall()]
             if harmful := self._harmful(found):
-                cursor.execute(_END, {"roles": list(self.roles), "pids": list(harmful)})
-                self._note({pid: harmful[pid] for (pid,) in cursor.fetchall()}, found)
+                ended = _end(cursor, list(self.roles), list(harmful))
+                self._note({pid: harmful[pid] for pid in ended}, found)
 
     def tell(self) -> None:
         """Write what was ended into the audit log, and put back passwords that somebody may have changed."""
@@ -176,11 +189,16 @@ class Watchdog:
         self._asked = time.monotonic()
         try:
             with public_cursor() as cursor:
-                cursor.execute(_ROLES)
-                self.roles = {oid: Role(*row) for oid, *row in cursor.fetchall()}
                 cursor.execute(_ROOM)
                 (self._room,) = cursor.fetchone()
+                cursor.execute(_ROLES)
+                self.roles = {oid: Role(*row) for oid, *row in cursor.fetchall()}
         except Error as error:
+            if isinstance(error.__cause__, errors.OutOfMemory):
+                with public_cursor() as cursor:
+                    cursor.execute(_STORED)
+                    self.roles |= {oid: Role(*row) for oid, *row in cursor.fetchall()}
+                return
             # Those that are known are watched all the same, where no lock is to be had to ask anew. A new database
             # knows of none, until it has its tables; while they are changed, nobody can be asked.
             if not self.roles and not isinstance(error.__cause__, errors.UndefinedTable | errors.LockNotAvailable):
@@ -248,3 +266,18 @@ class Watchdog:
                 if connection.connection is None or connection.connection.closed:
                     connection.close()
         connection.close()
+
+
+def _end(cursor: Any, roles: list[int], pids: list[int]) -> list[int]:
+    """End those of these sessions that are theirs, and return them."""
+    try:
+        cursor.execute(_END, {"roles": roles, "pids": pids})
+    except Error as error:
+        if not (isinstance(error.__cause__, errors.OutOfMemory) and is_bundled()):
+            raise
+        # To ask whether one may end a new role's session takes a lock, too. The bundled server is the same user's.
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        return pids
+    return [pid for (pid,) in cursor.fetchall()]

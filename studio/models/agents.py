@@ -127,7 +127,8 @@ class MemorySettingsVersion(models.Model):
 class DatabaseRole(models.Model):
     """The Postgres role that an agent logs in with; agents.database_role makes it and sets its password.
 
-    A session that began before `admitted_at`, by the database's clock, knows an old password at best.
+    A session that began before `admitted_at`, by the database's clock, knows an old password at best. `oid` is the
+    server's number of the role.
     """
 
     agent = models.OneToOneField(Agent, primary_key=True, on_delete=models.CASCADE, related_name="database_role")
@@ -135,6 +136,7 @@ class DatabaseRole(models.Model):
     password_encrypted = models.TextField()
     rotated_at = models.DateTimeField()
     admitted_at = models.DateTimeField(null=True)
+    oid = models.BigIntegerField(null=True)
 
     def __str__(self) -> str:
         return self.name

@@ -10,7 +10,8 @@ from studio.postgres.scram import scram_verifier
 
 # What PUBLIC may call and no agent shall. Large objects are in no schema: an agent could fill the disk with them. So it
 # could with messages in the log of changes. Advisory locks and exported snapshots are shared by everybody: a million
-# locks leave no room for anybody's.
+# locks leave no room for anybody's. Agno takes three of them, for the time of a transaction, when it numbers a run or
+# a job; of these the watchdog ends whoever takes too many.
 NOT_FOR_AGENTS = """
     do $$
     declare one regprocedure;
@@ -18,7 +19,9 @@ NOT_FOR_AGENTS = """
         for one in
             select p.oid from pg_proc p
             where p.pronamespace = 'pg_catalog'::regnamespace and (
-                p.proname ~ '^pg_(try_)?advisory_'
+                p.proname ~ '^pg_(try_)?advisory_' and p.oid::regprocedure::text not in (
+                    'pg_advisory_xact_lock(bigint)', 'pg_advisory_xact_lock(integer,integer)',
+                    'pg_try_advisory_xact_lock(bigint)')
                 or p.proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_put', 'lowrite', 'pg_export_snapshot',
                     'pg_logical_emit_message', 'pg_notify'))
                 and has_function_privilege('public', p.oid, 'execute')

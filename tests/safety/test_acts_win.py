@@ -19,7 +19,7 @@ from tests.studio.serve.running import until
 
 ROW = "select 1 from agno_sessions where session_id = '{id}'"
 EVERYTHING = f"lock table {TABLES} in access exclusive mode"
-BY_A_PERSON, BY_THE_WATCHDOG = "held up a person", "held up the studio"
+BY_A_PERSON, BY_THE_WATCHDOG = "held up a person", "held up the studio or another agent"
 # what keeps a person's act from its end
 HOLDS = {
     "a-row": f"{ROW} for update",

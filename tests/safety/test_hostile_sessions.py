@@ -112,6 +112,18 @@ class TestLocks:
         until(lambda: events(watched, agent), AT_ONCE)
         assert [reason for reason, _ in events(watched, agent)] == ["held too many locks"]
 
+    def test_who_holds_up_another_agent_is_ended(self, watched: Studio, peaceful: ServedAgent) -> None:
+        """Agno takes locks by numbers that are everybody's."""
+        agent = watched.create("in-the-way")
+        with holding(agent, "begin; select pg_advisory_xact_lock(1, 2); select pg_sleep(600)") as session:
+            until(lambda: locks_of(watched, agent) > 1, AT_ONCE)
+            with psycopg.connect(peaceful.dsn) as other:
+                other.execute(f"set statement_timeout = '{AT_ONCE}s'")
+                other.execute("select pg_advisory_xact_lock(1, 2)")
+            until(lambda: is_ended(watched, session), AT_ONCE)
+        until(lambda: events(watched, agent), AT_ONCE)
+        assert [reason for reason, _ in events(watched, agent)] == ["held up the studio or another agent"]
+
     def test_who_takes_them_in_many_sessions_is_ended(
         self, watched: Studio, hostile: ServedAgent, peaceful: ServedAgent
     ) -> None:
@@ -203,7 +215,7 @@ class TestPages:
             with held(hostile, f"lock table {table} in access exclusive mode"):
                 assert watched.api.get(f"/agents/{hostile.id}/threads/t").status_code == 200, table
         until(lambda: events(watched, hostile), AT_ONCE)
-        assert [reason for reason, _ in events(watched, hostile)] == ["held up the studio"]
+        assert [reason for reason, _ in events(watched, hostile)] == ["held up the studio or another agent"]
 
     @pytest.mark.attack
     def test_many_that_lock_at_once_do_not_stop_them(self, watched: Studio, hostile: ServedAgent) -> None:
