@@ -177,8 +177,9 @@ class Watchdog:
             data = {"counts": asdict(ended)}
             record(Actor.system(), "database.end_sessions", agent=agent, object=REASONS[reason], data=data)
         except Error:
-            # counted with those to come
+            # counted with those to come, and told as soon as it can be
             self._add(key, ended)
+            del self._told[key]
             raise
 
     def _add(self, key: tuple[str, str], ended: Ended) -> None:
