@@ -1,6 +1,7 @@
 """Making, editing and removing agents: row, schema, tables, role and audit event in one transaction."""
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -90,11 +91,16 @@ def edit_agent(actor: Actor, agent: Agent, **fields: Any) -> dict[str, list[str]
     return changes
 
 
-def remove_agent(actor: Actor, agent: Agent, *, counts: dict[str, int] | None = None, reason: str = "") -> None:
-    """Drop the agent's schema with all its threads, its role and its row; `counts` go into the audit event."""
+def remove_agent(
+    actor: Actor, agent: Agent, *, count: Callable[[Agent], dict[str, int] | None] | None = None, reason: str = ""
+) -> None:
+    """Drop the agent's schema with all its threads, its role and its row; what `count` returns goes into the event."""
     tombstones.ready()
     prove(actor)
-    with database_role.closed(agent) as ended, transaction.atomic():
+    with database_role.closed(agent) as ended, ExitStack() as stack:
+        # while nobody can be in its way, or write
+        counts = count(agent) if count else None
+        stack.enter_context(transaction.atomic())
         # before the audit log's lock, because whoever saves settings takes the two in this order
         MemorySettings.objects.select_for_update().filter(agent=agent).first()
         with connection.cursor() as cursor:

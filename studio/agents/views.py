@@ -112,11 +112,11 @@ def agent_remove(request: AppRequest, agent_id: str) -> HttpResponse:
 @post_only
 def agent_remove_now(request: AppRequest, agent_id: str) -> HttpResponse:
     agent = guard.get_agent(request, agent_id, "admin")
-    counts = listing.count_contents(agent)
     if request.POST.get("confirm", "").strip() != agent_id:
+        counts = listing.count_contents(agent)
         return render(request, "studio/agent_remove.html", {"counts": counts, "wrong": True}, status=422)
     confirm.require(request)
-    provision.remove_agent(guard.actor_of(request), agent, counts=counts)
+    provision.remove_agent(guard.actor_of(request), agent, count=listing.count_contents)
     messages.success(request, f"Removed {agent.name} ({agent_id}) and all it held.")
     return see_other("agents")
 

@@ -97,7 +97,7 @@ def create_agent(request: ApiRequest, new: NewAgent, response: HttpResponse) -> 
 def remove_agent(request: ApiRequest, agent_id: Id) -> Any:
     """Remove an agent with all its threads, for good. The audit log stays."""
     agent = auth.get_agent(request, agent_id, "admin")
-    provision.remove_agent(auth.actor_of(request), agent, counts=listing.count_contents(agent))
+    provision.remove_agent(auth.actor_of(request), agent, count=listing.count_contents)
     return Status(204, None)
 
 
