@@ -26,7 +26,7 @@ ANSWER_SECONDS = 6
 HEAL_SECONDS = 20
 DELETES = rounds(150, 1000)
 KILLS = rounds(8, 24)
-SAVES = rounds(1000, 10_000)
+SAVES = rounds(1000, 4_000)
 
 
 @pytest.fixture(scope="module")

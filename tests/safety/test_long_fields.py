@@ -14,7 +14,7 @@ from tests.rounds import rounds
 from tests.safety.roles import Studio
 from tests.server import ServedAgent
 
-THREADS = rounds(4, 12)
+THREADS = rounds(4, 6)
 MB_4 = 4_000_000
 # in a run, which has some twenty of them
 SAID = 300_000

@@ -137,7 +137,7 @@ class TestRotation:
         agent = attacked.create("rotated")
         score = Score()
         with attacking(attacked, agent) as attacker:
-            for _ in range(rounds(8, 200)):
+            for _ in range(rounds(8, 60)):
                 seen = attacker.inside
                 until(lambda seen=seen: attacker.inside > seen, 30)
                 dsn = score.rotate(attacked, agent)
@@ -154,7 +154,7 @@ class TestRotation:
 
     def test_removal_wins_too(self, attacked: Studio) -> None:
         score = Score()
-        for number in range(rounds(4, 50)):
+        for number in range(rounds(4, 15)):
             agent = attacked.create(f"removed-{number}")
             with attacking(attacked, agent) as attacker:
                 until(lambda attacker=attacker: attacker.inside > 3, 30)

@@ -20,7 +20,7 @@ from tests.world import NOW
 
 AGENTS = 20
 CLIENTS = 64
-SECONDS = rounds(10, 120)
+SECONDS = rounds(10, 60)
 CANARY = re.compile(r"canary-(\d+)-")
 
 

@@ -24,9 +24,9 @@ from tests.studio.serve.running import kill, passable, postmaster, until
 from tests.world import sql
 
 WRITERS = 32
-SECONDS = rounds(3, 60)
-KILLS = rounds(6, 60)
-SERVER_KILLS = rounds(2, 50)
+SECONDS = rounds(3, 30)
+KILLS = rounds(6, 30)
+SERVER_KILLS = rounds(2, 20)
 BACKLOG = rounds(8000, 100_000)
 HOUR = rounds(300, 3600)
 

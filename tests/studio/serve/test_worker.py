@@ -133,7 +133,7 @@ def test_a_worker_that_is_told_to_end_answers_what_it_was_asked(narrow: StudioSe
     for asker in askers:
         asker.start()
     try:
-        for _ in range(rounds(10, 1000)):
+        for _ in range(rounds(10, 50)):
             for worker in workers_of(narrow):
                 worker.terminate()
                 # a new one takes its place
