@@ -1,4 +1,4 @@
-"""Twenty hostile agents hold all that they can get, and an admin signs in and saves in time."""
+"""Hostile agents hold all that they can get, and an admin signs in and saves in time."""
 
 import threading
 import time
@@ -16,7 +16,8 @@ from tests.rounds import rounds
 from tests.safety.faults import Breakable, breakable
 from tests.studio.serve.running import passable
 
-AGENTS = 20
+# twenty keep this machine from all other tests
+AGENTS = rounds(4, 20)
 SECONDS = 3
 # the machine may be busy with other tests
 LET_PASS = 3
@@ -96,7 +97,7 @@ def sign_in_and_save(thing: Breakable, email: str, turn: int) -> float:
 
 
 @pytest.mark.attack
-def test_an_admin_signs_in_and_saves_among_twenty_hostile_agents() -> None:
+def test_an_admin_signs_in_and_saves_among_hostile_agents() -> None:
     with passable() as place, breakable(place / "var") as thing:
         *dsns, email = thing.manage("shell", "--no-imports", "--command", MAKE).split()
         alone = sign_in_and_save(thing, email, -1)
@@ -106,7 +107,7 @@ def test_an_admin_signs_in_and_saves_among_twenty_hostile_agents() -> None:
         for one in threads:
             one.start()
         try:
-            time.sleep(rounds(10, 30))
+            time.sleep(rounds(5, 30))
             took = [sign_in_and_save(thing, email, turn) for turn in range(TRIES)]
             (sessions,) = thing.sql("select count(*) from pg_stat_activity where usename like 'ag%'")[0]
         finally:
@@ -114,7 +115,7 @@ def test_an_admin_signs_in_and_saves_among_twenty_hostile_agents() -> None:
             end(thing, threads)
     print(f"alone {alone:.2f} s; with {sessions} sessions of {AGENTS} hostile agents {[round(s, 2) for s in took]} s")
     print(f"their statements, guesses and refusals meanwhile: {dict(taken)}")
-    assert sessions > 100
+    assert sessions > 5 * AGENTS
     assert sorted(took)[len(took) // 2] < SECONDS * LET_PASS
 
 
