@@ -104,7 +104,7 @@ class TestTheDatabase:
     @pytest.mark.parametrize("mode", ["", "disable", "allow", "prefer", "REQUIRE"])
     def test_another_machine_is_warned_of(self, monkeypatch: pytest.MonkeyPatch, host: str, mode: str) -> None:
         monkeypatch.delenv("PGSSLMODE", raising=False)
-        assert self.said(host, **({"sslmode": mode} if mode else {})) == ["studio.W007"]
+        assert self.said(host, **({"sslmode": mode} if mode else {})) == ["studio.W008"]
 
     @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
     def test_not_where_it_is_encrypted(self, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
@@ -119,7 +119,7 @@ class TestTheDatabase:
 
     def test_mail_is_warned_of_too(self, settings: Any) -> None:
         settings.EMAIL_URL, settings.EMAIL_HOST = "smtp://mail.example", "mail.example"
-        assert self.said("") == ["studio.W008"]
+        assert self.said("") == ["studio.W009"]
         settings.EMAIL_USE_TLS = True
         assert self.said("") == []
 
