@@ -58,6 +58,8 @@ def session(agent: ServedAgent, studio_server: StudioServer) -> Iterator[psycopg
         yield session
         studio_server.python(SAVE, agent=agent.id, on=True)
         studio_server.sql("delete from agno_sessions", schema=agent.schema)
+        # else what the next test writes under the same id is late
+        studio_server.sql("delete from memory_tombstone", schema=agent.schema)
 
 
 def refused(session: psycopg.Connection) -> None:
