@@ -6,7 +6,6 @@ a view, and the studio would run the agent's code when it next deletes or reads.
 
 import secrets
 import string
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -42,8 +41,6 @@ from studio.running import MANAGE
 ALPHABET: Final = string.ascii_letters + string.digits
 # as often a role is let in anew, if its sessions change it at the same moment
 ADMISSIONS: Final = 5
-# seconds in which a client that has begun to log in ends
-SETTLE: Final = 0.2
 _FROM_BEFORE: Final = """
     select true from pg_stat_activity a join public.studio_databaserole d on d.name = a.usename
     where d.agent_id = %s and a.backend_start < d.admitted_at limit 1"""
@@ -169,8 +166,7 @@ def admit(agent_id: str) -> None:
             role = _restore(agent_id)
             if role is None:
                 return
-            # Who has begun to give an old password may go on with it, and is still refused.
-            time.sleep(SETTLE)
+            role_sessions.settle()
             _open(role)
         except DatabaseError as error:
             if not role_sessions.is_passing(error):

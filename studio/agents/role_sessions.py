@@ -2,7 +2,7 @@
 
 import logging
 import time
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from django.db import DatabaseError, OperationalError, connection, transaction
@@ -17,6 +17,9 @@ PATIENCE: Final = 5
 LOOK: Final = 0.02
 # looks that must find nobody: who has just given the right password is not seen yet
 QUIET: Final = 3
+# Seconds in which a login that has begun mostly ends, and in which it does in any case on the bundled server.
+SETTLE: Final = 0.2
+LOGIN: Final = 5.5
 
 # what the studio's own connection says of the way to the database
 _PLACE: Final = {
@@ -42,6 +45,11 @@ _END_BLOCKERS: Final = """
         where usename = %(role)s and pg_has_role(usesysid, 'usage')
     )
     select pid from theirs where pg_terminate_backend(pid)"""
+
+# who has begun to log in is seen since this version, by whoever may see what others do
+_PG_18: Final = 180_000
+_SEES: Final = "select current_setting('server_version_num')::int >= %s and pg_has_role('pg_read_all_stats', 'usage')"
+_LOGGING_IN: Final = "select pid from pg_stat_activity where state = 'starting'"
 
 
 class StillThere(OperationalError):
@@ -82,6 +90,18 @@ def shut_out(role: str) -> set[int]:
     return ended
 
 
+def settle() -> None:
+    """Wait until whoever has begun to log in is through with it: an old password may still count for them.
+
+    As long as the role is shut out, they are refused.
+    """
+    begun, until = _fetch(_LOGGING_IN), time.monotonic() + LOGIN
+    if _fetch(_SEES, [_PG_18]) != {True}:
+        time.sleep(SETTLE)
+    while begun & _fetch(_LOGGING_IN) and time.monotonic() < until:
+        time.sleep(LOOK)
+
+
 def opens(role: str, password: str) -> bool:
     """Tell whether the password opens a session; True too where the server does not ask the studio for one."""
     where = {name: value for name, value in connection.get_connection_params().items() if name in _PLACE}
@@ -116,6 +136,12 @@ def is_passing(error: DatabaseError) -> bool:
     if isinstance(cause, errors.InternalError_):
         return "concurrently" in str(cause)
     return isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected)
+
+
+def _fetch(query: str, values: list[Any] | None = None) -> set[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return {value for (value,) in cursor.fetchall()}
 
 
 def _wait(role: str, until: float) -> None:

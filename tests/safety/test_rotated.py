@@ -1,6 +1,7 @@
 """Nobody with an old password is in after a rotation, and nobody at all after a removal."""
 
 import contextlib
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -152,6 +153,22 @@ class TestRotation:
         assert can_log_in(attacked.dsn(agent.id))
         assert not can_log_in(dsn_with(agent, "mine"))
 
+    def test_who_has_begun_to_log_in_does_not_come_in_later(self, attacked: Studio) -> None:
+        """The server has looked up the password that it will compare."""
+        agent = attacked.create("begins")
+        login = psycopg.pq.PGconn.connect_start(agent.dsn.encode())
+        while login.status != psycopg.pq.ConnStatus.AWAITING_RESPONSE:
+            go_on(login)
+        # the client has said who it is, and does not answer the question of the server
+        select.select([login.socket], [], [])
+        beside = threading.Timer(1, finish, [login])
+        beside.start()
+        attacked.rotate(agent)
+        beside.join()
+        # before Postgres 18 the studio does not see it, and ends it a moment later
+        assert login.status == psycopg.pq.ConnStatus.BAD or login.server_version < 180_000
+        until(lambda: attacked.sql(SESSIONS, role_of(agent)) == [] and can_log_in(attacked.dsn(agent.id)), 10)
+
     def test_removal_wins_too(self, attacked: Studio) -> None:
         score = Score()
         for number in range(rounds(4, 15)):
@@ -177,6 +194,18 @@ class TestRotation:
             for one in beside:
                 one.join()
             psycopg.connect(attacked.dsn(agent.id)).close()
+
+
+def go_on(login: psycopg.pq.abc.PGconn) -> bool:
+    """Do the next step of a login; tell whether that was the last one."""
+    select.select([], [login.socket], [], 0.05)
+    status = login.connect_poll()
+    return status in (psycopg.pq.PollingStatus.OK, psycopg.pq.PollingStatus.FAILED)
+
+
+def finish(login: psycopg.pq.abc.PGconn) -> None:
+    while not go_on(login):
+        pass
 
 
 def inside(studio: Studio, agent: ServedAgent, but: psycopg.Connection[Any]) -> list[tuple[int]]:
