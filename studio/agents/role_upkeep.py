@@ -5,7 +5,7 @@ from typing import Final
 from django.db import connection
 
 from studio.agents.database_role import admit, closed, is_proven
-from studio.agents.role_sql import join
+from studio.agents.role_sql import join, one
 from studio.models import Agent, DatabaseRole, Framework
 
 _SHUT: Final = """
@@ -15,6 +15,7 @@ _SHUT: Final = """
 _NOT_JOINED: Final = """
     select d.name from public.studio_databaserole d join pg_roles r on r.rolname = d.name
     where not pg_has_role(r.oid, 'usage')"""
+_MAY_LOG_IN: Final = "select rolcanlogin from pg_roles where rolname = %s"
 # the agents that were shut out when it was last looked
 _shut: set[str] = set()
 
@@ -34,9 +35,13 @@ def mend() -> None:
 
 
 def confirm(agent: Agent) -> None:
-    """Set the stored password again, and end all sessions, unless it still opens one."""
+    """Set the stored password again, and end all sessions, unless it still opens one, or somebody else is at it."""
     role = DatabaseRole.objects.filter(agent=agent).first()
-    if role is not None and not is_proven(role):
+    if role is None or is_proven(role) or not one(_MAY_LOG_IN, role.name):
+        return
+    # it may have been let in meanwhile, perhaps with a newer password
+    role.refresh_from_db()
+    if not is_proven(role):
         with closed(agent):
             pass
 
