@@ -42,6 +42,18 @@ database_role.rotate(Actor.system(), Agent.objects.get(pk=json.loads({agent!r}))
 print(len(times))
 """
 
+# The watchdog doubts a password while another process rotates it.
+DOUBT = """
+import json
+from studio.agents import role_sql, role_upkeep
+from studio.models import Agent, DatabaseRole
+agent = Agent.objects.get(pk=json.loads({agent!r}))
+name = DatabaseRole.objects.get(agent=agent).name
+role_sql.run(role_sql.CLOSE, name)
+role_upkeep.confirm(agent)
+print(role_sql.one("select rolcanlogin from pg_roles where rolname = %s", name))
+"""
+
 
 class Attacker:
     """Comes in with every password that was seen, holds sessions, lifts limits, and sets passwords of his own."""
@@ -128,7 +140,8 @@ class Score:
         took = sorted(self.seconds)
         return (
             f"{len(took)} acts: {self.left_in} attackers left in, {self.refused} refused,"
-            f" {len(self.dead)} dead passwords, {self.lifted} lifted limits; median {took[len(took) // 2]:.2f} s, longest {took[-1]:.2f} s"
+            f" {len(self.dead)} dead passwords, {self.lifted} lifted limits;"
+            f" median {took[len(took) // 2]:.2f} s, longest {took[-1]:.2f} s"
         )
 
 
@@ -169,6 +182,10 @@ class TestRotation:
         # before Postgres 18 the studio does not see it, and ends it a moment later
         assert login.status == psycopg.pq.ConnStatus.BAD or login.server_version < 180_000
         until(lambda: attacked.sql(SESSIONS, role_of(agent)) == [] and can_log_in(attacked.dsn(agent.id)), 10)
+
+    def test_the_watchdog_leaves_it_to_whoever_has_shut_the_agent_out(self, attacked: Studio) -> None:
+        agent = attacked.create("doubted")
+        assert attacked.server.python(DOUBT, agent=agent.id).strip() == "False"
 
     def test_removal_wins_too(self, attacked: Studio) -> None:
         score = Score()
