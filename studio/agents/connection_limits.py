@@ -17,9 +17,9 @@ _SUM: Final = """
     from public.studio_databaserole d join pg_catalog.pg_roles r on r.rolname = d.name and r.rolcanlogin
 """
 HINT: Final = (
-    "On PostgreSQL 16 or newer, as a superuser: ALTER SYSTEM SET reserved_connections = {own}; GRANT"
-    ' pg_use_reserved_connections TO "{user}"; and restart it. Else raise max_connections, or lower'
-    " AGENT_CONNECTION_LIMIT and run: {grant}"
+    "On PostgreSQL 16 or newer, as a superuser: ALTER SYSTEM SET reserved_connections = {own};"
+    ' GRANT pg_use_reserved_connections TO "{user}"; in its database GRANT ALL ON SCHEMA public TO "{user}";'
+    " and restart it. Else raise max_connections, or lower AGENT_CONNECTION_LIMIT and run: {grant}"
 )
 
 

@@ -45,6 +45,9 @@ def grant_rights(superuser: Parts, password: str) -> None:
         with open_as(superuser, name) as connection:
             connection.execute("revoke all on schema public from public")
             connection.execute(NOT_FOR_AGENTS)
+            # Not as the database's owner alone: Postgres looks up the studio's roles before it knows the database when
+            # it gives away one of the connections that are kept, and such a session would not be the owner's.
+            connection.execute(SQL("grant all on schema public to {}").format(Identifier(NAME)))
 
 
 def _make_role(connection: Connection[Any], password: str) -> None:

@@ -60,7 +60,7 @@ BUSY_SECONDS = 30
 START_SECONDS = 300
 STOP_SECONDS = 60
 # Another number sets the rights and limits of a database again that an earlier release made.
-SETTLED = "2"
+SETTLED = "3"
 
 # The locale provider "builtin" came with Postgres 17; before, letters are those of a locale of the system.
 BUILTIN_SINCE = 17

@@ -51,8 +51,8 @@ def lives(session: psycopg.Connection[Any]) -> bool:
 
 
 def test_it_says_nothing_of_a_new_database(server: StudioServer) -> None:
-    # what comes after the greeting is of other tests, which kill the database
-    assert NOT_WATCHED not in "\n".join(server.said).partition("Ctrl-C stops the studio")[0]
+    until_ready = server.said[: next(n for n, line in enumerate(server.said) if line.startswith("Open "))]
+    assert NOT_WATCHED not in "\n".join(until_ready)
 
 
 def test_it_works_when_all_connections_are_taken(server: StudioServer, agent: ServedAgent) -> None:
@@ -64,6 +64,14 @@ def test_it_works_when_all_connections_are_taken(server: StudioServer, agent: Se
         for session in sessions:
             session.execute("set idle_in_transaction_session_timeout = 0; begin")
         until(lambda: not any(map(lives, sessions)), SECONDS + SOON)
+
+
+def test_a_connection_that_is_kept_for_the_studio_has_its_rights(server: StudioServer, agent: ServedAgent) -> None:
+    """Postgres looks up who may have one before it knows whose the database is."""
+    with contextlib.ExitStack() as stack:
+        assert opened(agent.dsn, stack)
+        assert server.sql("select count(*) from public.studio_agent") == [(1,)]
+        assert server.sql("create table public.one (); drop table public.one") == []
 
 
 def test_it_works_again_when_the_server_was_killed(server: StudioServer, agent: ServedAgent) -> None:
