@@ -28,12 +28,15 @@ _ALL: Final = """
         union all select session_id, 0 from memory_run) every
     group by session_id
     on conflict (session_id) do update set error = '', at = clock_timestamp()"""
+# one pass over each table: a join could be planned as a loop in a loop where a table was filled a moment ago
 _UNINDEXED: Final = """
     insert into memory_backlog (session_id, last_at)
-    select s.session_id, coalesce(s.updated_at, s.created_at)
-    from agno_sessions s left join memory_thread t using (session_id)
-    left join (select session_id, count(*) as users from memory_participant group by session_id) p using (session_id)
-    where t.session_id is null or t.users <> coalesce(p.users, 0)
+    select session_id, max(last_at) from (
+        select session_id, coalesce(updated_at, created_at) as last_at, 1 as stored, 0 as indexed, 0 as users
+        from agno_sessions
+        union all select session_id, null, 0, 1, users from memory_thread
+        union all select session_id, null, 0, 0, -1 from memory_participant) rows
+    group by session_id having sum(stored) > 0 and (sum(indexed) = 0 or sum(users) <> 0)
     on conflict do nothing"""
 # Agno's clean-up drops the column, which no trigger notices
 _DROPPED: Final = """

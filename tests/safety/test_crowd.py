@@ -1,10 +1,10 @@
 """Hostile agents hold all that they can get, and an admin signs in and saves in time."""
 
-import threading
+import subprocess
+import sys
 import time
-from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import psycopg
@@ -12,15 +12,15 @@ import pytest
 
 from studio import postgres
 from tests.markup import Page
+from tests.postgres import ROOT
 from tests.rounds import rounds
 from tests.safety.faults import Breakable, breakable
 from tests.studio.serve.running import passable
 
 # twenty keep this machine from all other tests
 AGENTS = rounds(4, 20)
-SECONDS = 3
-# the machine may be busy with other tests
-LET_PASS = 3
+# The figure is printed. Other tests may keep the machine busy meanwhile, so what fails is not to get in.
+SECONDS = 30
 TRIES = rounds(2, 6)
 PASSWORD = "correct horse battery staple"
 
@@ -37,49 +37,21 @@ admin.set_password({PASSWORD!r})
 admin.save()
 print(admin.email)
 """
-# one agent's connections do these in turn
-HOLD = "begin; insert into agno_sessions (session_id, session_type, created_at) values (gen_random_uuid(), 'agent', 1)"
-SORT = "select count(*) from (select generate_series(1, 3000000) n order by n desc offset 1) x"
-SPIN = "select count(*) from generate_series(1, 50000000)"
-SPILL = """
-    set work_mem = '64kB';
-    select count(*) from (select repeat('x', 900) || n from generate_series(1, 400000) n order by 1 offset 1) x"""
 
 
-def harass(dsn: str, over: threading.Event, taken: Counter[str]) -> None:
-    """Take every connection that an agent may have; with the first ones work, with the others hold a transaction."""
-    held: list[psycopg.Connection] = []
-    while not over.is_set():
-        try:
-            connection = psycopg.connect(dsn, autocommit=True, connect_timeout=5)
-            connection.execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0")
-            connection.execute(HOLD)
-            held.append(connection)
-            taken["held"] += 1
-        except psycopg.Error:
-            taken["refused"] += 1
-            over.wait(0.2)
-    for connection in held:
-        connection.close()
-
-
-def again(statement: str) -> Callable[[str, threading.Event, Counter[str]], None]:
-    def work(dsn: str, over: threading.Event, taken: Counter[str]) -> None:
-        while not over.is_set():
-            with suppress(psycopg.Error), psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
-                connection.execute("set statement_timeout = 0; set max_parallel_workers_per_gather = 2")
-                connection.execute(statement)
-                taken["worked"] += 1
-
-    return work
-
-
-def guess(dsn: str, over: threading.Event, taken: Counter[str]) -> None:
-    wrong = psycopg.conninfo.make_conninfo(dsn, password="wrong")
-    while not over.is_set():
-        with suppress(psycopg.Error):
-            psycopg.connect(wrong, connect_timeout=5)
-        taken["guessed"] += 1
+@contextmanager
+def hostile(thing: Breakable, dsns: list[str]) -> Iterator[None]:
+    """Let the agents do their worst, in another process than who measures."""
+    command = [sys.executable, "-m", "tests.safety.hostile", *dsns]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    assert process.stdout
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        end(thing, process)
+        print(f"their statements, guesses and refusals meanwhile: {process.stdout.read().strip()}")
 
 
 def sign_in_and_save(thing: Breakable, email: str, turn: int) -> float:
@@ -92,7 +64,10 @@ def sign_in_and_save(thing: Breakable, email: str, turn: int) -> float:
         assert "session" in browser.cookies
         page = browser.get("/agents/good/edit/")
         form = next(form for form in Page(page.text).forms if "model_name" in form.fields)
-        assert "Saved." in form.send(browser, page, description=f"Turn {turn}").text
+        answer = form.send(browser, page, description=f"Turn {turn}")
+        while answer.status_code == 503 and time.monotonic() - began < SECONDS:
+            answer = form.send(browser, page, description=f"Turn {turn}")
+        assert "Saved." in answer.text
     return time.monotonic() - began
 
 
@@ -101,30 +76,21 @@ def test_an_admin_signs_in_and_saves_among_hostile_agents() -> None:
     with passable() as place, breakable(place / "var") as thing:
         *dsns, email = thing.manage("shell", "--no-imports", "--command", MAKE).split()
         alone = sign_in_and_save(thing, email, -1)
-        over, taken = threading.Event(), Counter[str]()
-        jobs = [(work, dsn) for dsn in dsns for work in (harass, again(SORT), again(SPIN), again(SPILL), guess)]
-        threads = [threading.Thread(target=work, args=(dsn, over, taken)) for work, dsn in jobs]
-        for one in threads:
-            one.start()
-        try:
+        with hostile(thing, dsns):
             time.sleep(rounds(5, 30))
             took = [sign_in_and_save(thing, email, turn) for turn in range(TRIES)]
             (sessions,) = thing.sql("select count(*) from pg_stat_activity where usename like 'ag%'")[0]
-        finally:
-            over.set()
-            end(thing, threads)
     print(f"alone {alone:.2f} s; with {sessions} sessions of {AGENTS} hostile agents {[round(s, 2) for s in took]} s")
-    print(f"their statements, guesses and refusals meanwhile: {dict(taken)}")
     assert sessions > 5 * AGENTS
-    assert sorted(took)[len(took) // 2] < SECONDS * LET_PASS
+    assert sorted(took)[len(took) // 2] < SECONDS
 
 
-def end(thing: Breakable, threads: list[threading.Thread]) -> None:
+def end(thing: Breakable, process: subprocess.Popen[str]) -> None:
     for _ in range(30):
         # statements that run for long end with their sessions
         with psycopg.connect(_superuser(thing), autocommit=True) as superuser:
             superuser.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename like 'ag%'")
-        if not any(one.is_alive() for one in threads):
+        if process.poll() is not None:
             return
         time.sleep(0.5)
 

@@ -249,6 +249,7 @@ class TestRealProcesses:
         assert page.url.path == FACTOR
         page = next(form for form in Page(page.text).forms if "code" in form.fields).send(client, page, code=code())
         assert page.status_code == 200, page.text
+        assert page.url.path != FACTOR
         return client
 
     def revealed(self, client: httpx.Client, agent: str) -> str:
@@ -283,7 +284,7 @@ class TestRealProcesses:
             assert not (tmp_path / "secret_key.old").exists()
             stale = httpx.Client(base_url=server.url, cookies=cookies, timeout=60)
             assert stale.get("/agents/").status_code == 302
-            client = self.sign_in(server, lambda: code_of(app))
+            client = self.sign_in(server, lambda: code_of(app, steps=1))
             assert [self.revealed(client, one.id) for one in (first, second)] == [first.dsn, second.dsn]
             assert self.sign_in(server, lambda: codes[1]).get("/agents/").status_code == 200
             assert "The audit log is whole" in server.manage("audit", "verify")
@@ -308,4 +309,4 @@ class TestRealProcesses:
             del server.env["SECRET_KEY"], server.env["SECRET_KEY_FALLBACKS"]
             assert "3 secrets are under the current key, 3 of them newly." in server.manage("rotate_secret")
         with serving(dsn, tmp_path, SECRET_KEY=new) as server:
-            assert self.revealed(self.sign_in(server, lambda: code_of(app)), "first") == agent.dsn
+            assert self.revealed(self.sign_in(server, lambda: code_of(app, steps=1)), "first") == agent.dsn

@@ -17,6 +17,7 @@ from tests.server import ROOT, StudioServer, new_database
 COMMANDS = {
     "api_key": ["create", "--name", "me", "--scope", "agents:read"],
     "audit": ["verify"],
+    "delete_again": [],
     "demo": [],
     "grant_agents": [],
     "migrate_agents": [],

@@ -137,13 +137,20 @@ def test_a_worker_that_is_told_to_end_answers_what_it_was_asked(narrow: StudioSe
             for worker in workers_of(narrow):
                 worker.terminate()
                 # a new one takes its place
-                until(lambda ended=worker: not ended.is_running() or ended.status() == psutil.STATUS_ZOMBIE)
+                until(lambda ended=worker: is_over(ended))
     finally:
         over.set()
         for asker in askers:
             asker.join()
     assert lost == []
     assert set(answered) == {200}
+
+
+def is_over(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def workers_of(server: StudioServer) -> list[psutil.Process]:
