@@ -4,10 +4,7 @@ So it works when no connection is free and no lock is to be had. Any number of s
 """
 
 import logging
-import os
-import signal
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from threading import Event, Lock, Thread
 from typing import Any, Final
@@ -16,8 +13,9 @@ from django.conf import settings
 from django.db import Error, connection
 from psycopg import errors
 
-from studio.agents.connection import is_bundled
+from studio.agents import watched
 from studio.agents.role_upkeep import confirm
+from studio.agents.watched import Role, Session
 from studio.audit.record import Actor, record
 from studio.models import Agent
 from studio.postgres.backend.base import public_cursor
@@ -40,74 +38,7 @@ REASONS: Final = {
     "blocks": "held up the studio or another agent",
 }
 
-# the rows of the server's table of locks
-_ROOM: Final = """
-    select current_setting('max_locks_per_transaction')::int
-        * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)"""
-# As JSON, because a database of before an upgrade has no `admitted_at`, and its migrations may have to win, too.
-_ROLES: Final = """
-    select r.oid::bigint, d.agent_id, extract(epoch from (to_jsonb(d) ->> 'admitted_at')::timestamptz)::float
-    from public.studio_databaserole d join pg_catalog.pg_roles r on r.rolname = d.name
-    where pg_has_role(r.oid, 'usage') and not r.rolsuper"""
-# Roles are in a table of the whole server, which takes a lock to read. Where none is to be had, what is stored of them
-# must do: a new agent's role is watched from its first moment.
-_STORED: Final = """
-    select (to_jsonb(d) ->> 'oid')::bigint, d.agent_id,
-        extract(epoch from (to_jsonb(d) ->> 'admitted_at')::timestamptz)::float
-    from public.studio_databaserole d where to_jsonb(d) ->> 'oid' is not null"""
-# By functions alone, which take no locks of tables. Waiting for a lock is timed since Postgres 14.
-_WATCH: Final = """
-    with lock_now as materialized (select * from pg_lock_status()),
-    held as (select pid, count(*) as locks from lock_now group by pid),
-    session as materialized (select * from pg_stat_get_activity(null)),
-    hindered as materialized (
-        select pid, usesysid, extract(epoch from clock_timestamp() - min(waitstart))::float as waits
-        from lock_now join session using (pid)
-        where not granted and (usesysid = (select usesysid from session where pid = pg_backend_pid())
-            or usesysid = any (%(roles)s::bigint[]::oid[]))
-        group by pid, usesysid
-    ), blocker as (
-        -- agents hold up each other by advisory locks alone, whose numbers are everybody's
-        select b.pid, max(waits) as waits
-        from hindered h, unnest(pg_blocking_pids(h.pid)) b (pid) join session s on s.pid = b.pid
-        where waits > %(moment)s and s.usesysid <> h.usesysid group by b.pid
-    )
-    select pid, usesysid::bigint, coalesce(locks, 0), coalesce(waits, 0),
-        coalesce(extract(epoch from xact_start), 0)::float,
-        coalesce(extract(epoch from clock_timestamp() - xact_start), 0)::float,
-        coalesce(extract(epoch from backend_start), 0)::float
-    from session left join held using (pid) left join blocker using (pid)
-    where usesysid = any (%(roles)s::bigint[]::oid[])"""
-# Materialized: else Postgres may end a session first, and look whose it was then.
-_END: Final = """
-    with theirs as materialized (
-        select pid from pg_stat_get_activity(null)
-        where pid = any (%(pids)s::int[]) and usesysid = any (%(roles)s::bigint[]::oid[])
-    )
-    select pid from theirs where pg_terminate_backend(pid)"""
-
 log = logging.getLogger("studio")
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """The database role of an agent; who came in before `admitted_at` knows an old password at best."""
-
-    agent_id: str
-    admitted_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A session of an agent: `waits` are the seconds for which it holds up the studio; `transaction` is its begin."""
-
-    pid: int
-    role: int
-    locks: int
-    waits: float
-    transaction: float
-    age: float
-    began: float
 
 
 @dataclass(slots=True)
@@ -150,10 +81,9 @@ class Watchdog:
         if not self.roles:
             return
         with public_cursor() as cursor:
-            cursor.execute(_WATCH, {"roles": list(self.roles), "moment": MOMENT})
-            found = [Session(*row) for row in cursor.fetchall()]
+            found = watched.sessions(cursor, list(self.roles), MOMENT)
             if harmful := self._harmful(found):
-                ended = _end(cursor, list(self.roles), list(harmful))
+                ended = watched.end(cursor, list(self.roles), list(harmful))
                 self._note({pid: harmful[pid] for pid in ended}, found)
 
     def tell(self) -> None:
@@ -190,15 +120,12 @@ class Watchdog:
         self._asked = time.monotonic()
         try:
             with public_cursor() as cursor:
-                cursor.execute(_ROOM)
-                (self._room,) = cursor.fetchone()
-                cursor.execute(_ROLES)
-                self.roles = {oid: Role(*row) for oid, *row in cursor.fetchall()}
+                self._room = watched.room(cursor)
+                self.roles = watched.roles(cursor)
         except Error as error:
             if isinstance(error.__cause__, errors.OutOfMemory):
                 with public_cursor() as cursor:
-                    cursor.execute(_STORED)
-                    self.roles |= {oid: Role(*row) for oid, *row in cursor.fetchall()}
+                    self.roles |= watched.stored_roles(cursor)
                 return
             # Those that are known are watched all the same, where no lock is to be had to ask anew. A new database
             # knows of none, until it has its tables; while they are changed, nobody can be asked.
@@ -267,18 +194,3 @@ class Watchdog:
                 if connection.connection is None or connection.connection.closed:
                     connection.close()
         connection.close()
-
-
-def _end(cursor: Any, roles: list[int], pids: list[int]) -> list[int]:
-    """End those of these sessions that are theirs, and return them."""
-    try:
-        cursor.execute(_END, {"roles": roles, "pids": pids})
-    except Error as error:
-        if not (isinstance(error.__cause__, errors.OutOfMemory) and is_bundled()):
-            raise
-        # To ask whether one may end a new role's session takes a lock, too. The bundled server is the same user's.
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        return pids
-    return [pid for (pid,) in cursor.fetchall()]
