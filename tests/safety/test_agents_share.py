@@ -137,7 +137,7 @@ class TestTheLog:
         monkeypatch.setattr(quotas, "LOG_FILES", 3)
         names = ["ag_x", f"no\n{FORGED}", f"no\r\n{FORGED}", '"}\n{"message": "forged"}']
         port = postgres.tcp_port(place)
-        end = time.monotonic() + rounds(6, 60)
+        end = time.monotonic() + rounds(6, 30)
         while time.monotonic() < end:
             for name in names:
                 with suppress(psycopg.Error):

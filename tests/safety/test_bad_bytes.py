@@ -76,7 +76,7 @@ class TestBadBytes:
         together = "&".join(f"{name}={bad}" for name in QUERY)
         for number, route in enumerate(PAGES):
             # one that is refused hides the others: each alone, in a short round each on some pages
-            alone = [f"{name}={bad}" for name in rounds(QUERY[number % 8 :: 8], QUERY)]
+            alone = [f"{name}={bad}" for name in rounds(QUERY[number % 8 :: 8], QUERY[number % 3 :: 3])]
             for query in alone if "%00" in bad else [together, f"{bad}={bad}"]:
                 self.check(page.get(f"{filled(route, 'x')}?{query}"), f"{route.route}?{query}")
 

@@ -17,7 +17,7 @@ CLOCKS = [
     *((f"{ahead:+} s", ahead, 1) for ahead in (-600, -5, 0, 5, 600)),
     *((f"{ahead:+} s in ms", ahead, 1000) for ahead in (-600, 0, 600)),
 ]
-ROUNDS = rounds(3, 20)
+ROUNDS = rounds(3, 12)
 CLOCKED = Path(__file__).parent / "agents" / "clocked.py"
 
 

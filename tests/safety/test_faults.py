@@ -25,7 +25,7 @@ from tests.studio.serve.running import copied, kill, passable, postmaster, until
 ANSWER_SECONDS = 6
 HEAL_SECONDS = 20
 DELETES = rounds(150, 1000)
-KILLS = rounds(8, 24)
+KILLS = rounds(8, 16)
 SAVES = rounds(1000, 4_000)
 
 

@@ -12,7 +12,7 @@ from tests.safety import corpus
 from tests.server import ServedAgent, StudioServer
 from tests.world import NOW
 
-PAYLOADS = rounds(240, 1200)
+PAYLOADS = rounds(240, 600)
 PER_THREAD = 20
 
 # What a payload would do first: open a dialog, send something, go somewhere, leave a mark on window.

@@ -19,7 +19,7 @@ from tests.calls import Api
 from tests.rounds import rounds
 from tests.world import NOW, run, write_thread
 
-EXAMPLES = rounds(10, 100)
+EXAMPLES = rounds(10, 60)
 RUNS_EACH = 20
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20)

@@ -15,7 +15,7 @@ from tests.conformance import environments
 from tests.rounds import rounds
 from tests.server import ServedAgent, StudioServer
 
-ROUNDS = rounds(30, 500)
+ROUNDS = rounds(30, 250)
 RACER = Path(__file__).parent / "agents" / "racer.py"
 
 

@@ -152,7 +152,7 @@ class TestRotation:
         agent = attacked.create("rotated")
         score = Score()
         with attacking(attacked, agent) as attacker:
-            for _ in range(rounds(8, 60)):
+            for _ in range(rounds(8, 40)):
                 seen = attacker.inside
                 until(lambda seen=seen: attacker.inside > seen, 30)
                 dsn = score.rotate(attacked, agent)

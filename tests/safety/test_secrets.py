@@ -291,7 +291,7 @@ class TestRealProcesses:
 
     def stopped_often(self, server: StudioServer) -> None:
         chance = random.Random(5)
-        for _ in range(rounds(2, 20)):
+        for _ in range(rounds(2, 8)):
             process = subprocess.Popen(
                 [sys.executable, "manage.py", "rotate_secret"], cwd=ROOT, env=server.env, stdout=subprocess.DEVNULL
             )

@@ -20,7 +20,7 @@ from tests.world import NOW
 
 AGENTS = 20
 CLIENTS = 64
-SECONDS = rounds(10, 60)
+SECONDS = rounds(10, 40)
 CANARY = re.compile(r"canary-(\d+)-")
 
 

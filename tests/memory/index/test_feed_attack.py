@@ -24,10 +24,10 @@ from tests.studio.serve.running import kill, passable, postmaster, until
 from tests.world import sql
 
 WRITERS = 32
-SECONDS = rounds(3, 30)
-KILLS = rounds(6, 30)
-SERVER_KILLS = rounds(2, 20)
-BACKLOG = rounds(8000, 100_000)
+SECONDS = rounds(3, 20)
+KILLS = rounds(6, 15)
+SERVER_KILLS = rounds(2, 10)
+BACKLOG = rounds(8000, 50_000)
 HOUR = rounds(300, 3600)
 
 

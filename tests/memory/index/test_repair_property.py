@@ -195,7 +195,7 @@ def test_the_index_is_exact_after_any_writes(ada: Agent) -> None:
     run_state_machine_as_test(
         Index,
         settings=settings(
-            max_examples=rounds(20, 200),
+            max_examples=rounds(20, 100),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

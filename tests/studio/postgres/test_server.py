@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from psycopg.sql import SQL, Literal
@@ -13,7 +14,7 @@ from studio import postgres
 from studio.postgres import server
 from studio.postgres.kept_files import replace
 from studio.postgres.scram import scram_verifier
-from tests.studio.serve.running import ask, kill, passable, postmaster
+from tests.studio.serve.running import ask, kill, passable, postmaster, until
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +181,29 @@ def test_another_port_is_taken_when_its_own_is_gone(data_dir: Path) -> None:
         assert postgres.dsn(data_dir) == dsn
         assert ask(data_dir, "select 1") == 1
         assert ask(data_dir, "select current_setting('port')") == str(postgres.tcp_port(data_dir))
+
+
+def test_a_session_that_hears_no_signal_does_not_keep_it_from_its_end(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(data_dir, "drop table if exists kept")
+    ask(data_dir, "create table kept as select generate_series(1, 1000) as n")
+    deaf = psycopg.connect(postgres.dsn(data_dir))
+    # looks for each of a million letters among a million others, and never whether it shall end
+    deaf.pgconn.send_query(b"select length(translate(repeat('a', 3000000), repeat('b', 3000000), ''))")
+    deaf.pgconn.flush()
+    process = psutil.Process(deaf.info.backend_pid)
+    before = process.cpu_times().user
+    # on the way into the function it hears
+    until(lambda: process.cpu_times().user > before + 0.5)
+    assert ask(data_dir, f"select pg_terminate_backend({process.pid}, 1000)") is False
+    monkeypatch.setattr(server, "STOP_SECONDS", 3)
+    try:
+        postgres.stop(data_dir)
+        assert not postgres.answers(data_dir)
+    finally:
+        postgres.start(data_dir)
+    assert ask(data_dir, "select count(*) from kept") == 1000
 
 
 def test_a_first_start_that_was_cut_off_begins_again(place: Path) -> None:
