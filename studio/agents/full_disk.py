@@ -29,9 +29,13 @@ _WRITERS: Final = """
 _REVOKE: Final = "revoke insert, update on {tables} from {role}"
 _KEEP: Final = "insert into public.studio_refusedwrites (role) select unnest(%s::text[]) on conflict do nothing"
 _KEPT: Final = "delete from public.studio_refusedwrites returning role"
-# what writes at this moment, and what fills the disk with temporary files
+_AGENTS: Final = "select name from public.studio_databaserole"
+# What writes at this moment, or keeps a temporary file: a cursor has one while its session is idle, and it is read
+# without the right to write. A file's name has its session's process id.
 _END_RUNNING: Final = """
-    select pg_terminate_backend(pid) from pg_stat_activity where usename = any(%s) and state = 'active'
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where usename = any(%s) and (state = 'active'
+        or pid in (select substring(name from '^pgsql_tmp([0-9]+)')::int from pg_ls_tmpdir()))
 """
 
 
@@ -50,15 +54,16 @@ def _refuse(share: float) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_WRITERS, [list(role_sql.TABLES)])
         writers = cursor.fetchall()
-        if not writers:
-            return
         for role, schema, tables in writers:
             names = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
             cursor.execute(sql.SQL(_REVOKE).format(tables=names, role=sql.Identifier(role)))
         roles = [role for role, _, _ in writers]
-        cursor.execute(_KEEP, [roles])
-        _log("agent.writes_refused", len(roles), share)
-    _end_running(roles)
+        if roles:
+            cursor.execute(_KEEP, [roles])
+            _log("agent.writes_refused", len(roles), share)
+        cursor.execute(_AGENTS)
+        agents = [role for (role,) in cursor.fetchall()]
+    _end_running(agents)
 
 
 def _allow(share: float) -> None:

@@ -79,12 +79,15 @@ def why_not(token: str) -> tuple[str, str, str]:
 
 def redeem(token: str) -> SignInLink | None:
     """Use a link up and return it with its person; None if it was used, has expired or never existed."""
-    # one statement checks and marks it, so that of two requests at once only one gets in
-    if not _usable(token).update(used_at=timezone.now()):
-        return None
-    link = SignInLink.objects.select_related("user").get(token_hash=_hash(token))
-    # whoever is in needs no other one, such as the invitation, or an older mail
-    SignInLink.objects.filter(user=link.user, used_at=None).update(expires_at=timezone.now())
+    with transaction.atomic():
+        # The lock asks the link's own row anew when it is had. An update that joins the person would ask it no more.
+        link = _usable(token).select_related("user").select_for_update(of=("self",)).first()
+        if link is None:
+            return None
+        link.used_at = timezone.now()
+        link.save(update_fields=["used_at"])
+        # whoever is in needs no other one, such as the invitation, or an older mail
+        SignInLink.objects.filter(user=link.user, used_at=None).update(expires_at=timezone.now())
     return link
 
 

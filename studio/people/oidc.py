@@ -19,8 +19,9 @@ from django.shortcuts import render, resolve_url
 from django.views.decorators.cache import never_cache
 from requests import RequestException
 
+from studio import errors
 from studio.audit import refusals
-from studio.people import claims
+from studio.people import claims, limits
 from studio.people.claims import Refused
 from studio.proxies import is_unread
 from studio.web import get_only, open_forms_kept, see_other, with_query
@@ -163,6 +164,10 @@ def login(request: HttpRequest, provider_id: str) -> HttpResponseBase:
     # one of these would connect an account of the provider to whoever is signed in, others change what is asked of it
     if other := set(request.GET) - {"next"}:
         raise BadRequest(", ".join(sorted(other)))
+    # each begins a session
+    if not limits.may_ask(request, NAME):
+        refusals.sign_in_refused(request, "", NAME, "too many tries from this address")
+        return errors.too_many(request)
     if _is_from_elsewhere(request):
         back = request.GET.get("next")
         return see_other(with_query(resolve_url("account_login"), next=back))

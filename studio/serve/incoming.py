@@ -62,9 +62,10 @@ class Incoming:
         for name, value in fields:
             found.setdefault(name.strip().lower(), []).append(value.strip().lower())
         lengths, encodings = found.get(b"content-length", []), found.get(b"transfer-encoding", [])
-        if encodings == [b"chunked"] and not lengths:
-            raise Refused(HTTPStatus.LENGTH_REQUIRED)
-        if encodings or len(lengths) != 1 or not lengths[0].isdigit():
+        if encodings:
+            # a parser that takes one of them reads the body in a thread, however slowly it comes
+            raise Refused(HTTPStatus.BAD_REQUEST if lengths else HTTPStatus.LENGTH_REQUIRED)
+        if len(lengths) != 1 or not lengths[0].isdigit():
             # no body, or nothing that the parser takes
             return 0
         if len(lengths[0]) > len(str(BODY_BYTES)) or int(lengths[0]) > BODY_BYTES:

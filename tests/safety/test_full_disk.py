@@ -115,3 +115,28 @@ def test_what_an_agent_writes_at_that_moment_is_ended(thing: Breakable) -> None:
         fill(thing.data_dir, 0.96)
         with pytest.raises(psycopg.OperationalError):
             agent.execute(endless)
+
+
+def test_temporary_files_of_idle_sessions_go_too(thing: Breakable) -> None:
+    """A cursor keeps one, takes no right to write, and is made again when the first ones are gone."""
+    dsn = thing.manage("shell", "--no-imports", "--command", DSN).strip()
+    hold = "declare c cursor with hold for select repeat('x', 1000) from generate_series(1, 30000)"
+    ballast = fill(thing.data_dir, 0.96)
+    for _ in range(2):
+        with suppress(psycopg.OperationalError), psycopg.connect(dsn) as agent:
+            agent.execute("set work_mem = '64kB'")
+            agent.execute(hold)
+            agent.commit()
+            # idle
+            until(lambda session=agent: session.pgconn.socket and is_over(session), 20)
+        until(lambda: thing.sql("select count(*) from pg_stat_activity where usename like 'ag%'") == [(0,)], 20)
+    ballast.unlink()
+
+
+def is_over(connection: psycopg.Connection) -> bool:
+    """Tell whether the server has ended a session, without a statement that it would end."""
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return False

@@ -16,7 +16,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
-from studio.models import AuditEvent, User
+from studio.models import AuditEvent, Session, User
 from tests.reading import form_with, links, text
 from tests.world import is_in, person, signed_in, sql
 
@@ -554,3 +554,9 @@ def test_whoever_was_let_in_by_an_unverified_email_is_forgotten(
     SocialAccount.objects.create(user=person("viewer"), provider="sso", uid="u-1", extra_data=stored)
     sql(import_module("studio.migrations.0012_tries").UNVERIFIED.replace("%", "%%"))
     assert SocialAccount.objects.exists() is stays
+
+
+def test_beginning_is_limited_because_each_makes_a_session(db: None, provider: Provider) -> None:
+    answers = [Client().get(START) for _ in range(31)]
+    assert [answer.status_code for answer in answers] == [302] * 30 + [429]
+    assert Session.objects.count() == 30

@@ -73,9 +73,18 @@ FRAMES = {
     ),
     "chunks": (POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED, {411}),
     "chunks in capitals": (POST + b"Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n" + SMUGGLED, {411}),
-    "chunks twice": (POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + SMUGGLED, {400, 501}),
-    "chunks, and not": (POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SMUGGLED, {400, 501}),
-    "chunks behind a tab": (POST + b"Transfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n" + SMUGGLED, {400, 411}),
+    "chunks twice": (POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + SMUGGLED, {411}),
+    "chunks, and not": (POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SMUGGLED, {411}),
+    **{
+        f"chunks after {name}": (POST + f"Transfer-Encoding: {name}, chunked\r\n\r\n".encode() + SMUGGLED, {411})
+        for name in ("identity", "gzip", "deflate", "compress", "")
+    },
+    "chunks in a second header": (
+        POST + b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n" + SMUGGLED,
+        {411},
+    ),
+    "no encoding, and a length": (POST + b"Transfer-Encoding: identity\r\nContent-Length: 3\r\n\r\na=1", {400}),
+    "chunks behind a tab": (POST + b"Transfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n" + SMUGGLED, {411}),
     "chunks with an underscore": (POST + b"Content-Length: 3\r\nTransfer_Encoding: chunked\r\n\r\na=1", {403}),
     "a name before a space": (POST + b"Content-Length : 3\r\n\r\na=1" + SMUGGLED, {400}),
     "a folded length": (POST + b"X: 1\r\n Content-Length: 3\r\n\r\na=1" + SMUGGLED, {400}),

@@ -30,7 +30,7 @@ REFUSED = {
     "two lengths": (LINE + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400),
     "a negative length": (LINE + b"Content-Length: -1\r\n\r\n", 400),
     "length and chunks": (LINE + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-    "an unknown encoding": (LINE + b"Transfer-Encoding: canary\r\n\r\n", 501),
+    "an unknown encoding": (LINE + b"Transfer-Encoding: canary\r\n\r\n", 411),
     "an expectation": (LINE + b"Expect: canary\r\n\r\n", 417),
 }
 HEADERS = {

@@ -20,6 +20,7 @@ from studio.agents.full_disk import keep_room
 from studio.agents.role_upkeep import mend
 from studio.agents.watchdog import Watchdog
 from studio.audit import refusals, tombstones
+from studio.people.sessions import SessionStore
 from studio.postgres import StartFailure
 from studio.postgres.quotas import trim_log
 from studio.serve import first_start, listen, migrate, upkeep, web_server
@@ -92,6 +93,7 @@ class Command(BaseCommand):
             (mend, MEND_SECONDS),
             (tidy_up, TIDY_SECONDS),
             (refusals.sweep, TIDY_SECONDS),
+            (SessionStore.clear_expired, TIDY_SECONDS),
             (replay.replay_if_older, TIDY_SECONDS),
         ]
         if bundled:

@@ -1,15 +1,19 @@
 """Which one-time links work: a new one takes the place of older ones."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 
 from studio.audit.record import Actor
 from studio.models import Agent, SignInLink, User
 from studio.people import service as people
-from studio.people.links import is_somebody_in_charge, link_by_mail, new_link
+from studio.people.links import is_somebody_in_charge, link_by_mail, new_link, redeem
+from tests.rounds import rounds
 from tests.world import PASSWORD, is_in, person, signed_in
 
 EMAIL = "admin@example.com"
@@ -112,3 +116,23 @@ def test_a_link_does_not_end_the_session_of_whoever_is_in(admin: User) -> None:
     client = signed_in(admin)
     new_link(EMAIL)
     assert is_in(client)
+
+
+@pytest.mark.attack
+def test_of_many_who_use_a_link_at_once_one_gets_in(transactional_db: None) -> None:
+    user = User.objects.create_user("once@example.org")
+
+    def use(token: str, barrier: threading.Barrier) -> bool:
+        try:
+            barrier.wait()
+            return redeem(token) is not None
+        finally:
+            connection.close()
+
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            for _ in range(rounds(10, 100)):
+                token, barrier = new_link(user.email).strip("/").rpartition("/")[2], threading.Barrier(6)
+                assert sum(pool.map(use, [token] * 6, [barrier] * 6)) == 1
+    finally:
+        user.delete()
