@@ -1,6 +1,8 @@
 """Deleting again what a restored backup brought back, by the file beside the head of the audit log."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -52,13 +54,18 @@ def replay() -> Replayed:
     """Do those deletions again that this database does not know, and audit it. It is safe to repeat."""
     missing = tombstones.lost()
     done = Replayed(len(missing))
-    if not missing:
-        return done
     number = 0
-    for line in tombstones.lines():
+    for line in tombstones.lines() if missing else ():
         number = line.number
         if line.number in missing:
             _again(line, done)
+    # what was done again above is known by now
+    for agent, some in _forgotten():
+        done.deletions += len(some)
+        with _kept(agent, done):
+            done.threads += _threads_again(agent, some)
+    if not done.deletions:
+        return done
     with transaction.atomic():
         event = record(
             Actor.system(),
@@ -67,7 +74,7 @@ def replay() -> Replayed:
             data={"counts": {"deletions": done.deletions, "threads": done.threads, "agents": len(done.agents)}},
             reason=WHY,
         )
-    if not done.failed:
+    if missing and not done.failed:
         # so that the next start does not ask for them again
         tombstones.append({"event": event.pk, "event_hash": bytes(event.hash).hex(), "replayed": number})
     return done
@@ -90,12 +97,7 @@ def complete() -> int:
     }
     count = 0
     for schema in Agent.objects.values_list("schema_name", flat=True):
-        try:
-            with schema_context(schema), long_statements(UNLIMITED):
-                missing = [grave for grave in graves.every() if (schema, grave[0]) not in noted]
-        except Error as error:
-            log.warning("deletions of %s were not noted: %s", schema, str(error).splitlines()[0])
-            continue
+        missing = [grave for grave in _graves_in(schema) or () if (schema, grave[0]) not in noted]
         for start in range(0, len(missing), deletion.MOST):
             some = missing[start : start + deletion.MOST]
             hash = bytes(event.hash).hex()
@@ -108,14 +110,50 @@ def _again(line: Line, done: Replayed) -> None:
     agent = Agent.objects.filter(schema_name=line.values.get("schema", "")).first()
     if agent is None:
         return
+    with _kept(agent, done):
+        if "agent" not in line.values:
+            done.threads += _threads_again(agent, _graves_of(line))
+        # not another one that has got its id since
+        elif agent.created_at == datetime.fromisoformat(line.values["created_at"]):
+            done.agents.append(agent.pk)
+            provision.remove_agent(Actor.system(), agent, reason=WHY)
+
+
+def _forgotten() -> Iterator[tuple[Agent, list[Grave]]]:
+    """Yield what agents' schemas do not know of their own deletions, as of a backup that was restored in part."""
+    noted: dict[str, dict[str, Grave]] = {}
+    for line in tombstones.lines():
+        noted.setdefault(line.values.get("schema", ""), {}).update({grave[0]: grave for grave in _graves_of(line)})
+    for agent in Agent.objects.filter(schema_name__in=noted):
+        if (stored := _graves_in(agent.schema_name)) is None:
+            continue
+        known = {grave[0] for grave in stored}
+        # not those of another agent that had its id before
+        since = int(agent.created_at.timestamp())
+        some = [grave for hash, grave in noted[agent.schema_name].items() if hash not in known and grave[1] >= since]
+        if some:
+            yield agent, some
+
+
+def _graves_in(schema: str) -> list[Grave] | None:
+    """Return what a schema knows of its deletions; None, and a line in the log, where it cannot be asked."""
     try:
-        if "agent" in line.values:
-            # not another one that has got its id since
-            if agent.created_at == datetime.fromisoformat(line.values["created_at"]):
-                done.agents.append(agent.pk)
-                provision.remove_agent(Actor.system(), agent, reason=WHY)
-        else:
-            done.threads += _threads_again(agent, [(hash, at, created) for hash, at, created in line.values["threads"]])
+        with schema_context(schema), long_statements(UNLIMITED):
+            return graves.every()
+    except Error as error:
+        log.warning("deletions of %s were not compared: %s", schema, str(error).splitlines()[0])
+        return None
+
+
+def _graves_of(line: Line) -> list[Grave]:
+    return [(hash, at, created) for hash, at, created in line.values.get("threads", ())]
+
+
+@contextmanager
+def _kept(agent: Agent, done: Replayed) -> Iterator[None]:
+    """Keep why an agent failed, for the others are to be done."""
+    try:
+        yield
     except (Error, deletion.Busy) as error:
         connection.close()
         done.failed[agent.schema_name] = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -185,7 +185,7 @@ class Watchdog:
             try:
                 self.look()
                 failed = ""
-            except Error as error:
+            except Exception as error:  # whatever it was, the next look may succeed
                 said = str(error).splitlines()[0] if str(error) else type(error).__name__
                 if said != failed:
                     log.warning("agents' sessions are not watched: %s", said)

@@ -11,6 +11,7 @@ from ninja.errors import HttpError, ValidationError
 
 from studio.agents.provision import lacks_tables
 from studio.audit.record import NoLonger, NotWritten
+from studio.audit.tombstones import NotNoted
 from studio.postgres.backend.base import is_stale
 
 log = logging.getLogger("studio.api")
@@ -35,6 +36,10 @@ OPENLY: Final = (
     "Call this by https://. A key that was sent without it could be read on the way: revoke it and make another one."
 )
 NO_KEY: Final = "Send a valid API key in the header x-api-key."
+NOT_NOTED: Final = (
+    "What you deleted is gone. That could not be noted outside of the database, so a backup that is restored might"
+    " bring it back. Whoever runs the studio finds the cause in its log."
+)
 UNREADABLE: Final = "The request holds something that cannot be read."
 
 
@@ -76,6 +81,9 @@ def of_exception(request: HttpRequest, error: Any) -> HttpResponse:
         case NotWritten():
             log.error("%s: %s", error, type(error.__cause__).__name__)
             return answer(503, "The audit log cannot be written, so nothing was changed or handed out.")
+        case NotNoted():
+            log.error("%s: %s", error, error.__cause__)
+            return answer(503, NOT_NOTED)
         case OperationalError() | InterfaceError():
             log.error("database unavailable: %s", type(error.__cause__ or error).__name__)
             return answer(503, "The studio cannot reach its database. Try again in a moment.")

@@ -7,7 +7,9 @@ is a keyed hash of an id and two times. Each line has the hash of the one before
 import fcntl
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -36,8 +38,17 @@ _IN_LOG: Final = """
 """
 
 
+# what this process could not note yet; the clerk's thread alone uses it
+_unnoted: Final[deque[dict[str, Any]]] = deque()
+# by file: up to its last line that the database was seen to know, in bytes
+_known: Final[dict[Path, int]] = {}
+
+
 class NotNoted(OperationalError):
-    """A deletion is done, and could not be noted in the file. The answer is 503; the next start notes it."""
+    """A deletion is done, and could not be noted in the file. The answer is 503.
+
+    It is noted before this process deletes anything else, and by the next start.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ def path() -> Path:
 def ready() -> None:
     """Raise NotWritten if a deletion could not be noted now: then it may not happen."""
     try:
-        clerk.do(lambda: _opened().close())
+        clerk.do(_try)
     except (OSError, StartFailure) as error:
         raise NotWritten(f"{path()} cannot be written") from error
 
@@ -122,19 +133,23 @@ def lost(where: Path | None = None) -> set[int]:
 
 
 def is_older() -> bool:
-    """Tell whether the database is older than the last line."""
-    last = None
+    """Tell whether the database lacks a deletion of the file; only lines since the last one that it had are read."""
+    where = path()
+    events: list[tuple[int, str]] = []
     with _opened() as file:
         size = file.seek(0, os.SEEK_END)
-        start = max(size - 2_000_000, 0)
-        file.seek(start)
-        for line in file.read().splitlines():
-            last = line
-    try:
-        values = json.loads(last or b"{}")
-        return bool(values) and not _in_log([(values["event"], values["event_hash"])])
-    except (ValueError, KeyError):
-        return False
+        start = _known.get(where, 0)
+        # another file may have taken its place
+        last = end = file.seek(start if start < size else 0)
+        for line in file:
+            last, end = end, end + len(line)
+            with suppress(ValueError, KeyError, TypeError):
+                values = json.loads(line)
+                events.append((values["event"], values["event_hash"]))
+    if set(events) - _in_log(events) and lost():
+        return True
+    _known[where] = last
+    return False
 
 
 def _without_done(missing: set[int], batch: list[Line]) -> set[int]:
@@ -160,9 +175,26 @@ def _after_commit(event: AuditEvent, values: dict[str, Any]) -> None:
 
 def _append_in_time(values: dict[str, Any]) -> None:
     try:
-        clerk.do(partial(append, values), even_late=True, seconds=PATIENCE)
+        clerk.do(partial(_append_or_keep, values), even_late=True, seconds=PATIENCE)
     except (OSError, StartFailure) as error:
         raise NotNoted(f"{path()} cannot be written") from error
+
+
+def _append_or_keep(values: dict[str, Any]) -> None:
+    try:
+        append(values)
+    except (OSError, StartFailure):
+        _unnoted.append(values)
+        raise
+
+
+def _try() -> None:
+    """Have the file as a line would, and write first what could not be noted before."""
+    while _unnoted:
+        append(_unnoted[0])
+        _unnoted.popleft()
+    with _opened() as file:
+        lock(file.fileno(), fcntl.LOCK_EX, SECONDS / 2)
 
 
 def _opened() -> IO[bytes]:

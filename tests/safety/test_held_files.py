@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.http import HttpRequest
 from django.test import Client
 
+from memory.services.deletion import delete_threads
 from studio.agents import memory_settings
-from studio.audit import head
+from studio.api import problems
+from studio.audit import head, tombstones
 from studio.audit.record import NotWritten, record
 from studio.clerk import Clerk
 from studio.models import Agent, MemorySettings, User
 from studio.postgres.kept_files import locked
-from tests.world import SYSTEM, signed_in
+from tests.world import SYSTEM, session_ids, signed_in, write_thread
 
 Trouble = Callable[[Path], AbstractContextManager[None]]
 # the issue asks for a wait of at most a second, then 503; the rest is for a busy machine
@@ -120,3 +123,49 @@ def test_every_lock_is_for_its_user_alone_and_ends_its_wait(tmp_path: Path) -> N
         with locked(path, wait=0.2) as second:
             assert not second
         assert 0.2 <= time.monotonic() - began < SECONDS
+
+
+class TestTombstonesThatCannotBeHad:
+    @pytest.fixture
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr(settings, "AUDIT_HEAD_FILE", tmp_path / "audit-head")
+        monkeypatch.setattr(tombstones, "clerk", Clerk())
+        monkeypatch.setattr(tombstones, "PATIENCE", 1)
+        return tmp_path / "tombstones"
+
+    @pytest.mark.parametrize("trouble", [held, hanging])
+    def test_delete_nothing_and_say_so_in_time(self, trouble: Trouble, place: Path, ada: Agent, db: None) -> None:
+        write_thread(ada, "s-1")
+        began = time.monotonic()
+        with trouble(place), pytest.raises(NotWritten):
+            delete_threads(SYSTEM, ada, ["s-1"])
+        assert time.monotonic() - began < SECONDS
+        assert session_ids(ada) == {"s-1"}
+
+    def test_what_could_not_be_noted_is_noted_before_the_next(self, place: Path, db: None) -> None:
+        event = record(SYSTEM, "link.create")
+        values = {"event": event.pk, "event_hash": bytes(event.hash).hex(), "schema": "ag_x", "threads": []}
+        with held(place), pytest.raises(tombstones.NotNoted):
+            tombstones._append_in_time(values)
+        assert list(tombstones.lines()) == []
+        tombstones.ready()
+        assert [line.event for line in tombstones.lines()] == [(event.pk, values["event_hash"])]
+
+    def test_the_api_says_that_it_is_gone(self) -> None:
+        answer = problems.of_exception(HttpRequest(), tombstones.NotNoted("x"))
+        assert answer.status_code == 503
+        assert b"What you deleted is gone" in answer.content
+
+    def test_a_line_of_before_counts_though_the_last_one_is_known(self, place: Path, db: None) -> None:
+        known = record(SYSTEM, "link.create")
+        line = {"event": known.pk, "event_hash": bytes(known.hash).hex(), "schema": "ag_x", "threads": []}
+        tombstones.append(line)
+        assert not tombstones.is_older()
+        tombstones.append({**line, "event_hash": "0" * 64})
+        tombstones.append(line)
+        assert tombstones.is_older()
+        tombstones.append({**line, "replayed": 3})
+        assert not tombstones.is_older()
+        # only what follows is read
+        tombstones.append({**line, "event_hash": "1" * 64})
+        assert tombstones.is_older()

@@ -42,9 +42,9 @@ class Place:
     dsn: str
     data_dir: Path
 
-    def dump(self) -> Path:
+    def dump(self, *parts: str) -> Path:
         to = self.data_dir / "backup"
-        run("pg_dump", "--format=custom", f"--file={to}", self.dsn)
+        run("pg_dump", "--format=custom", *parts, f"--file={to}", self.dsn)
         return to
 
     def restore(self, backup: Path) -> None:
@@ -54,8 +54,10 @@ class Place:
         with psycopg.connect(os.environ["TEST_SUPERUSER_URL"], autocommit=True) as connection:
             connection.execute(SQL("drop database {} with (force)").format(name))
             connection.execute(SQL("create database {} owner {}").format(name, Identifier(str(where["user"]))))
-        superuser = make_conninfo(os.environ["TEST_SUPERUSER_URL"], dbname=str(where["dbname"]))
-        run("pg_restore", f"--dbname={superuser}", str(backup))
+        run("pg_restore", f"--dbname={self.superuser()}", str(backup))
+
+    def superuser(self) -> str:
+        return make_conninfo(os.environ["TEST_SUPERUSER_URL"], dbname=str(conninfo_to_dict(self.dsn)["dbname"]))
 
     def serve(self) -> Iterator[StudioServer]:
         with serving(self.dsn, self.data_dir, SECRET_KEY=KEY) as server:
@@ -140,6 +142,24 @@ def test_threads_that_a_backup_brings_back_are_deleted_again(place: Place) -> No
     place.restore(backup)
     for server in place.serve():
         assert threads(server, agents[0]) == {"c", "kept"}
+
+
+def test_a_schema_that_is_restored_alone_is_compared_too(place: Place) -> None:
+    """The audit log knows all deletions then, and the schema does not."""
+    for server in place.serve():
+        agent = server.create_agent("one")
+        for session_id in ("a", "kept"):
+            write(agent, session_id)
+        backup = place.dump(f"--schema={agent.schema}")
+        assert server.python(DELETE, agent="one", ids=["a"]).strip() == "1"
+    with psycopg.connect(place.dsn) as connection:
+        connection.execute(SQL("drop schema {} cascade").format(Identifier(agent.schema)))
+    run("pg_restore", f"--dbname={place.superuser()}", str(backup))
+    for server in place.serve():
+        assert "did not know 1 deletions" in " ".join(server.said)
+        assert threads(server, agent) == {"kept"}
+        assert "Nothing has come back" in server.manage("delete_again")
+        assert len(events(server, "database.restored")) == 1
 
 
 def test_a_new_talk_under_the_id_of_a_deleted_one_stays(place: Place) -> None:
