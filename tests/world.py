@@ -18,6 +18,7 @@ from django_tenants.utils import schema_context
 from memory.index import feed
 from memory.index.threads import Filter, list_threads
 from studio.agents import provision
+from studio.audit import tombstones
 from studio.audit.record import Actor
 from studio.models import Agent, ApiKey, AuditEvent, Grant, User
 
@@ -167,6 +168,7 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
                 cursor.execute("alter table public.studio_auditevent enable trigger user")
                 cursor.execute("revoke delete on public.studio_auditevent from current_user")
             settings.AUDIT_HEAD_FILE.unlink(missing_ok=True)
+            tombstones.path().unlink(missing_ok=True)
 
 
 @pytest.fixture

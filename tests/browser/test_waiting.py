@@ -98,6 +98,8 @@ def test_a_quick_answer_shows_nothing(tab: Page) -> None:
     stopped(tab)
     with tab.expect_response(re.compile(r"sort=")):
         tab.locator("thead a").first.click()
+    # the answer is here, and soon in its place
+    expect(tab.locator("html")).not_to_have_attribute("data-waiting", "")
     expect(tab.locator("table.threads")).to_have_count(1)
     tab.clock.run_for(60_000)
     assert bar(tab) == ""
