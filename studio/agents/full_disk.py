@@ -30,11 +30,12 @@ _REVOKE: Final = "revoke insert, update on {tables} from {role}"
 _KEEP: Final = "insert into public.studio_refusedwrites (role) select unnest(%s::text[]) on conflict do nothing"
 _KEPT: Final = "delete from public.studio_refusedwrites returning role"
 _AGENTS: Final = "select name from public.studio_databaserole"
-# What writes at this moment, or keeps a temporary file: a cursor has one while its session is idle, and it is read
-# without the right to write. A file's name has its session's process id.
+# What has been at work for a second, or keeps a temporary file: a cursor has one while its session is idle, and takes
+# no right to write. A file's name has its session's process id.
 _END_RUNNING: Final = """
     select pg_terminate_backend(pid) from pg_stat_activity
-    where usename = any(%s) and (state = 'active'
+    where usename = any(%s) and (
+        state = 'active' and query_start < clock_timestamp() - interval '1 second'
         or pid in (select substring(name from '^pgsql_tmp([0-9]+)')::int from pg_ls_tmpdir()))
 """
 
