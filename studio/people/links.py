@@ -86,8 +86,9 @@ def redeem(token: str) -> SignInLink | None:
             return None
         link.used_at = timezone.now()
         link.save(update_fields=["used_at"])
-        # whoever is in needs no other one, such as the invitation, or an older mail
-        SignInLink.objects.filter(user=link.user, used_at=None).update(expires_at=timezone.now())
+    # Whoever is in needs no other one, such as the invitation, or an older mail. Without that lock, or two links of one
+    # person, used at once, would wait for each other.
+    SignInLink.objects.filter(user=link.user, used_at=None).update(expires_at=timezone.now())
     return link
 
 

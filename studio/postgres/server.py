@@ -104,11 +104,7 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, wanted: str
 
 
 def stop(data_dir: Path) -> None:
-    """Stop the server and wait for its end; nothing that was committed is lost.
-
-    A session whose function hears no signal keeps it from an orderly end. Then it ends at once, and the next start
-    reads its log of writes, as after a crash.
-    """
+    """Stop the server, at last as in a crash, for sessions that hear no signal; nothing that was committed is lost."""
     home = locate(data_dir)
     if not answers(data_dir):
         return
