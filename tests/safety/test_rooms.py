@@ -98,14 +98,16 @@ def _own(file: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("setting", ["session_summaries"])
-def test_a_setting_is_named_in_three_files(setting: str) -> None:
-    """Another setting needs its model, a word on the page, and the client: no more files name one that exists."""
+def test_a_setting_is_named_in_few_files(setting: str) -> None:
+    """Another setting needs its model, a word on the page, and the client; and what it does to a thread."""
     places = [*(ROOT / "studio").rglob("*.py"), *(ROOT / "memory").rglob("*.py")]
     places += [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static").rglob("*.js")]
     named = {str(path.relative_to(ROOT)) for path in places if setting in path.read_text()}
     assert {name for name in named if "/migrations/" not in name} == {
         "studio/models/agents.py",
         "studio/client/agent.py",
+        "memory/history/question.py",
+        "memory/history/thread.py",
         "templates/memory/_memory_settings.html",
     }
 
