@@ -6,13 +6,13 @@ be read, which runs count, how many of them, which of their messages, and which 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
 from memory.history.agno_order import Ordered, Placed, Stored, in_order
 from memory.history.answer import Answer, Fate, Outcome, SentMessage, Why
 from memory.history.question import Generation, Handle, Settings
-from memory.history.readable import UNREADABLE, read_run
+from memory.history.readable import read_run
+from memory.history.readable_parts import UNREADABLE, read_summary
 from memory.history.tool_call_cap import GONE, cut
 
 _BADLY: Final = ("PAUSED", "CANCELLED", "ERROR")
@@ -49,7 +49,10 @@ class Thread:
     def read(cls, stored: Stored, generation: Generation, *, is_team: bool = False) -> "Thread":
         """Read a thread of any shape."""
         thread = cls(stored.owner, generation, is_team, stored.summary, stored.session_data, stored.metadata)
-        thread.unreadable = "" if _is_readable_summary(stored.summary) else "summary"
+        try:
+            read_summary(stored.summary)
+        except UNREADABLE:
+            thread.unreadable = "summary"
         try:
             found = in_order(stored, generation, is_team)
         except UNREADABLE:
@@ -229,17 +232,6 @@ def _all(stored: Stored) -> Ordered:
     column = stored.column if isinstance(stored.column, list) else []
     runs = [Placed(f"c{n}", data) for n, data in enumerate(column)]
     return Ordered(runs + [Placed(f"t{n}", row.data) for n, row in enumerate(stored.table or ())])
-
-
-def _is_readable_summary(summary: Any) -> bool:
-    if not isinstance(summary, dict):
-        return True
-    if "summary" not in summary or not summary.keys() <= {"summary", "topics", "updated_at"}:
-        return False
-    try:
-        return not summary.get("updated_at") or bool(datetime.fromisoformat(summary["updated_at"]))
-    except (ValueError, TypeError):
-        return False
 
 
 def _is_usable_metadata(metadata: Any, generation: Generation) -> bool:
