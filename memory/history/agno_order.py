@@ -3,9 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from memory.history.question import Generation
+
+# in place of a value whose JSON Python cannot read: then Agno cannot either
+UNPARSED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +136,6 @@ def _merged(column: Any, rows: list[Placed]) -> Ordered:
 
 
 def _run_id(run: Placed) -> Any:
+    if run.data is UNPARSED:
+        raise TypeError("no JSON")
     return run.data.get("run_id") if isinstance(run.data, dict) else None

@@ -6,26 +6,16 @@ be read, which runs count, how many of them, which of their messages, and which 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from memory.history.agno_order import Ordered, Placed, Stored, in_order
 from memory.history.answer import Answer, Fate, Outcome, SentMessage, Why
+from memory.history.counted import Run, run_fate, unwrapped
 from memory.history.question import Generation, Handle, Settings
 from memory.history.readable import read_run
 from memory.history.readable_parts import UNREADABLE, read_summary
 from memory.history.tool_call_cap import GONE, cut
-
-_BADLY: Final = ("PAUSED", "CANCELLED", "ERROR")
-
-
-@dataclass(slots=True)
-class Run:
-    """A run that Agno reads. `fate` says why none of it is sent, None if it counts."""
-
-    key: str
-    messages: list[dict[str, Any]]
-    copies: frozenset[int] = frozenset()
-    fate: Fate | None = None
+from memory.history.window import window
 
 
 @dataclass(slots=True)
@@ -48,22 +38,32 @@ class Thread:
     @classmethod
     def read(cls, stored: Stored, generation: Generation, *, is_team: bool = False) -> "Thread":
         """Read a thread of any shape."""
+        thread = cls.of_row(stored, generation, is_team=is_team)
+        thread.read_runs(stored)
+        return thread
+
+    @classmethod
+    def of_row(cls, stored: Stored, generation: Generation, *, is_team: bool = False) -> "Thread":
+        """Read a thread's row; `read_runs` reads its runs, or `add` the newest of a long thread."""
         thread = cls(stored.owner, generation, is_team, stored.summary, stored.session_data, stored.metadata)
         try:
             read_summary(stored.summary)
         except UNREADABLE:
             thread.unreadable = "summary"
-        try:
-            found = in_order(stored, generation, is_team)
-        except UNREADABLE:
-            thread.unreadable = "column"
-            found = _all(stored)
-        thread.left_out = [Run(key, _outline(data), fate=_left_out(replaced)) for key, data, replaced in found.left_out]
-        thread.add(found.runs)
         return thread
 
+    def read_runs(self, stored: Stored) -> None:
+        """Read all runs of the thread."""
+        try:
+            found = in_order(stored, self.generation, self.is_team)
+        except UNREADABLE:
+            self.unreadable = "column"
+            found = _all(stored)
+        self.left_out = [Run(key, _outline(data), fate=_left_out(replaced)) for key, data, replaced in found.left_out]
+        self.add(found.runs)
+
     def add(self, placed: Iterable[Placed]) -> None:
-        """Read further runs of the thread, in Agno's order; those of a long thread may be its newest alone."""
+        """Read further runs of the thread, in Agno's order."""
         for one in placed:
             stored = _outline(one.data)
             try:
@@ -78,20 +78,14 @@ class Thread:
                 continue
             fields, messages = read
             copies = frozenset(n for n, message in enumerate(messages) if message.from_history)
-            self.runs.append(Run(one.key, stored if messages else [], copies, self._skipped(fields)))
+            self.runs.append(
+                Run(one.key, stored if messages else [], copies, run_fate(fields, self.generation, self.is_team))
+            )
 
     @property
     def countable(self) -> list[Run]:
         """The runs that a depth counts, oldest first."""
         return [run for run in self.runs if run.fate is None]
-
-    def _skipped(self, fields: dict[str, Any]) -> Fate | None:
-        if fields.get("parent_run_id") is not None:
-            return Fate.SUB_RUN
-        regenerated = self.generation is Generation.V3 or (self.generation is Generation.V2_9 and not self.is_team)
-        if fields.get("status") in (*_BADLY, "REGENERATED")[: 4 if regenerated else 3]:
-            return Fate.ENDED_BADLY
-        return None
 
     def answer(self, settings: Settings, speaker: str | None = None, handle: Handle = Handle.ASYNC) -> Answer:
         """Tell what the model is sent at the next turn of a speaker, or of nobody."""
@@ -136,38 +130,16 @@ class Thread:
 
     def _sent(self, settings: Settings) -> Iterator[SentMessage]:
         """Yield the messages of the window, with a cap's calls cut."""
-        window = list(self._window(settings))
+        within = window(self.countable, settings, self.generation)
         cap = settings.max_tool_calls_from_history
-        values = [run.messages[n] for run, n in window]
-        kept = [None] * len(window) if cap is None else cut(values, cap)
-        for (run, n), value, calls in zip(window, values, kept, strict=True):
+        values = [run.messages[n] for run, n in within]
+        kept = [None] * len(within) if cap is None else cut(values, cap)
+        for (run, n), value, calls in zip(within, values, kept, strict=True):
             if calls is None:
                 yield SentMessage(run.key, n, value)
             elif calls != GONE:
                 left = [value["tool_calls"][call] for call in calls] or None
                 yield SentMessage(run.key, n, value | {"tool_calls": left}, calls)
-
-    def _window(self, settings: Settings) -> Iterable[tuple[Run, int]]:
-        """Return the messages within the depth, before a cap."""
-        depth, hidden = settings.depth, settings.hidden_role
-        if depth is None:
-            return self._last_messages(settings.num_history_messages or 0, hidden)
-        if depth <= 0 and self.generation is not Generation.V2_5:
-            return []
-        runs = self.countable
-        # agno 2.5 sends all for 0 and all but the first two for -2
-        return _messages(runs[-depth:], hidden)
-
-    def _last_messages(self, most: int, hidden: str | None) -> list[tuple[Run, int]]:
-        """Return the last messages of all runs, as Agno counts them: the first system message counts as one."""
-        found = list(_messages(self.countable, hidden))
-        system = [one for one in found if _role(one) == "system"]
-        rest = [one for one in found if _role(one) != "system"]
-        left = most - len(system)
-        found = system + (rest[-left:] if left > 0 or self.generation is Generation.V2_5 else [])
-        while found and _role(found[0]) == "tool":
-            found.pop(0)
-        return found
 
     def _fates(self, settings: Settings, sent: list[SentMessage], why: Why) -> dict[str, list[Fate]]:
         """Give every stored message its fate."""
@@ -175,42 +147,23 @@ class Thread:
         hidden = settings.hidden_role
         usual = Fate.NOTHING_SENT if why else Fate.BEYOND
         for run in [*self.left_out, *self.runs]:
-            own = [_fate(run, n, hidden, usual) for n in range(len(run.messages))]
+            own = [_message_fate(run, n, hidden, usual) for n in range(len(run.messages))]
             # one that comes twice has no messages the second time
             fates.setdefault(run.key, [Fate.UNREADABLE] * len(own) if self.unreadable else own)
         if not why and settings.add_history_to_context:
-            for run, n in self._window(settings):
+            for run, n in window(self.countable, settings, self.generation):
                 fates[run.key][n] = Fate.RESULT_DROPPED
         for message in sent:
             fates[message.run][message.place] = Fate.SENT if message.calls is None else Fate.CALLS_CUT
         return fates
 
 
-def _fate(run: Run, n: int, hidden: str | None, usual: Fate) -> Fate:
+def _message_fate(run: Run, n: int, hidden: str | None, usual: Fate) -> Fate:
     if run.fate is not None:
         return run.fate
     if n in run.copies:
         return Fate.COPY
     return Fate.INSTRUCTIONS if run.messages[n]["role"] in ("system", hidden) else usual
-
-
-def _messages(runs: list[Run], hidden: str | None) -> Iterator[tuple[Run, int]]:
-    """Yield the messages that are sent but for a cap: no copies, no instructions."""
-    has_system = False
-    for run in runs:
-        for n, message in enumerate(run.messages):
-            if n in run.copies or message["role"] == hidden:
-                continue
-            if message["role"] == "system":
-                if has_system:
-                    continue
-                has_system = True
-            yield run, n
-
-
-def _role(one: tuple[Run, int]) -> str:
-    role: str = one[0].messages[one[1]]["role"]
-    return role
 
 
 def _left_out(replaced: bool) -> Fate:
@@ -222,8 +175,7 @@ def _outline(data: Any) -> list[Any]:
     """Return the messages of a run as stored, of an early wrapping those of the run in it."""
     if not isinstance(data, dict):
         return []
-    run = data["run"] if "agent_id" in data and isinstance(data.get("run"), dict) else data
-    messages = run.get("messages")
+    messages = unwrapped(data).get("messages")
     return messages if isinstance(messages, list) else []
 
 
