@@ -91,7 +91,7 @@ class Thread:
         """Tell what the model is sent at the next turn of a speaker, or of nobody."""
         outcome, why = self._found(settings, speaker, handle)
         if not why:
-            why = self._fault(settings)
+            why = self._fault(settings, handle)
         try:
             sent = list(self._sent(settings)) if not why and settings.add_history_to_context else []
         except TypeError:
@@ -117,11 +117,12 @@ class Thread:
             return Outcome.BEGUN_ANEW, Why.UNREADABLE
         return Outcome.SENT, Why.NONE
 
-    def _fault(self, settings: Settings) -> Why:
+    def _fault(self, settings: Settings, handle: Handle) -> Why:
         """Tell what of the thread's row makes the run fail before the model is called."""
         if self.session_data is not None and not isinstance(self.session_data, dict):
             return Why.SESSION_DATA
-        if not _is_usable_metadata(self.metadata, self.generation):
+        # with an async handle the model is called before they are looked at
+        if handle is Handle.SYNC and not _is_usable_metadata(self.metadata, self.generation):
             return Why.METADATA
         if settings.session_summaries and self.summary is not None:
             text = self.summary.get("summary") if isinstance(self.summary, dict) else None

@@ -8,6 +8,7 @@ from memory.history.agno_order import Stored
 from memory.history.question import Generation, Settings
 from memory.history.thread import Thread
 from tests.conformance import environments
+from tests.conformance.history import differences
 from tests.conformance.library import Library, Step, talk
 from tests.server import ServedAgent, StudioServer
 
@@ -67,3 +68,10 @@ def test_the_model_is_sent_what_the_studio_says(studio_server: StudioServer, age
             history = [outline(message) for message in predicted(version, runs, depth, cap)]
             assert (thread, turn, sent[:-1]) == (thread, turn, history)
             assert sent[-1]["content"] == (TURNS + MORE)[turn]
+
+
+@pytest.mark.parametrize("version", ["2.5", "3.1"])
+def test_random_threads_are_sent_as_the_studio_says(studio_server: StudioServer, version: str) -> None:
+    schema = f"asked_{version[0]}"
+    found = differences(version, studio_server.dsn, schema, turns=240, seed=5)
+    assert [str(one) for one in found] == []

@@ -73,6 +73,11 @@ def test_the_client_needs_httpx_alone() -> None:
     assert all(is_in(name, "studio.client") for _, name in imports("studio/client") if is_in(name, "studio"))
 
 
+def test_what_is_sent_is_a_pure_function() -> None:
+    others = {name.partition(".")[0] for _, name in imports("memory/history") if not is_in(name, "memory.history")}
+    assert {other for other in others if other not in __import__("sys").stdlib_module_names} == {"pydantic"}
+
+
 @pytest.mark.parametrize("floor", range(len(FLOORS)))
 def test_memory_is_used_from_above(floor: int) -> None:
     """A room uses those beside and below it, never one above."""

@@ -74,6 +74,7 @@ def test_some_lists_pass_for_metadata() -> None:
         for version in (OLD, NEW)
     }
     assert passed == {OLD: [[], ["a"], {"a": 1}], NEW: [[], "", [0], {"a": 1}]}
+    assert not thread(metadata=5).answer(Settings(), handle=Handle.ASYNC).why
 
 
 def test_an_id_of_a_call_that_cannot_be_compared_fails_a_capped_run() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from memory.history.agno_order import Stored, TableRow
 from memory.history.answer import Answer
-from memory.history.question import Generation, Settings
+from memory.history.question import Generation, Handle, Settings
 from memory.history.thread import Thread
 
 Json = dict[str, Any]
@@ -37,10 +37,9 @@ def thread(*column: Any, table: Any = None, version: Generation = OLD, is_team: 
     return Thread.read(Stored(column=list(column) or None, table=table, **more), version, is_team=is_team)
 
 
-def ask(
-    thread: Thread, depth: int | None = 5, cap: int | None = None, speaker: str | None = None, **more: Any
-) -> Answer:
-    return thread.answer(Settings(num_history_runs=depth, max_tool_calls_from_history=cap, **more), speaker)
+def ask(thread: Thread, depth: int | None = 5, cap: int | None = None, **more: Any) -> Answer:
+    """Ask for a turn of nobody with a sync handle."""
+    return thread.answer(Settings(num_history_runs=depth, max_tool_calls_from_history=cap, **more), handle=Handle.SYNC)
 
 
 def ids(answer: Answer) -> str:

@@ -20,8 +20,7 @@ from memory.services.next_turn import NextTurn, next_turn
 from memory.transcript.place import Place
 from memory.transcript.runs import RunPage, find_place, list_runs
 from studio.models import Agent
-from tests.memory.transcript.conftest import layout  # noqa: F401
-from tests.memory.transcript.threads import agno, execute, thread_of, write
+from tests.memory.transcript.threads import LAYOUTS, agno, execute, thread_of, write
 from tests.world import NOW, run, write_run, write_thread
 
 CASES = Path(__file__).parents[1] / "history" / "data"
@@ -47,8 +46,8 @@ def marked(session_id: str, depth: int, **more: Any) -> list[str | None]:
     return [row.run_id for page, turn in pages(session_id, asked, **more) for row in page.runs if turn.sends(row)]
 
 
-@pytest.fixture
-def mixed(here: Agent, layout: str) -> str:  # noqa: F811
+@pytest.fixture(params=LAYOUTS)
+def mixed(here: Agent, request: pytest.FixtureRequest) -> str:
     runs = [agno(f"r{n}", at=NOW + n) for n in range(12)]
     runs[11]["status"] = "ERROR"
     runs[9]["status"] = "PAUSED"
@@ -56,7 +55,7 @@ def mixed(here: Agent, layout: str) -> str:  # noqa: F811
     runs[7]["status"] = "CANCELLED"
     del runs[6]["agent_id"]
     runs[5]["status"] = "Error"
-    write(here, "s", runs, layout)
+    write(here, "s", runs, request.param)
     return "s"
 
 
