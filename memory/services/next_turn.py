@@ -27,6 +27,7 @@ class NextTurn:
     answer: Answer
     is_checked: bool
     rows: dict[str, str] = field(default_factory=dict, repr=False)
+    runs: dict[str, Fate | None] = field(default_factory=dict, repr=False)
 
     def fates(self, run: StoredRun) -> list[Fate]:
         """Return the fates of a run's messages in stored order, none if they are not known."""
@@ -35,6 +36,14 @@ class NextTurn:
     def sends(self, run: StoredRun) -> bool:
         """Tell whether a message of this run is sent."""
         return self.key(run) in self.answer.runs
+
+    def has_ended_badly(self, run: StoredRun) -> bool:
+        """Tell whether a run is not sent because of its status, as far as it was read."""
+        return self.runs.get(self.key(run)) is Fate.ENDED_BADLY
+
+    def knows(self, run: StoredRun) -> bool:
+        """Tell whether this run was read."""
+        return self.key(run) in self.runs
 
     def key(self, run: StoredRun) -> str:
         """Return the key that the run has in the answer."""
@@ -58,7 +67,8 @@ def next_turn(thread: Row, settings: Settings, page: RunPage) -> NextTurn | None
     else:
         read.add(found.runs)
     by_id = {run_id: f"t{n}" for n, run_id in enumerate(found.rows) if run_id is not None}
-    return NextTurn(read.answer(settings, read.owner), found.is_whole, by_id)
+    runs = {run.key: run.fate for run in read.runs}
+    return NextTurn(read.answer(settings, read.owner), found.is_whole, by_id, runs)
 
 
 def _read_newest(thread: Row, settings: Settings, page: RunPage) -> AgnoThread | None:
