@@ -23,6 +23,7 @@ _LEFT: Final = "running.json"
 _LOCK: Final = "running.lock"
 # commands hold it for moments
 _LOCK_SECONDS: Final = 10
+_WITHOUT_DATABASE: Final = "history_check"
 _UNDEFINED_TABLE: Final = "42P01"
 
 
@@ -108,7 +109,8 @@ def run(arguments: list[str]) -> None:
 
     if arguments[1:2] != ["serve"]:
         # before the settings are read
-        join()
+        if arguments[1:2] != [_WITHOUT_DATABASE]:
+            join()
         _as_its_user(data_dir())
     try:
         execute_from_command_line(arguments)

@@ -5,6 +5,7 @@ from typing import Final
 from memory.pages.cards import Block, CallCard, Card, MessageCard, Parts
 from memory.pages.reading_mode import ReadingMode
 from memory.pages.words import STATUSES, Status, name_of_user
+from memory.services.next_turn import NextTurn
 from memory.transcript.json_text import unescape
 from memory.transcript.model import SKIPPED, Message, Part, Run, Text, ToolCall
 from memory.transcript.runs import RunPage
@@ -38,9 +39,9 @@ class RunCards:
         self._budget = Budget()
         self._anchors: dict[str, int] = {}
 
-    def nest(self, page: RunPage) -> list[Card]:
+    def nest(self, page: RunPage, turn: NextTurn | None = None) -> list[Card]:
         """Make the cards of a page in its order; a run whose parent is on the page goes into the parent's card."""
-        cards = {row.key: self._card(row, row.key in page.sent) for row in page.runs}
+        cards = {row.key: self._card(row, turn) for row in page.runs}
         # reversed, so that of runs with the same id the first one is the parent
         by_id = {row.run_id: row for row in reversed(page.runs) if row.run_id}
         top = []
@@ -59,13 +60,14 @@ class RunCards:
             card.end_with_answer()
         return top
 
-    def _card(self, row: StoredRun, sent: bool) -> Card:
+    def _card(self, row: StoredRun, turn: NextTurn | None) -> Card:
         run, address = row.run, self._run_address(row)
         card = self._show(run, address)
         card.href = self._link(run.run_id, row.position) if run.run_id else ""
         card.json_href = address
-        card.too_large, card.sent = row.too_large, sent
-        card.left_out = not run.is_sub_run and run.status in SKIPPED
+        card.too_large, card.sent = row.too_large, turn is not None and turn.sends(row)
+        ended_badly = turn.has_ended_badly(row) if turn and turn.knows(row) else run.status in SKIPPED
+        card.left_out = not run.is_sub_run and ended_badly
         return card
 
     def _show(self, run: Run, address: str) -> Card:

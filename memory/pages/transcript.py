@@ -8,6 +8,7 @@ from django.db import DatabaseError
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
+from memory.history.question import Settings
 from memory.index.threads import get_thread
 from memory.pages.list_page import lag_words
 from memory.pages.reading_mode import ReadingMode
@@ -15,6 +16,7 @@ from memory.pages.run_cards import RunCards
 from memory.pages.words import name_of_user
 from memory.query import Row
 from memory.services import reading
+from memory.services.next_turn import next_turn
 from memory.transcript import runs, session_row
 from memory.transcript.place import Place
 from studio import ids
@@ -89,13 +91,14 @@ def _about(agent: Agent, thread: Row) -> dict[str, Any]:
 
 def _runs(agent: Agent, thread: Row, mode: ReadingMode, place: Place | None, *, lazy: bool = False) -> dict[str, Any]:
     """Return the context of a page of runs; a `lazy` one is added by htmx to those that are shown already."""
-    window = agent.memory.num_history_runs if agent.memory.session_storage else 0
-    page = runs.list_runs(thread, place, runs.PAGE, mode.order, window)
+    page = runs.list_runs(thread, place, runs.PAGE, mode.order)
+    # a workflow's runs are no history
+    turn = None if thread["session_type"] == "workflow" else next_turn(thread, Settings.of_tab(agent.memory), page)
     downwards = mode.order != "oldest"
     backwards = place is not None and place.newer == downwards
     # a lazy page links on in its own direction only: on its other side are the runs that are shown already
     return {
-        "cards": RunCards(mode, thread["user_id"]).nest(page),
+        "cards": RunCards(mode, thread["user_id"]).nest(page, turn),
         "lazy": lazy,
         "back": mode.page(page.previous) if page.previous and (backwards or not lazy) else None,
         "on": mode.page(page.next) if page.next and not (backwards and lazy) else None,

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from memory.transcript.json_text import LONGEST, indent
 
-# Agno does not send runs with these statuses to the model; REGENERATED since 3.x.
+# Runs with these statuses are not sent to the model; REGENERATED since 3.x.
 SKIPPED = frozenset({"PAUSED", "CANCELLED", "ERROR", "REGENERATED"})
 
 
@@ -155,7 +155,7 @@ class Run:
     parent_run_id: str = ""
     kind: str = "agent"
     name: str = ""
-    owned: bool = False  # it has a key agent_id or team_id; Agno ignores runs without one
+    counts: bool = False  # an element of the column that a depth of history counts
     user_id: str | None = None
     status: str = ""
     created_at: int | None = None

@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from typing import Any, Final
 
+from memory.history.counted import counts_in_column
 from memory.transcript.beside import add_beside, shape, stated_reasoning, words
 from memory.transcript.calls import pair, read_calls
 from memory.transcript.media import field_media, label, sealed_size
@@ -76,7 +77,7 @@ def _run(value: dict[str, Any], size: int, text_ids: TextIds | None = None, dept
         parent_run_id=identifier(value.get("parent_run_id")),
         kind="team" if value.get("team_id") else "workflow" if _is_workflow(value) else "agent",
         name=label(first(value, "agent_name", "team_name", "workflow_name", "agent_id", "team_id", "workflow_id")),
-        owned="agent_id" in value or "team_id" in value,
+        counts=counts_in_column(value),
         user_id=identifier(value["user_id"], ids.LONGEST) if isinstance(value.get("user_id"), str) else None,
         status=string(value.get("status")).upper()[:40],
         created_at=as_time(value.get("created_at")),

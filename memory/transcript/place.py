@@ -13,14 +13,14 @@ _TYPES: Final = ((int,), (bool,), (bool,), (int, type(None)))
 class Place:
     """A run's number in the order of its thread, from 0.
 
-    With `newer` the page has newer runs, else older ones; with `inclusive` it begins with this run. `sent` is the
-    number of runs before this place that the model is sent, None if unknown.
+    With `newer` the page has newer runs, else older ones; with `inclusive` it begins with this run. `above` is the
+    number of newer runs that a depth of history counts, None if unknown.
     """
 
     place: int
     newer: bool = False
     inclusive: bool = False
-    sent: int | None = None
+    above: int | None = None
 
     @classmethod
     def read(cls, text: str) -> "Place | None":

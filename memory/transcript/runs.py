@@ -10,13 +10,11 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from memory.history.sent import is_sent
 from memory.query import Row, fetch, long_statements
 from memory.transcript import statements
-from memory.transcript.model import SKIPPED
 from memory.transcript.pieces import stream
 from memory.transcript.place import Place
-from memory.transcript.stored import StoredRun, in_column, in_table, ordered, read
+from memory.transcript.stored import StoredRun, in_column, ordered, read
 from memory.transcript.values import LONGEST_RUN_ID
 from studio import ids
 
@@ -24,8 +22,6 @@ PAGE: Final = 20
 LIMIT: Final = 200
 # at most so many runs move to the next page, so that a run stays with its sub-runs
 _FAMILY: Final = 10
-
-Sent = frozenset[tuple[str | None, int | None]]
 
 NEWEST: Final = "newest"
 OLDEST: Final = "oldest"
@@ -35,9 +31,9 @@ OLDEST: Final = "oldest"
 class RunPage:
     """One page of runs in reading order; `older` and `newer` are the cursors of its neighbours, or None.
 
-    `total` is the number of runs in the thread, `left` the number of those after this page in reading order. `sent`
-    are the runs of this page that the model is sent at the next turn, as
-    (run_id, position); it is empty without a window.
+    `total` is the number of runs in the thread, `left` the number of those after this page in reading order. `above`
+    is the number of newer runs that a depth of history counts; None unless all are in the column, and were read from
+    the newest on.
     """
 
     runs: list[StoredRun]
@@ -46,7 +42,7 @@ class RunPage:
     newer: str | None
     total: int
     left: int = 0
-    sent: Sent = frozenset()
+    above: int | None = None
 
     @property
     def next(self) -> str | None:
@@ -58,13 +54,10 @@ class RunPage:
         return self.newer if self.order == NEWEST else self.older
 
 
-def list_runs(
-    thread: Row, here: Place | None = None, limit: int = PAGE, order: str = NEWEST, window: int = 0
-) -> RunPage:
+def list_runs(thread: Row, here: Place | None = None, limit: int = PAGE, order: str = NEWEST) -> RunPage:
     """Read one page of a thread's runs; `thread` is a row of get_thread.
 
-    The page begins at a place, else with the first run in `order`. `window` is the number of runs that the model is
-    sent as history.
+    The page begins at a place, else with the first run in `order`.
     """
     to_newer = order == OLDEST
     newer = here.newer if here else to_newer
@@ -75,19 +68,19 @@ def list_runs(
     ahead = len(kept) < len(rows)
     if not onwards and not ahead:
         # less than a page is left before the beginning: the first page shows all of it
-        return list_runs(thread, None, limit, order, window)
+        return list_runs(thread, None, limit, order)
     # rows come in the order in which they were read; a page is always in reading order
     runs = kept if onwards else kept[::-1]
     if not runs:
         return RunPage([], order, None, None, thread["runs"])
     first, last = runs[0].place, runs[-1].place
-    sent, sent_so_far = _sent(thread | {"indexed": indexed}, runs, order, here, window)
+    above, with_page = _above(thread | {"indexed": indexed}, runs, order, here)
     end = thread["runs"] - 1
     left = max(end - last if to_newer else last, 0)
-    after = Place(last, to_newer, sent=sent_so_far).write() if (ahead if onwards else left) else None
+    after = Place(last, to_newer, above=with_page).write() if (ahead if onwards else left) else None
     before = Place(first, not to_newer).write() if (first > 0 if to_newer else first < end) else None
     older_and_newer = (before, after) if to_newer else (after, before)
-    return RunPage(runs, order, *older_and_newer, thread["runs"], left, sent)
+    return RunPage(runs, order, *older_and_newer, thread["runs"], left, above)
 
 
 def find_place(thread: Row, run_id: str, position: int | None = None, order: str = NEWEST) -> Place | None:
@@ -173,20 +166,10 @@ def _fitting(rows: list[StoredRun], limit: int) -> int:
     return cut if cut > 0 and count - cut <= _FAMILY else count
 
 
-def _sent(thread: Row, runs: list[StoredRun], order: str, here: Place | None, window: int) -> tuple[Sent, int | None]:
-    """Return the runs of a page that the model is sent, and their number from the newest run to the page's end.
-
-    The number is None unless all runs are in the column and the pages were read from the newest run on.
-    """
-    # runs of a workflow are never sent as history
-    if not window or thread["session_type"] == "workflow":
-        return frozenset(), None
-    above = 0 if here is None else None if here.newer else here.sent
-    # the usual case needs no query: the page has the runs, and the cursor the count before them
-    if in_column(thread) and order == NEWEST and above is not None:
-        able = [row.key for row in runs if is_sent(row.run)]
-        return frozenset(able[: max(window - above, 0)]), above + len(able)
-    statement = statements.SENT_TABLE if in_table(thread) else statements.SENT_MERGED
-    values = {"session_id": thread["session_id"], "limit": window, "skipped": sorted(SKIPPED)}
-    found = fetch(sql.SQL(statement), values)
-    return frozenset((row["run_id"], row["position"]) for row in found) & {row.key for row in runs}, None
+def _above(thread: Row, runs: list[StoredRun], order: str, here: Place | None) -> tuple[int | None, int | None]:
+    """Return the number of runs above a page that a depth counts, and with those of the page; None if unknown."""
+    above = 0 if here is None else None if here.newer else here.above
+    # of a run that is too large little was read
+    if above is None or order != NEWEST or not in_column(thread) or any(row.too_large for row in runs):
+        return None, None
+    return above, above + sum(row.run.counts for row in runs)

@@ -104,42 +104,6 @@ WEIGHED: Final = """
     ) f on true
     order by j.n"""
 
-# The runs that the model would be sent: no sub-runs, not failed, of an agent or a team; newest first, in the
-# order in which Agno 3 reads the table. `offset 0` makes Postgres sort before it looks into run_data, so that
-# only runs up to the limit are unpacked.
-SENT_TABLE: Final = """
-    select null::bigint as position, memory_id(r.run_id, 255) as run_id from (
-        select s.run_id, s.run_data from agno_runs s
-        where s.session_id = %(session_id)s and s.parent_run_id is null
-            and (s.status is null or s.status <> all (%(skipped)s))
-        order by s.run_index desc nulls first, s.created_at desc, s.run_id desc offset 0
-    ) r where r.run_data ?| array['agent_id', 'team_id'] limit %(limit)s"""
-
-# The same for runs in both places, merged as Agno 3 does it: the column in its order, a row of the table in
-# place of the element with the same run_id, then the table's other rows.
-SENT_MERGED: Final = """
-    with element as materialized (
-        select e.n, e.run ->> 'run_id' as run_id, e.run ->> 'parent_run_id' as parent, e.run ->> 'status' as status,
-            e.run ?| array['agent_id', 'team_id'] as owned
-        from (select memory_column(%(session_id)s) #> '{}' as runs offset 0) c
-        cross join lateral jsonb_array_elements(memory_elements(c.runs)) with ordinality as e (run, n)
-    ), run as (
-        select e.n as place, case when r.run_id is null then e.n - 1 end as position, e.run_id,
-            r.run_index, r.created_at,
-            case when r.run_id is null then e.parent else r.parent_run_id end as parent,
-            case when r.run_id is null then e.status else r.status end as status,
-            case when r.run_id is null then e.owned else r.run_data ?| array['agent_id', 'team_id'] end as owned
-        from element e left join agno_runs r on r.run_id = e.run_id and r.session_id = %(session_id)s
-        union all
-        select null, null, r.run_id, r.run_index, r.created_at, r.parent_run_id, r.status,
-            r.run_data ?| array['agent_id', 'team_id']
-        from agno_runs r where r.session_id = %(session_id)s and r.run_id not in (
-            select e.run_id from element e where e.run_id is not null)
-    )
-    select position, memory_id(run_id, 255) as run_id from run
-    where parent is null and (status is null or status <> all (%(skipped)s)) and owned
-    order by place desc nulls first, run_index desc nulls first, created_at desc, run_id desc limit %(limit)s"""
-
 # The place of a run by its id, or by its position in the column where several have one id.
 PLACE: Final = """
     select place from ({source}) r where run_id = %(run_id)s

@@ -1,11 +1,13 @@
 """Stored runs, fetched with their sizes in one statement from the column, the table, or both."""
 
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
 from psycopg import sql
 
+from memory.history.agno_order import UNPARSED
 from memory.query import Row, fetch
 from memory.transcript import statements
 from memory.transcript.model import Run
@@ -63,6 +65,14 @@ class StoredRun:
         return run
 
     @property
+    def value(self) -> Any:
+        """The JSON of a run that is whole, as values."""
+        try:
+            return json.loads(self.text or "")
+        except (ValueError, RecursionError):
+            return UNPARSED
+
+    @property
     def key(self) -> tuple[str | None, int | None]:
         """The run's key within its thread: a run of the column may have no id."""
         return self.run_id, self.position
@@ -96,11 +106,6 @@ def _stored(row: Row, thread: Row) -> StoredRun:
 def in_column(thread: Row) -> bool:
     """Tell whether all runs are in the column."""
     return bool(thread["indexed"] and thread["column_runs"] and not thread["table_runs"])
-
-
-def in_table(thread: Row) -> bool:
-    """Tell whether all runs are in the table; the column may have copies of them."""
-    return bool(thread["indexed"] and thread["table_runs"] and thread["table_runs"] == thread["runs"])
 
 
 def ordered(source: str, here: Place | None, *, newer: bool) -> sql.Composable:

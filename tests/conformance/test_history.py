@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
+from memory.history.agno_order import Stored
+from memory.history.question import Generation, Settings
+from memory.history.thread import Thread
 from tests.conformance import environments
+from tests.conformance.history import differences
 from tests.conformance.library import Library, Step, talk
-from tests.memory.history.rules import messages_sent
 from tests.server import ServedAgent, StudioServer
 
-# num_history_runs, max_tool_calls_from_history; a cap of 0 is none, and the SDK does not hand it on
+# num_history_runs, max_tool_calls_from_history; 0 is no cap here
 SETTINGS = [(1, 0), (3, 0), (3, 1), (10, 2), (10, 0)]
 
 TOOL = '/look_up {"number": "1"}'
@@ -43,6 +46,12 @@ def outline(message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def predicted(version: str, runs: list[dict[str, Any]], depth: int, cap: int) -> list[dict[str, Any]]:
+    thread = Thread.read(Stored(column=runs or None), Generation.of(version.removeprefix("agno-")))
+    settings = Settings(num_history_runs=depth, max_tool_calls_from_history=cap or None)
+    return [message.value for message in thread.answer(settings).messages]
+
+
 @pytest.mark.parametrize("version", [environments.AGNO_2, environments.AGNO_3])
 def test_the_model_is_sent_what_the_studio_says(studio_server: StudioServer, agent: ServedAgent, version: str) -> None:
     threads = {f"{version} {runs} {cap}": (runs, cap) for runs, cap in SETTINGS}
@@ -56,6 +65,13 @@ def test_the_model_is_sent_what_the_studio_says(studio_server: StudioServer, age
         completed = [{**run, "status": "COMPLETED"} for run in stored]
         for turn, sent in enumerate([*before, *after]):
             runs = (completed if turn < len(TURNS) else stored)[:turn]
-            history = [outline(message) for message in messages_sent(runs, depth, cap)]
+            history = [outline(message) for message in predicted(version, runs, depth, cap)]
             assert (thread, turn, sent[:-1]) == (thread, turn, history)
             assert sent[-1]["content"] == (TURNS + MORE)[turn]
+
+
+@pytest.mark.parametrize("version", ["2.5", "3.1"])
+def test_random_threads_are_sent_as_the_studio_says(studio_server: StudioServer, version: str) -> None:
+    schema = f"asked_{version[0]}"
+    found = differences(version, studio_server.dsn, schema, turns=240, seed=5)
+    assert [str(one) for one in found] == []

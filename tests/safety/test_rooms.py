@@ -73,6 +73,11 @@ def test_the_client_needs_httpx_alone() -> None:
     assert all(is_in(name, "studio.client") for _, name in imports("studio/client") if is_in(name, "studio"))
 
 
+def test_what_is_sent_is_a_pure_function() -> None:
+    others = {name.partition(".")[0] for _, name in imports("memory/history") if not is_in(name, "memory.history")}
+    assert {other for other in others if other not in __import__("sys").stdlib_module_names} == {"pydantic"}
+
+
 @pytest.mark.parametrize("floor", range(len(FLOORS)))
 def test_memory_is_used_from_above(floor: int) -> None:
     """A room uses those beside and below it, never one above."""
@@ -98,14 +103,16 @@ def _own(file: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("setting", ["session_summaries"])
-def test_a_setting_is_named_in_three_files(setting: str) -> None:
-    """Another setting needs its model, a word on the page, and the client: no more files name one that exists."""
+def test_a_setting_is_named_in_few_files(setting: str) -> None:
+    """Another setting needs its model, a word on the page, and the client; and what it does to a thread."""
     places = [*(ROOT / "studio").rglob("*.py"), *(ROOT / "memory").rglob("*.py")]
     places += [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static").rglob("*.js")]
     named = {str(path.relative_to(ROOT)) for path in places if setting in path.read_text()}
     assert {name for name in named if "/migrations/" not in name} == {
         "studio/models/agents.py",
         "studio/client/agent.py",
+        "memory/history/question.py",
+        "memory/history/thread.py",
         "templates/memory/_memory_settings.html",
     }
 

@@ -229,6 +229,18 @@ class TestRuns:
         assert marked == [1, 2]
         assert "Sent next turn last 2 runs" in text(shown)
 
+    def test_a_status_is_an_exact_word(self, page: Client, ada: Agent, layout: str) -> None:
+        write_thread(ada, "s", [agno("r", status="Paused"), agno("q", status="PAUSED")], layout=layout)
+        shown = html(page.get(address()))
+        assert "sent to the model at the next turn" in text(article(shown, "r"))
+        assert "are not sent" not in text(article(shown, "r"))
+        assert "Paused runs are not sent to the model as history." in text(article(shown, "q"))
+
+    def test_a_thread_that_agno_cannot_read_has_no_marks(self, page: Client, ada: Agent, layout: str) -> None:
+        odd = {"id": "m", "role": "user", "content": 7}
+        write_thread(ada, "s", [agno("r1", messages=[odd]), agno("r2")], layout=layout)
+        assert "sent to the model" not in html(page.get(address()))
+
     def test_nothing_is_sent_with_storage_off(self, page: Client, ada: Agent) -> None:
         MemorySettings.objects.filter(agent=ada).update(session_storage=False)
         write_thread(ada, "s", [agno("r")])

@@ -1,6 +1,5 @@
 """Pages of a thread's runs: what they cost."""
 
-import random
 import re
 from collections.abc import Callable
 
@@ -81,27 +80,7 @@ def test_a_page_of_the_table_reads_along_the_index(here: Agent, analyze: Callabl
     assert not re.search(r"Seq Scan on \S+\.(agno_\w+|memory_run)\b", plan)
 
 
-def test_what_is_sent_is_found_without_unpacking_older_runs(here: Agent, analyze: Callable[..., None]) -> None:
-    text = random.Random(1).randbytes(6_000).hex()
-    write_thread(here, "s", [run(f"r{n}", "q", text, at=NOW + n, agent_id="a") for n in range(200)], layout="table")
-    analyze("agno_runs")
-    thread = get_thread("s")
-    assert thread is not None
-    with CaptureQueriesContext(connection) as queries:
-        page = list_runs(thread, window=10)
-    assert len(page.sent) == 10
-    asked = next(query["sql"] for query in queries if "agent_id', 'team_id" in query["sql"])
-    assert pages_read(asked) * 3 < pages_read("select count(*) from agno_runs where run_data ? 'agent_id'")
-
-
 def planned(query: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute("explain (verbose, costs off) " + query)
         return "\n".join(row[0] for row in cursor.fetchall())
-
-
-def pages_read(query: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("explain (analyze, buffers, format json) " + query)
-        plan = cursor.fetchone()[0][0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
