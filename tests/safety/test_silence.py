@@ -179,9 +179,7 @@ def test_downloads_that_nobody_reads_freeze_nobody(server: StudioServer, downloa
     ask = f"GET {path} HTTP/1.1\r\nHost: {where.netloc}\r\nCookie: {cookie}\r\n\r\n".encode()
     with ExitStack() as stack:
         # more than there are threads
-        lines = [
-            stack.enter_context(opened(str(where.hostname), where.port or 80, ask)) for _ in range(rounds(20, 60))
-        ]
+        lines = [stack.enter_context(opened(str(where.hostname), where.port or 80, ask)) for _ in range(rounds(20, 60))]
         until(lambda: all(has_begun(line) for line in lines), 120)
         # until all have as much as the studio sends ahead
         time.sleep(10)
