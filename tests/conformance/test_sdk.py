@@ -13,9 +13,8 @@ from studio.ids import schema_name
 from tests.conformance import environments
 from tests.conformance.library import ANSWER_SECONDS, Library, Step, read, talk
 from tests.conformance.reports import counted, indexed
-from tests.conformance.test_history import RUNS, outline
+from tests.conformance.test_history import RUNS, outline, predicted
 from tests.markup import Page
-from tests.memory.history.rules import messages_sent
 from tests.server import ServedAgent, StudioServer
 
 SCRIPT = Path(__file__).parent / "agents" / "sdk_agent.py"
@@ -164,7 +163,7 @@ def assert_history(heard: list[Any], runs: list[Any], texts: list[str], depth: i
     """Compare what each turn sent with the history that the studio says is sent; `runs` are those of the thread."""
     before = len(runs) - len(texts)
     for turn, (text, sent) in enumerate(zip(texts, heard, strict=True)):
-        history = [outline(message) for message in messages_sent(runs[: before + turn], depth, cap)]
+        history = [outline(message) for message in predicted(environments.AGNO_2, runs[: before + turn], depth, cap)]
         assert (turn, sent[:-1]) == (turn, history)
         assert sent[-1]["content"] == text
 
