@@ -202,6 +202,22 @@ class TestTombstonesThatCannotBeHad:
         tombstones.ready()
         assert [line.event for line in tombstones.lines()] == [(event.pk, values["event_hash"])]
 
+    def test_a_line_is_on_the_disk_before_anybody_is_told(
+        self, place: Path, db: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        event = record(SYSTEM, "link.create")
+        values = {"event": event.pk, "event_hash": bytes(event.hash).hex(), "schema": "ag_x", "threads": []}
+        synced, really = list[bytes](), os.fsync
+
+        def sync(opened: Any) -> None:
+            really(opened)
+            synced.append(place.read_bytes())
+
+        monkeypatch.setattr(os, "fsync", sync)
+        tombstones.append(values)
+        assert synced == [place.read_bytes()]
+        assert next(tombstones.lines()).event == (event.pk, values["event_hash"])
+
     def test_the_api_says_that_it_is_gone(self) -> None:
         answer = problems.of_exception(HttpRequest(), tombstones.NotNoted("x"))
         assert answer.status_code == 503

@@ -172,6 +172,10 @@ def test_a_server_that_was_killed_starts_again_with_everything(data_dir: Path, w
     assert ask(data_dir, "select count(*) from kept") == 1000
 
 
+def test_the_table_of_locks_has_room_for_more_than_agents_may_hold(data_dir: Path) -> None:
+    assert ask(data_dir, "show max_locks_per_transaction") == "256"
+
+
 def test_two_that_start_at_the_same_moment_do_not_share_a_port(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one takes it after this one has looked whether it is free."""
     port = postgres.tcp_port(data_dir)
