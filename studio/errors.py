@@ -15,7 +15,7 @@ from studio import running
 from studio.agents.provision import lacks_tables
 from studio.api.problems import answer
 from studio.audit.record import NoLonger, NotWritten
-from studio.audit.refusals import refused
+from studio.audit.refusals import refused, visitor
 from studio.audit.tombstones import NotNoted
 from studio.models import Agent
 from studio.people.guard import actor_of
@@ -138,6 +138,10 @@ def unreadable(request: HttpRequest, error: Exception) -> HttpResponseBase:
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    # Django's sentence holds what was sent
+    why = "form of another site" if reason.startswith(("Origin", "Referer")) else "form of another session"
+    who = actor_of(cast(AppRequest, request)) if request.user.is_authenticated else visitor(request)
+    refused(who, "refusal.page", object=request.path, why=why)
     return _page(
         request,
         403,

@@ -17,7 +17,8 @@ from studio import running
 from studio.agents import provision
 from studio.audit import tombstones
 from studio.audit.record import Actor, record
-from studio.audit.tombstones import Grave, Line
+from studio.audit.tombstone_lines import Line
+from studio.audit.tombstones import Grave
 from studio.models import Agent, AuditEvent
 
 log = logging.getLogger("studio")
@@ -89,12 +90,11 @@ def replay_if_older() -> None:
 
 def complete() -> int:
     """Note what the file lacks: deletions of agents themselves, and those that a crash kept out of it."""
+    tombstones.mend()
     event = AuditEvent.objects.order_by("-id").first()
     if event is None:
         return 0
-    noted = {
-        (line.values["schema"], grave[0]) for line in tombstones.lines() for grave in line.values.get("threads", ())
-    }
+    noted = {(line.values["schema"], grave[0]) for line in tombstones.lines() for grave in _graves_of(line)}
     count = 0
     for schema in Agent.objects.values_list("schema_name", flat=True):
         missing = [grave for grave in _graves_in(schema) or () if (schema, grave[0]) not in noted]
@@ -146,7 +146,7 @@ def _graves_in(schema: str) -> list[Grave] | None:
 
 
 def _graves_of(line: Line) -> list[Grave]:
-    return [(hash, at, created) for hash, at, created in line.values.get("threads", ())]
+    return list(line.values.get("threads", ()))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from typing import Final
 
 from django.db import connection
 
+from studio.running import MANAGE
+
 # of the web server, the upkeep and commands
 OWN: Final = 20
 # Reserved connections came with Postgres 16.
@@ -21,6 +23,12 @@ HINT: Final = (
     ' GRANT pg_use_reserved_connections TO "{user}"; in its database GRANT ALL ON SCHEMA public TO "{user}";'
     " and restart it. Else raise max_connections, or lower AGENT_CONNECTION_LIMIT and run: {grant}"
 )
+
+
+def advice() -> str:
+    """Say what `crowded` says, for whoever has just let an agent in, and where to read what to set."""
+    said = crowded()
+    return f"{said} {MANAGE} check says what to set." if said else ""
 
 
 def crowded() -> str:

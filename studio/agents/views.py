@@ -15,7 +15,6 @@ from studio.agents.provision import Refused
 from studio.agents.sidebar import SIDEBAR, Neighbour
 from studio.compress import compressed
 from studio.people import confirm, guard
-from studio.running import MANAGE
 from studio.web import (
     SEARCH,
     AppRequest,
@@ -82,8 +81,7 @@ def agent_new(request: AppRequest) -> HttpResponse:
             form.add_error("agent_id", str(error))
         else:
             messages.success(request, f"Created {made.name}.")
-            if crowded := connection_limits.crowded():
-                messages.warning(request, f"{crowded} {MANAGE} check says what to set.")
+            _warn_if_crowded(request)
             return see_other("memory", made.pk)
     return render(request, "studio/agent_new.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -97,6 +95,8 @@ def agent_edit(request: AppRequest, agent_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         changed = provision.edit_agent(guard.actor_of(request), agent, **form.values())
         messages.success(request, "Saved." if changed else "Nothing was changed.")
+        if "framework" in changed:
+            _warn_if_crowded(request)
         return see_other("memory", agent_id)
     return render(request, "studio/agent_edit.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -153,3 +153,8 @@ def agent_rotate(request: AppRequest, agent_id: str) -> HttpResponse:
     else:
         messages.success(request, "The password was changed. Agents that hold the old one are cut off.")
     return see_other("connection", agent_id)
+
+
+def _warn_if_crowded(request: AppRequest) -> None:
+    if crowded := connection_limits.advice():
+        messages.warning(request, crowded)

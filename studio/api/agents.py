@@ -6,11 +6,11 @@ from django.conf import settings
 from django.http import HttpResponse
 from ninja import Header, Path, Router, Status
 
-from studio.agents import connection, database_role, listing, memory_settings, provision
+from studio.agents import connection, connection_limits, database_role, listing, memory_settings, provision
 from studio.api import auth
 from studio.api.auth import ApiRequest
 from studio.api.problems import NOTHING_HERE, Problem
-from studio.api.schemas import AgentDetail, AgentId, AgentItem, Connection, NewAgent, answers
+from studio.api.schemas import AgentDetail, AgentId, AgentItem, Connection, CreatedAgent, NewAgent, answers
 from studio.models import Agent, MemorySettingsVersion
 from studio.web import whole_number
 
@@ -80,7 +80,7 @@ def get_connection(request: ApiRequest, agent_id: Id) -> dict[str, Any]:
     }
 
 
-@router.post("/agents", operation_id="create_agent", **answers(201, AgentDetail, 409, scope="admin"))
+@router.post("/agents", operation_id="create_agent", **answers(201, CreatedAgent, 409, scope="admin"))
 def create_agent(request: ApiRequest, new: NewAgent, response: HttpResponse) -> Any:
     """Make an agent with its schema, tables, database role and default settings."""
     auth.require(request, "admin")
@@ -90,7 +90,9 @@ def create_agent(request: ApiRequest, new: NewAgent, response: HttpResponse) -> 
     except provision.Refused as error:
         raise Problem(409, str(error)) from error
     response["Location"] = f"/api/agents/{agent.pk}"
-    return Status(201, _detail(agent, memory_settings.values_of(agent.memory), agent.memory.version))
+    made = _detail(agent, memory_settings.values_of(agent.memory), agent.memory.version)
+    crowded = connection_limits.advice()
+    return Status(201, {**made, "warnings": [crowded] if crowded else []})
 
 
 @router.delete("/agents/{agent:agent_id}", operation_id="remove_agent", **answers(204, None, scope="admin"))

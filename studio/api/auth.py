@@ -63,7 +63,10 @@ def require_anywhere(request: ApiRequest, scope: str) -> None:
 def get_agent(request: ApiRequest, agent_id: str, scope: str) -> Agent:
     """Return the agent; raise 404 if the key does not reach it, 403 if it does and lacks the scope."""
     access = access_of(request)
-    agent = Agent.objects.select_related("memory").filter(pk=agent_id).first() if access.scopes(agent_id) else None
+    if not access.scopes(agent_id):
+        refusals.not_seen(actor_of(request), request.path, agent_id)
+        raise Problem(404, NOTHING_HERE)
+    agent = Agent.objects.select_related("memory").filter(pk=agent_id).first()
     if agent is None:
         raise Problem(404, NOTHING_HERE)
     if not access.may(scope, agent_id):

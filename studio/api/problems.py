@@ -10,8 +10,11 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from studio.agents.provision import lacks_tables
+from studio.audit import refusals
 from studio.audit.record import NoLonger, NotWritten
 from studio.audit.tombstones import NotNoted
+from studio.keys import service as keys
+from studio.models import ApiKey
 from studio.postgres.backend.base import is_stale
 
 log = logging.getLogger("studio.api")
@@ -69,6 +72,7 @@ def of_exception(request: HttpRequest, error: Any) -> HttpResponse:
         case ValidationError():
             return answer(422, "; ".join(_complaint(complaint) for complaint in error.errors))
         case NoLonger():
+            _log_no_longer(request)
             return answer(401, NO_KEY, {"WWW-Authenticate": "ApiKey"})
         case Http404():
             return answer(404, NOTHING_HERE)
@@ -102,6 +106,13 @@ def register(api: NinjaAPI) -> None:
     # ninja has handlers of its own for these, which would win over one for Exception
     for kind in (Exception, Problem, ValidationError, Http404, HttpError):
         api.add_exception_handler(kind, of_exception)
+
+
+def _log_no_longer(request: HttpRequest) -> None:
+    """Log that a key was ended, or lost a right, while it was at work."""
+    key: ApiKey | None = getattr(request, "auth", None)
+    object = keys.label(key) if key else ""
+    refusals.refused(refusals.visitor(request), "refusal.key", object=object, why="no longer allowed")
 
 
 def _complaint(complaint: dict[str, Any]) -> str:

@@ -100,6 +100,14 @@ class AgentDetail(AgentItem):
     agno_settings: AgnoSettings
 
 
+class CreatedAgent(AgentDetail):
+    warnings: list[str] = Field(
+        [],
+        description="what to see to, in sentences; left out if there is nothing. The agent was made all the same.",
+        exclude_if=lambda warnings: not warnings,
+    )
+
+
 class ConnectionUri(Schema):
     uri: str = Field(examples=["postgresql://ag_agt_7k2mq9xw4d3p:…@127.0.0.1:5432/studio"])
 

@@ -1,4 +1,4 @@
-"""Who was refused, in the audit log: failed sign-ins and confirmations, keys that do not work, pages not allowed.
+"""Who was refused, in the audit log: failed sign-ins and confirmations, keys that do not work, what nobody may see.
 
 An attacker must not fill the log, so a minute has room for some of a kind from one address, and for some more in all.
 What is left out is counted, and the count is an event. A refusal stays one if its event cannot be written.
@@ -7,6 +7,8 @@ What is left out is counted, and the count is an event. A refusal stays one if i
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -39,15 +41,19 @@ def sign_in_refused(request: HttpRequest, email: str, how: str, why: str) -> Non
 
 
 def refused(actor: Actor, action: str, *, object: str = "", agent: Agent | None = None, **data: Any) -> None:
-    """Append a refusal, if there is room for it; an error is logged only, as there is nothing that it could undo."""
-    try:
+    """Append a refusal, if there is room for it."""
+    with _robust():
         if _has_room(action, network_of(actor.ip)):
-            with transaction.atomic():
-                # whoever was refused is not asked whether they still may
-                who = replace(actor, standing=None)
-                record(who, action, object=_plain(object), agent=agent, data=data)
-    except Error as error:
-        log.error("a refusal is not in the audit log: %s", type(error.__cause__ or error).__name__)  # noqa: TRY400
+            _append(actor, action, object, agent, data)
+
+
+def not_seen(actor: Actor, object: str, agent_id: str) -> None:
+    """Append that somebody asked for an agent that they may not see, if there is room and there is such an agent."""
+    with _robust():
+        agent = Agent.objects.filter(pk=agent_id).first()
+        # counted for any id, as whoever guesses must not fill the log with the right ones
+        if _has_room("refusal.page", network_of(actor.ip)) and agent:
+            _append(actor, "refusal.page", object, agent, {"why": "not theirs to see"})
 
 
 def sweep() -> None:
@@ -61,6 +67,21 @@ def sweep() -> None:
         if total := left_out.total():
             most = [address for address, count in left_out.most_common(5) if address and count]
             record(Actor.system(), "refusal.left_out", data={"counts": {"refusals": total}, "most_from": most})
+
+
+def _append(actor: Actor, action: str, object: str, agent: Agent | None, data: dict[str, Any]) -> None:
+    with transaction.atomic():
+        # whoever was refused is not asked whether they still may
+        record(replace(actor, standing=None), action, object=_plain(object), agent=agent, data=data)
+
+
+@contextmanager
+def _robust() -> Iterator[None]:
+    """Log an error only, as there is nothing that it could undo."""
+    try:
+        yield
+    except Error as error:
+        log.error("a refusal is not in the audit log: %s", type(error.__cause__ or error).__name__)  # noqa: TRY400
 
 
 def _has_room(action: str, network: str) -> bool:

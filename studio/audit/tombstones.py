@@ -4,34 +4,37 @@ A line is one deletion: its event, the agent's schema, and the threads as the sc
 is a keyed hash of an id and two times. Each line has the hash of the one before.
 """
 
+import errno
 import fcntl
 import json
+import logging
 import os
+import stat
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Final
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
+from studio import running
+from studio.audit import tombstone_lines
 from studio.audit.record import NotWritten
-from studio.clerk import SECONDS, Clerk, lock
+from studio.audit.tombstone_lines import Line
+from studio.clerk import SECONDS, Clerk, TooSlow, lock
 from studio.models import Agent, AuditEvent
 from studio.postgres.kept_files import StartFailure, make_dir, tighten
 
-# for 10,000 threads on a slow disk
-PATIENCE: Final = 10
+log = logging.getLogger("studio")
+# for a line that is noted after its deletion
+PATIENCE: Final = SECONDS
 BATCH: Final = 5000
 clerk = Clerk()
 # hash of the thread's id, second of its deletion, microsecond of its creation
 Grave = tuple[str, int, int | None]
-_END: Final = ', "hash": "{}"}}\n'
-_TAIL: Final = len(_END.format("0" * 64))
 _IN_LOG: Final = """
     select noted.id, noted.hash from public.studio_auditevent e
     join unnest(%s::bigint[], %s::text[]) as noted (id, hash) on noted.id = e.id and noted.hash = encode(e.hash, 'hex')
@@ -42,6 +45,8 @@ _IN_LOG: Final = """
 _unnoted: Final[deque[dict[str, Any]]] = deque()
 # by file: up to its last line that the database was seen to know, in bytes
 _known: Final[dict[Path, int]] = {}
+# by file: up to where the log has named what is not as it was written
+_named: Final[dict[Path, int]] = {}
 
 
 class NotNoted(OperationalError):
@@ -51,21 +56,13 @@ class NotNoted(OperationalError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the file and its number; `faulty` if it is not as it was written, or not after the one before."""
-
-    number: int
-    values: dict[str, Any]
-    faulty: bool = False
-
-    @property
-    def event(self) -> tuple[int, str]:
-        return self.values["event"], self.values["event_hash"]
-
-
 def path() -> Path:
     return Path(settings.AUDIT_HEAD_FILE).with_name("tombstones")
+
+
+def trouble(error: OSError) -> str:
+    """Say that the file cannot be had."""
+    return f"Deletions cannot be noted in {path()} ({error.strerror or error}): mend that first."
 
 
 def ready() -> None:
@@ -90,31 +87,30 @@ def append(values: dict[str, Any]) -> None:
     """Write a line; it is on the disk when this returns."""
     with _opened() as file:
         lock(file.fileno(), fcntl.LOCK_EX, SECONDS)
-        _cut_torn(file)
-        text = json.dumps({**values, "prev": _last_hash(file)})
-        line = text[:-1] + _END.format(_hash_of(text))
-        file.write(line.encode())
+        tombstone_lines.cut_torn(file)
+        file.write(tombstone_lines.ended(json.dumps({**values, "prev": tombstone_lines.last_hash(file)})))
         file.flush()
         os.fsync(file.fileno())
 
 
 def lines(where: Path | None = None) -> Iterator[Line]:
-    """Read the file; a line that nobody can read is empty and faulty."""
+    """Read the file as it is now; a line that nobody can read is empty and faulty."""
     before = ""
     try:
-        file = (where or path()).open("rb")
+        file = _opened_to_read(where or path())
     except FileNotFoundError:
         return
     with file:
-        for number, line in enumerate(file, 1):
-            text, given = line[:-_TAIL].decode(errors="replace") + "}", line[-67:-3].decode(errors="replace")
-            try:
-                values = json.loads(text)
-                faulty = _hash_of(text) != given or values["prev"] != before
-                yield Line(number, values, faulty)
-            except (ValueError, KeyError, TypeError):
-                yield Line(number, {}, faulty=True)
-            before = given
+        for number, (_, line) in enumerate(tombstone_lines.read(file, _end(file)), 1):
+            found, before = tombstone_lines.parse(number, line, before)
+            yield found
+
+
+def mend() -> None:
+    """Cut off what a crash left of a line."""
+    with _opened() as file:
+        lock(file.fileno(), fcntl.LOCK_EX, SECONDS)
+        tombstone_lines.cut_torn(file)
 
 
 def lost(where: Path | None = None) -> set[int]:
@@ -137,15 +133,17 @@ def is_older() -> bool:
     where = path()
     events: list[tuple[int, str]] = []
     with _opened() as file:
-        size = file.seek(0, os.SEEK_END)
+        size = _end(file)
         start = _known.get(where, 0)
         # another file may have taken its place
-        last = end = file.seek(start if start < size else 0)
-        for line in file:
-            last, end = end, end + len(line)
-            with suppress(ValueError, KeyError, TypeError):
-                values = json.loads(line)
-                events.append((values["event"], values["event_hash"]))
+        last = file.seek(start if start < size else 0)
+        for at, raw in tombstone_lines.read(file, size):
+            line, _ = tombstone_lines.parse(0, raw, "")
+            if line.values:
+                last = at
+                events.append(line.event)
+            elif not line.torn:
+                _name(where, at)
     if set(events) - _in_log(events) and lost():
         return True
     _known[where] = last
@@ -195,6 +193,35 @@ def _try() -> None:
         _unnoted.popleft()
     with _opened() as file:
         lock(file.fileno(), fcntl.LOCK_EX, SECONDS / 2)
+        # a disk that hangs is found out before anything is deleted
+        os.fsync(file)
+
+
+def _name(where: Path, at: int) -> None:
+    """Say once that a line is not as it was written."""
+    if at >= _named.get(where, 0):
+        _named[where] = at + 1
+        verify = running.command("audit verify")
+        log.error("%s: the line at byte %s is not as it was written; it is left out. Run: %s", where, at, verify)
+
+
+def _end(file: IO[bytes]) -> int:
+    """Return how long the file is, without a line that is just being written."""
+    with suppress(TooSlow):
+        lock(file.fileno(), fcntl.LOCK_SH, SECONDS)
+    end = os.fstat(file.fileno()).st_size
+    fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+    return end
+
+
+def _opened_to_read(where: Path) -> IO[bytes]:
+    # what is no file may answer nobody
+    handle = os.open(where, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(handle, "rb")
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no file", str(where))
+    return file
 
 
 def _opened() -> IO[bytes]:
@@ -202,33 +229,3 @@ def _opened() -> IO[bytes]:
     handle = os.open(path(), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     tighten(handle)
     return os.fdopen(handle, "rb+")
-
-
-def _cut_torn(file: IO[bytes]) -> None:
-    """Cut off the part of a line that a crash left; nobody was told of that deletion."""
-    size = end = file.seek(0, os.SEEK_END)
-    while end > 0:
-        start = max(end - 65_536, 0)
-        file.seek(start)
-        found = file.read(end - start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
-            break
-        end = start
-    if end < size:
-        file.truncate(end)
-    file.seek(0, os.SEEK_END)
-
-
-def _last_hash(file: IO[bytes]) -> str:
-    size = file.seek(0, os.SEEK_END)
-    if not size:
-        return ""
-    file.seek(size - 67)
-    last = file.read(64).decode()
-    file.seek(0, os.SEEK_END)
-    return last
-
-
-def _hash_of(text: str) -> str:
-    return sha256(text.encode()).hexdigest()

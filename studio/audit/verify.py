@@ -73,11 +73,19 @@ def _cut(kept: head.Head, last: int) -> str:
 
 
 def _of_tombstones() -> Iterator[str]:
-    changed = [str(line.number) for line in tombstones.lines() if line.faulty][:MOST]
-    if changed:
-        yield f"In {tombstones.path()} these lines are not as they were written: {', '.join(changed)}."
-    if lost := len(tombstones.lost()):
-        yield f"The database does not know {lost:,} of the deletions in {tombstones.path()}."
+    where = tombstones.path()
+    try:
+        faulty = [line for line in tombstones.lines() if line.faulty]
+        lost = len(tombstones.lost())
+    except OSError as error:
+        yield f"{where} cannot be read ({error.strerror}). Without it, deletions that a backup undid are not noticed."
+        return
+    if changed := [str(line.number) for line in faulty if not line.torn][:MOST]:
+        yield f"In {where} these lines are not as they were written: {', '.join(changed)}."
+    if any(line.torn for line in faulty):
+        yield f"The last line of {where} has no end, as a crash leaves it. The next start cuts it off."
+    if lost:
+        yield f"The database does not know {lost:,} of the deletions in {where}."
 
 
 def _rows(on_batch: Callable[[int], None]) -> Iterator[tuple[Any, ...]]:

@@ -156,7 +156,7 @@ def _mail_link(request: AppRequest) -> HttpResponse:
     """Mail the person a fresh link, and show the page again with all that it holds."""
     email = request.user.email
     if not limits.may_try(request, limits.MAIL, email):
-        return _ask(request, request.POST[ASKED], _TOO_MANY)
+        return _ask(request, request.POST[ASKED], _refuse(request, "link", "too many tries", _TOO_MANY))
     mail.send_link(*link_by_mail(email))
     return _ask(request, request.POST[ASKED], mailed=True)
 

@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 
 from studio.agents.sidebar import agent_and_neighbours
+from studio.audit import refusals
 from studio.audit.record import Actor, Standing
 from studio.models import Agent, User
 from studio.web import AppRequest
@@ -25,8 +26,11 @@ def get_agent(request: AppRequest, agent_id: str, scope: str = "agents:read") ->
     """
     user = request.user
     _remember(request, scope, agent_id)
-    agent, neighbours = agent_and_neighbours(user.access.agent_ids, agent_id)
+    seen = user.access.agent_ids
+    agent, neighbours = agent_and_neighbours(seen, agent_id)
     if agent is None:
+        if seen is not None:
+            refusals.not_seen(actor_of(request), request.path, agent_id)
         raise Http404("no such agent")
     request.agent, request.sidebar = agent, neighbours
     if not user.access.may(scope, agent_id):

@@ -111,6 +111,7 @@ def forgotten(request: AppRequest) -> HttpResponseBase:
     if request.method == "POST" and mail.is_on():
         email = request.POST.get("email", "").replace("\x00", "").strip().lower()[:254]
         if not (limits.may_ask(request, "mail") and limits.may_try(request, limits.MAIL, email)):
+            refusals.sign_in_refused(request, email, "link", "too many tries")
             return errors.too_many(request)
         with suppress(User.DoesNotExist):
             user, path = link_by_mail(email)

@@ -1,5 +1,6 @@
 """Running the programs of a Postgres as its user; what they say goes into a file."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from subprocess import DEVNULL, Popen
@@ -38,11 +39,33 @@ def run(command: list[str | Path], home: Path, user: Account | None, log_name: s
         raise
 
 
-def said(home: Path) -> str:
-    """Return what the server said when it was started."""
-    return (home / "start.log").read_text(errors="replace")
+def log_sizes(home: Path) -> dict[Path, int]:
+    """Return the files of the server's own log, and how long they are."""
+    return {file: file.stat().st_size for file in (home / "log").glob("postgres-*")}
 
 
-def last_line(home: Path) -> str:
-    lines = [line for line in said(home).splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+def said(home: Path, before: Mapping[Path, int]) -> str:
+    """Return what the server said since its log was as `before`: first to whoever started it, then to its own log."""
+    parts = [(home / "start.log").read_bytes()]
+    parts += [_from(file, before.get(file, 0)) for file in sorted(log_sizes(home))]
+    return b"\n".join(parts).decode(errors="replace")
+
+
+def why(home: Path, before: Mapping[Path, int]) -> str:
+    """Return the last thing that it said."""
+    lines = [line for line in said(home, before).splitlines() if line.strip()]
+    return _message(lines[-1]) if lines else "it said nothing"
+
+
+def _from(file: Path, start: int) -> bytes:
+    with file.open("rb") as opened:
+        opened.seek(start)
+        return opened.read()
+
+
+def _message(line: str) -> str:
+    """Return the text of a line of the log, which is JSON."""
+    try:
+        return str(json.loads(line)["message"])
+    except (ValueError, KeyError, TypeError):
+        return line

@@ -53,8 +53,8 @@ host all {SUPERUSER} 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
 """
 
-# A server that was killed leaves its lock file and, for a moment, its child processes. So the start is tried
-# again. The file is never deleted: nothing else keeps two servers off the same data.
+# A server that was killed leaves its lock file and, for a moment, its child processes, and another one may have just
+# taken the port: the start is tried again. No lock file is deleted, as nothing else keeps two servers off one data.
 BUSY = ("postmaster.pid", "pre-existing shared memory block", "could not create any TCP/IP sockets")
 BUSY_SECONDS = 30
 START_SECONDS = 300
@@ -105,10 +105,9 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, wanted: str
 
 def stop(data_dir: Path) -> None:
     """Stop the server, at last as in a crash, for sessions that hear no signal; nothing that was committed is lost."""
-    home = locate(data_dir)
     if not answers(data_dir):
         return
-    user = account(home)
+    user = account(home := locate(data_dir))
     command: list[str | Path] = [bin_dir(home, user) / "pg_ctl", "stop", "-D", home / "data", "-t", str(STOP_SECONDS)]
     for mode in ("fast", "immediate"):
         processes.run([*command, "-m", mode], home, user, "stop.log")
@@ -157,7 +156,8 @@ def _initialise(home: Path, user: Account | None, programs: Programs) -> None:
             os.chown(secret.name, user.uid, user.gid)
         code = processes.run([*command, f"--pwfile={secret.name}"], home, user, "start.log")
     if code:
-        raise StartFailure(f"The database could not be made: {processes.last_line(home)}; see {home}/start.log.")
+        why = processes.why(home, processes.log_sizes(home))
+        raise StartFailure(f"The database could not be made: {why}; see {home}/start.log.")
     # Only a complete database gets the name, so that a start after one that was cut off makes it anew.
     unfinished.rename(home / "data")
 
@@ -207,6 +207,7 @@ def _launch(data_dir: Path, home: Path, user: Account | None, programs: Programs
     deadline = time.monotonic() + BUSY_SECONDS
     replace(home / "hba.conf", HBA, mode=0o644)
     while True:
+        before = processes.log_sizes(home)
         server = processes.spawn(home, user, programs, {**settings, **_places(data_dir, home)})
         try:
             while server.poll() is None:
@@ -218,9 +219,10 @@ def _launch(data_dir: Path, home: Path, user: Account | None, programs: Programs
             server.send_signal(signal.SIGINT)
             server.wait()
             raise
-        if time.monotonic() > deadline or not any(reason in processes.said(home) for reason in BUSY):
-            raise StartFailure(f"The database did not start: {processes.last_line(home)}; more in {home}/log.")
+        # its log is written by a process of its own, which ends a moment later
         time.sleep(0.5)
+        if time.monotonic() > deadline or not any(reason in processes.said(home, before) for reason in BUSY):
+            raise StartFailure(f"The database did not start: {processes.why(home, before)}; more in {home}/log.")
 
 
 def _places(data_dir: Path, home: Path) -> dict[str, str]:

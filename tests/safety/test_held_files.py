@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -58,6 +60,33 @@ def hanging(file: Path) -> Iterator[None]:
             with suppress(OSError):
                 os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
             time.sleep(0.02)
+
+
+@contextmanager
+def hanging_disk(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let what is written into a file not come to the disk before the block ends."""
+    answers, really = Event(), os.fsync
+
+    def hang(opened: Any) -> None:
+        if file.exists() and os.path.sameopenfile(opened if isinstance(opened, int) else opened.fileno(), place):
+            answers.wait(30)
+        really(opened)
+
+    file.touch()
+    with file.open("rb") as mine, monkeypatch.context() as patch:
+        place = mine.fileno()
+        patch.setattr(os, "fsync", hang)
+        try:
+            yield
+        finally:
+            answers.set()
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < SECONDS
 
 
 @pytest.mark.parametrize("trouble", [held, hanging])
@@ -130,7 +159,6 @@ class TestTombstonesThatCannotBeHad:
     def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(settings, "AUDIT_HEAD_FILE", tmp_path / "audit-head")
         monkeypatch.setattr(tombstones, "clerk", Clerk())
-        monkeypatch.setattr(tombstones, "PATIENCE", 1)
         return tmp_path / "tombstones"
 
     @pytest.mark.parametrize("trouble", [held, hanging])
@@ -142,6 +170,29 @@ class TestTombstonesThatCannotBeHad:
         assert time.monotonic() - began < SECONDS
         assert session_ids(ada) == {"s-1"}
 
+    def test_a_disk_that_hangs_stops_a_deletion_before_it_begins(
+        self, place: Path, ada: Agent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_thread(ada, "s-1")
+        with hanging_disk(place, monkeypatch), in_time(), pytest.raises(NotWritten):
+            delete_threads(SYSTEM, ada, ["s-1"])
+        assert session_ids(ada) == {"s-1"}
+
+    def test_a_disk_that_hangs_meanwhile_holds_nobody_and_gets_the_line_later(
+        self, place: Path, db: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        event = record(SYSTEM, "link.create")
+        values = {"event": event.pk, "event_hash": bytes(event.hash).hex(), "schema": "ag_x", "threads": []}
+        tombstones.ready()
+        with hanging_disk(place, monkeypatch):
+            with in_time(), pytest.raises(tombstones.NotNoted):
+                tombstones._append_in_time(values)
+            # who comes next waits no longer, although the first one's work still hangs
+            with in_time(), pytest.raises(NotWritten):
+                tombstones.ready()
+        tombstones.ready()
+        assert [line.event for line in tombstones.lines()] == [(event.pk, values["event_hash"])]
+
     def test_what_could_not_be_noted_is_noted_before_the_next(self, place: Path, db: None) -> None:
         event = record(SYSTEM, "link.create")
         values = {"event": event.pk, "event_hash": bytes(event.hash).hex(), "schema": "ag_x", "threads": []}
@@ -150,6 +201,22 @@ class TestTombstonesThatCannotBeHad:
         assert list(tombstones.lines()) == []
         tombstones.ready()
         assert [line.event for line in tombstones.lines()] == [(event.pk, values["event_hash"])]
+
+    def test_a_line_is_on_the_disk_before_anybody_is_told(
+        self, place: Path, db: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        event = record(SYSTEM, "link.create")
+        values = {"event": event.pk, "event_hash": bytes(event.hash).hex(), "schema": "ag_x", "threads": []}
+        synced, really = list[bytes](), os.fsync
+
+        def sync(opened: Any) -> None:
+            really(opened)
+            synced.append(place.read_bytes())
+
+        monkeypatch.setattr(os, "fsync", sync)
+        tombstones.append(values)
+        assert synced == [place.read_bytes()]
+        assert next(tombstones.lines()).event == (event.pk, values["event_hash"])
 
     def test_the_api_says_that_it_is_gone(self) -> None:
         answer = problems.of_exception(HttpRequest(), tombstones.NotNoted("x"))

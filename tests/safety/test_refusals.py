@@ -12,13 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from studio.audit import refusals
-from studio.audit.record import Actor, NotWritten
+from studio.audit.record import Actor, NoLonger, NotWritten
 from studio.keys import service as keys
 from studio.models import Agent, ApiKey, AuditEvent, SignInLink, User
+from studio.people import limits
 from studio.people.links import new_link
 from tests.reading import text
 from tests.safety.test_factors import code_of
-from tests.world import PASSWORD, fails, is_in, person, signed_in, sql
+from tests.world import PASSWORD, fails, is_in, new_person, person, signed_in, sql
 
 ADDRESS = "192.0.2.1"
 EMAIL = "admin@example.com"
@@ -109,6 +110,76 @@ def test_a_page_that_a_role_does_not_include(ada: Agent) -> None:
     assert (second.actor, second.object, second.agent_id) == ("Viewer", "/agents/agt-ada/connection/", "agt-ada")
 
 
+class TestAnAgentThatIsNotTheirs:
+    """It looks like none, and who tried is in the log."""
+
+    @pytest.mark.parametrize("path", ["memory/", "threads/", "edit/"])
+    def test_a_person(self, ada: Agent, bruno: Agent, path: str) -> None:
+        client = signed_in(new_person("admin", bruno))
+        assert client.get(f"/agents/agt-ada/{path}").status_code == 404
+        (event,) = refused("refusal.page")
+        assert (event.actor, event.object) == ("guest@example.com", f"/agents/agt-ada/{path}")
+        assert (event.agent_id, event.data["why"]) == ("agt-ada", "not theirs to see")
+
+    @pytest.mark.parametrize("method", ["get", "patch", "delete"])
+    def test_a_key(self, ada: Agent, bruno: Agent, method: str) -> None:
+        key, secret = keys.create(Actor.system(), name="Nightly", scopes=["admin"], agents=[bruno])
+        path = "/api/agents/agt-ada/memory" if method == "patch" else "/api/agents/agt-ada"
+        answer = getattr(Client(), method)(path, {}, "application/json", headers={"x-api-key": secret})
+        assert answer.status_code == 404
+        (event,) = refused("refusal.page")
+        assert (event.actor_id, event.object, event.agent_id) == (key.prefix, path, "agt-ada")
+
+    def test_a_typo_is_no_event(self, ada: Agent, bruno: Agent, page: Client) -> None:
+        secret = keys.create(Actor.system(), name="Nightly", scopes=["admin"], agents=[bruno])[1]
+        assert Client().get("/api/agents/agt-adda", headers={"x-api-key": secret}).status_code == 404
+        assert signed_in(new_person("admin", bruno)).get("/agents/agt-adda/memory/").status_code == 404
+        assert page.get("/agents/agt-adda/memory/").status_code == 404
+        assert not refused("refusal.page")
+
+    def test_who_tries_all_ids_fills_nothing(self, ada: Agent, bruno: Agent) -> None:
+        sql("delete from studio_try")
+        client = signed_in(new_person("viewer", bruno))
+        for _ in range(3 * refusals.FROM_ONE):
+            client.get("/agents/agt-ada/memory/")
+        assert 1 <= len(refused("refusal.page")) <= 2 * refusals.FROM_ONE
+
+
+class TestAFormThatIsNotOurs:
+    def post(self, client: Client, **headers: str) -> None:
+        client.handler.enforce_csrf_checks = True
+        assert client.post("/people/invite/", {"email": "x@example.com"}, headers=headers).status_code == 403
+
+    def test_of_somebody_signed_in(self, page: Client) -> None:
+        self.post(page)
+        self.post(page, origin="https://evil.example")
+        assert [(event.actor, event.object, event.data["why"]) for event in refused("refusal.page")] == [
+            ("Admin", "/people/invite/", "form of another session"),
+            ("Admin", "/people/invite/", "form of another site"),
+        ]
+
+    def test_of_a_visitor(self, db: None) -> None:
+        self.post(visitor())
+        (event,) = refused("refusal.page")
+        assert (event.actor, event.ip) == ("Somebody", ADDRESS)
+
+    def test_is_refused_without_a_log_too(self, page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("studio.tries.count", fails(OperationalError("x")))
+        self.post(page)
+
+
+class TestLinksByMail:
+    @pytest.fixture(autouse=True)
+    def by_mail(self, db: None, settings: Any) -> None:
+        sql("delete from studio_try")
+        settings.EMAIL_URL = "smtp://mail.example.com"
+
+    def test_too_many(self, admin: User) -> None:
+        for _ in range(limits.MAIL.from_one + 1):
+            visitor().post("/account/password/forgotten/", {"email": EMAIL})
+        assert told(refused("refusal.sign_in")[-1]) == (EMAIL, "link", "too many tries", ADDRESS)
+
+
 class TestKeys:
     @pytest.fixture
     def made(self, db: None) -> tuple[ApiKey, str]:
@@ -138,6 +209,17 @@ class TestKeys:
         ]
         said = str(list(AuditEvent.objects.values_list()))
         assert not any(part in said for part in (secret, wrong, secret[13:], wrong[13:], "z" * 43, "hunter2"))
+
+    def test_one_that_is_revoked_while_it_works(
+        self, made: tuple[ApiKey, str], ada: Agent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        key, secret = keys.create(Actor.system(), name="Other", scopes=["admin"])
+        monkeypatch.setattr("studio.agents.provision.create_agent", fails(NoLonger()))
+        body = {"name": "New"}
+        answer = Client().post("/api/agents", body, "application/json", headers={"x-api-key": secret})
+        assert answer.status_code == 401
+        (event,) = refused("refusal.key")
+        assert (event.object, event.data["why"]) == (f"Other (ams_{key.prefix}_…)", "no longer allowed")
 
     def test_no_key_at_all_is_nobody(self, db: None) -> None:
         assert Client().get("/api/agents/list").status_code in (401, 404)

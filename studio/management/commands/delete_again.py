@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from memory.services import replay
+from studio.audit import tombstones
 
 
 class Command(BaseCommand):
@@ -10,8 +11,11 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done = replay.replay()
-        noted = replay.complete()
+        try:
+            done = replay.replay()
+            noted = replay.complete()
+        except OSError as error:
+            raise CommandError(tombstones.trouble(error)) from None
         for sentence in done.sentences() or ["Nothing has come back: the database knows all deletions."]:
             self.stdout.write(sentence)
         if noted:

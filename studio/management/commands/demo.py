@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from memory.demo import load
+from studio.agents import connection_limits
 from studio.agents.provision import Refused
 
 
@@ -23,6 +24,8 @@ class Command(BaseCommand):
             except Refused as error:
                 raise CommandError(f"{one['fields']['name']} was not added. {error}") from error
             self._say(options, f"Added {one['fields']['name']} ({one['id']}) with {threads} threads.")
+        if missing and (crowded := connection_limits.advice()):
+            self.stderr.write(crowded)
         if not missing:
             self._say(options, "The demo agents are there already; nothing was changed. --reset makes them again.")
 

@@ -138,7 +138,7 @@ class Command(BaseCommand):
                 self.say(sentence)
             replay.complete()
         except OSError as error:
-            self.say(f"Deletions cannot be noted in {tombstones.path()} ({error.strerror or error}): mend that first.")
+            self.say(tombstones.trouble(error))
 
     def greet(self, address: str) -> None:
         from studio.people.links import is_somebody_in_charge, new_link

@@ -1,14 +1,18 @@
 """The connections of all agents together are compared with those of the server when an agent is made."""
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
-from studio.agents import connection_limits, database_role, role_sql
+from memory.demo import load
+from studio.agents import connection_limits, database_role, provision, role_sql
 from studio.models import Agent
+from tests.calls import Api
 from tests.reading import text
-from tests.world import sql
+from tests.world import SYSTEM, sql
 
 FORM = {"name": "New", "agent_id": "agt-new", "framework": "agno", "status": "ACTIVE"}
 
@@ -53,3 +57,26 @@ class TestAServerThatKeepsNone:
         answer = page.post("/agents/new/", FORM, follow=True)
         assert "Created New." in text(answer)
         assert "All agents together may open" in text(answer)
+
+    def test_who_moves_an_agent_to_agno_is_told(self, page: Client, settings: Any) -> None:
+        provision.create_agent(SYSTEM, agent_id="agt-chain", name="Chain", framework="langchain")
+        settings.AGENT_CONNECTION_LIMIT = 500
+        form = {"name": "Chain", "framework": "agno", "status": "ACTIVE"}
+        assert "All agents together may open" in text(page.post("/agents/agt-chain/edit/", form, follow=True))
+        form["name"] = "Renamed"
+        assert "All agents together" not in text(page.post("/agents/agt-chain/edit/", form, follow=True))
+
+    def test_a_key_that_makes_one_is_told(self, api: Api, settings: Any) -> None:
+        assert "warnings" not in api("POST", "agents", {"name": "Few"}).body
+        settings.AGENT_CONNECTION_LIMIT = 500
+        (said,) = api("POST", "agents", {"name": "Many"}).body["warnings"]
+        assert "All agents together may open" in said
+        assert "manage.py check says what to set" in said
+
+    def test_whoever_adds_the_demo_is_told(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings.AGENT_CONNECTION_LIMIT = 500
+        monkeypatch.setattr(load, "missing", lambda: [{"id": "agt-demo", "fields": {"name": "Demo"}}])
+        monkeypatch.setattr(load, "add", lambda one: provision.create_agent(SYSTEM, agent_id=one["id"], name="Demo"))
+        said = StringIO()
+        call_command("demo", stdout=StringIO(), stderr=said)
+        assert "All agents together may open" in said.getvalue()

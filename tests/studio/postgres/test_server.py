@@ -12,7 +12,8 @@ from psycopg.sql import SQL, Literal
 
 from studio import postgres
 from studio.postgres import server
-from studio.postgres.kept_files import replace
+from studio.postgres.dsn import is_free
+from studio.postgres.kept_files import StartFailure, replace
 from studio.postgres.scram import scram_verifier
 from tests.studio.serve.running import ask, kill, passable, postmaster, until
 
@@ -169,6 +170,34 @@ def test_a_server_that_was_killed_starts_again_with_everything(data_dir: Path, w
     postgres.start(data_dir)
     assert postmaster(data_dir) != first
     assert ask(data_dir, "select count(*) from kept") == 1000
+
+
+def test_the_table_of_locks_has_room_for_more_than_agents_may_hold(data_dir: Path) -> None:
+    assert ask(data_dir, "show max_locks_per_transaction") == "256"
+
+
+def test_two_that_start_at_the_same_moment_do_not_share_a_port(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one takes it after this one has looked whether it is free."""
+    port = postgres.tcp_port(data_dir)
+    postgres.stop(data_dir)
+    looked: list[int] = []
+
+    def looks_free(port: int) -> bool:
+        looked.append(port)
+        return len(looked) == 1 or is_free(port)
+
+    monkeypatch.setattr(server, "is_free", looks_free)
+    with socket.create_server(("127.0.0.1", port)):
+        postgres.start(data_dir)
+    assert looked[:2] == [port, port]
+    assert postgres.tcp_port(data_dir) != port
+    assert ask(data_dir, "select current_setting('port')") == str(postgres.tcp_port(data_dir))
+
+
+def test_a_start_that_fails_says_why(data_dir: Path) -> None:
+    postgres.stop(data_dir)
+    with pytest.raises(StartFailure, match=r'did not start: .*"no_such_parameter"'):
+        postgres.start(data_dir, {"no_such_parameter": "1"})
 
 
 def test_another_port_is_taken_when_its_own_is_gone(data_dir: Path) -> None:
