@@ -64,7 +64,7 @@ def iso(at: datetime) -> str:
 
 
 def since(at: datetime, now: datetime) -> str:
-    """Say how long ago something was. studio.js updates the text, so its words must be the same."""
+    """Say how long ago something was. times.js writes it again, so its words must be the same."""
     seconds = (now - at).total_seconds()
     days = (now.date() - at.date()).days
     if -60 < seconds < 60:

@@ -8,6 +8,7 @@ from django_tenants.utils import schema_context
 
 from memory.index.threads import get_thread
 from memory.query import Row
+from memory.services.markdown import thread_markdown
 from memory.transcript import runs, session_row
 from studio import ids
 from studio.audit.record import Actor, record
@@ -15,20 +16,26 @@ from studio.models import Agent
 
 T = TypeVar("T")
 
-FORMATS: Final = {"json": "application/json", "ndjson": "application/x-ndjson"}
+FORMATS: Final = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "md": "text/markdown; charset=utf-8",
+}
 
 
 def export_thread(actor: Actor, agent: Agent, session_id: str, form: str = "json") -> Iterator[str] | None:
     """Log a download and return its text in pieces, or None if there is no such thread.
 
     `json` is one object, {"agent", "session", "runs"}; `ndjson` has {"session": …} on its first line and a
-    run on each other. Both have the JSON as Postgres stores it.
+    run on each other. Both have the JSON as Postgres stores it. `md` is Markdown, to be read by people.
     """
     with schema_context(agent.schema_name):
         thread = get_thread(session_id)
     if thread is None:
         return None
     record(actor, "thread.export", agent=agent, object=ids.key(thread["session_id"]), data={"format": form})
+    if form == "md":
+        return in_schema(agent, thread_markdown(thread))
     return _ndjson(agent, thread) if form == "ndjson" else _json(agent, thread)
 
 

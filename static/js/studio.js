@@ -477,28 +477,6 @@ function explainId(input) {
 on("input", "[data-agent-id]", explainId);
 ready.push((root) => all("[data-agent-id]", root).forEach(explainId));
 
-/* ---- Relative times: <time data-ago> grows older; the words are those of studio/formats.py ---- */
-
-const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-function since(at, now) {
-  const seconds = (now - at) / 1000;
-  const days = Math.floor(now / 864e5) - Math.floor(at / 864e5);
-  if (seconds > -60 && seconds < 60) return "just now";
-  if (seconds > 0 && seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds > 0 && seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
-  if (days === 1) return "yesterday";
-  if (days > 1 && days < 7) return `${days} days ago`;
-  const day = `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]}`;
-  return at.getUTCFullYear() === now.getUTCFullYear() ? day : `${day} ${at.getUTCFullYear()}`;
-}
-setInterval(() => {
-  const now = new Date();
-  for (const time of all("time[data-ago]")) {
-    const words = since(new Date(time.dateTime), now);
-    if (time.textContent !== words) time.textContent = words;
-  }
-}, 30_000);
-
 /* ---- Tabs that do not fit are scrolled to the one that is open ---- */
 
 ready.push((root) => {

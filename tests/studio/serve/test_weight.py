@@ -21,6 +21,7 @@ def test_a_first_visit_with_its_styles_and_scripts_is_under_60_kb(studio_server:
         "/static/django_htmx/htmx-2.min.js",
         "/static/js/pages.js",
         "/static/js/studio.js",
+        "/static/js/times.js",
     ]
 
 
