@@ -16,7 +16,7 @@ from memory.pages.run_cards import RunCards
 from memory.pages.words import name_of_user
 from memory.query import Row
 from memory.services import reading
-from memory.services.next_turn import next_turn
+from memory.services.next_turn import NextTurn, next_turn
 from memory.transcript import runs, session_row
 from memory.transcript.place import Place
 from studio import ids
@@ -58,7 +58,7 @@ def transcript(request: AppRequest, agent_id: str, session_id: str) -> HttpRespo
         ctx |= _runs(agent, thread, mode, place)
     except DatabaseError:
         log.exception("runs of a thread could not be read")
-        ctx["cards"] = None
+        ctx |= {"cards": None, "summary": session_row.get_summary(thread["session_id"])}
     return render(request, "memory/transcript.html", ctx)
 
 
@@ -83,10 +83,19 @@ def _about(agent: Agent, thread: Row) -> dict[str, Any]:
         "owner": thread["user_id"] and name_of_user(thread["user_id"]),
         "others": [(user, name_of_user(user)) for user in thread["users"] if user != thread["user_id"]],
         "more_users": max(thread["users_count"] - len(thread["users"]), 0),
-        "summary": session_row.get_summary(thread["session_id"]) if thread["has_summary"] else None,
         "settings": agent.memory,
         "has_history": thread["session_type"] != "workflow",
     }
+
+
+def _summary(thread: Row, turn: NextTurn | None) -> session_row.Summary | None:
+    if not thread["has_summary"]:
+        return None
+    # it mostly came with the runs
+    stored = turn.summary if turn else None
+    return (
+        session_row.read_summary(stored) if isinstance(stored, dict) else session_row.get_summary(thread["session_id"])
+    )
 
 
 def _runs(agent: Agent, thread: Row, mode: ReadingMode, place: Place | None, *, lazy: bool = False) -> dict[str, Any]:
@@ -99,6 +108,7 @@ def _runs(agent: Agent, thread: Row, mode: ReadingMode, place: Place | None, *, 
     # a lazy page links on in its own direction only: on its other side are the runs that are shown already
     return {
         "cards": RunCards(mode, thread["user_id"]).nest(page, turn),
+        "summary": _summary(thread, turn),
         "lazy": lazy,
         "back": mode.page(page.previous) if page.previous and (backwards or not lazy) else None,
         "on": mode.page(page.next) if page.next and not (backwards and lazy) else None,

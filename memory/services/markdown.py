@@ -106,11 +106,13 @@ def _call(call: ToolCall) -> str:
 
 def _rest(media: list[Media], parts: list[Part]) -> str:
     texts = [f"{_inline(part.kind)} {_inline(part.name)}\n\n{_text(part.text)}" for part in parts]
-    files = [
-        f"- {_inline(' · '.join(filter(None, (one.mime or one.kind, one.name, one.size and size(one.size)))))}\n"
-        for one in media
-    ]
+    files = [f"- {_inline(_file(one))}\n" for one in media]
     return "".join(texts) + ("\n" + "".join(files) if files else "")
+
+
+def _file(one: Media) -> str:
+    facts = [one.mime or one.kind, one.name, "" if one.size is None else size(one.size)]
+    return " · ".join(fact for fact in facts if fact)
 
 
 def _text(text: Text) -> str:

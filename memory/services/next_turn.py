@@ -1,7 +1,7 @@
 """What the model is sent at a thread's next turn, for the runs of a page."""
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from memory.history.agno_order import Placed
 from memory.history.answer import Answer, Fate
@@ -28,6 +28,7 @@ class NextTurn:
     is_checked: bool
     rows: dict[str, str] = field(default_factory=dict, repr=False)
     runs: dict[str, Fate | None] = field(default_factory=dict, repr=False)
+    summary: Any = None
 
     def fates(self, run: StoredRun) -> list[Fate]:
         """Return the fates of a run's messages in stored order, none if they are not known."""
@@ -68,7 +69,7 @@ def next_turn(thread: Row, settings: Settings, page: RunPage) -> NextTurn | None
         read.add(found.runs)
     by_id = {run_id: f"t{n}" for n, run_id in enumerate(found.rows) if run_id is not None}
     runs = {run.key: run.fate for run in read.runs}
-    return NextTurn(read.answer(settings, read.owner), found.is_whole, by_id, runs)
+    return NextTurn(read.answer(settings, read.owner), found.is_whole, by_id, runs, found.stored.summary)
 
 
 def _read_newest(thread: Row, settings: Settings, page: RunPage) -> AgnoThread | None:

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from psycopg import sql
 
 from memory.query import MOST_BYTES, fetch
 from memory.transcript.media import label, without_bytes
 from memory.transcript.pieces import stream
-from memory.transcript.values import as_list, string
+from memory.transcript.values import as_dict, as_list, string
 
 _LONGEST: Final = 8_000
 
@@ -45,13 +45,26 @@ class Summary:
 def get_summary(session_id: str, longest: int = _LONGEST) -> Summary | None:
     """Read Agno's summary of a thread, cut to `longest` characters; None if there is no text."""
     rows = fetch(sql.SQL(_SUMMARY), {"session_id": session_id, "longest": longest})
-    if not rows or not string(rows[0]["text"]).strip():
+    if not rows:
         return None
     try:
-        topics = [topic for one in as_list(json.loads(rows[0]["topics"] or "[]")) if (topic := label(one))]
+        topics = json.loads(rows[0]["topics"] or "[]")
     except (ValueError, RecursionError):
         topics = []
-    return Summary(without_bytes(rows[0]["text"])[0], topics[:20], string(rows[0]["at"]))
+    return _summary(rows[0]["text"], topics, rows[0]["at"])
+
+
+def read_summary(stored: Any, longest: int = _LONGEST) -> Summary | None:
+    """Read a stored summary that was fetched already, as get_summary does."""
+    found = as_dict(stored)
+    return _summary(string(found.get("summary"))[:longest], found.get("topics"), string(found.get("updated_at"))[:40])
+
+
+def _summary(text: Any, topics: Any, at: Any) -> Summary | None:
+    if not string(text).strip():
+        return None
+    words = [topic for one in as_list(topics)[:20] if (topic := label(one))]
+    return Summary(without_bytes(text)[0], words, string(at))
 
 
 def get_owner(session_id: str) -> str | None:

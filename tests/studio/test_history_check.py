@@ -44,7 +44,8 @@ def test_it_shows_those_that_do_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"no gzip", gzip.compress(b"{}\n"), gzip.compress(b"[]"), gzip.compress(b"x")]
+    "content",
+    [None, b"no gzip", gzip.compress(b"{}\n", mtime=0), gzip.compress(b"[]", mtime=0), gzip.compress(b"x", mtime=0)],
 )
 def test_what_is_no_such_file_is_one_sentence(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "file.jsonl.gz"
