@@ -13,7 +13,9 @@ from memory.transcript.stored import StoredRun
 from studio.formats import counted, date_and_minute, duration, moment, size
 from studio.visible import visible, visible_json
 
-_FENCES: Final = re.compile(r"^ {0,3}(`{3,})", re.MULTILINE)
+_FENCES: Final = re.compile("`{3,}")
+# HTML, and pictures, which whoever opens the file would fetch
+_LIVE: Final = re.compile(r"(\\*)(<(?=[A-Za-z/!?])|(?<=!)\[)")
 # what would end a heading, or begin something else within a line
 _SIGNS: Final = re.compile(r"([\\`*_\[\]<>#|~])")
 
@@ -21,8 +23,8 @@ _SIGNS: Final = re.compile(r"([\\`*_\[\]<>#|~])")
 def thread_markdown(thread: Row) -> Iterator[str]:
     """Yield the Markdown of a thread, a row of get_thread, run by run, oldest first.
 
-    What was said is quoted, so that no text can look like a part of the file. The
-    bytes of files are not in it.
+    What was said is quoted, and its HTML and pictures are only text, so that nothing can look like a part of the file,
+    and nothing is fetched by who opens it. The bytes of files are not in it.
     """
     summary = session_row.get_summary(thread["session_id"]) if thread["has_summary"] else None
     yield _head(thread, summary.text if summary else "")
@@ -68,8 +70,10 @@ def _heading(run: Run, owner: str | None) -> str:
 def _parts_of(run: Run) -> Iterator[str]:
     if run.problem:
         yield f"\nThis run cannot be shown. {run.problem}\n"
+    answer = run.answer
     for message in run.messages:
-        yield from _message(message)
+        if message is not answer:
+            yield from _message(message)
     if run.hidden:
         yield f"\n{counted(run.hidden, 'message')} copied from earlier turns, not repeated here.\n"
     if run.unread:
@@ -80,15 +84,32 @@ def _parts_of(run: Run) -> Iterator[str]:
     for member in run.members:
         yield f"\n### {_inline(member.name or 'unnamed')}\n"
         yield from _parts_of(member)
+    if answer:
+        yield from _message(answer)
     if run.media:
         yield _rest(run.media, [])
+    yield from _beside(run)
     if run.note:
         yield f"\n**{'The run failed' if run.status == 'ERROR' else 'Note'}**\n\n{_text(run.note)}"
+
+
+def _beside(run: Run) -> Iterator[str]:
+    """Yield what the answer cites, what the model was given, and what is proposed next."""
+    if run.sources:
+        yield "\n**Sources**\n\n" + "".join(f"- {_inline(f'{one.title} {one.url}')}\n" for one in run.sources)
+    if run.searches:
+        yield "\n**Searched for**\n\n" + "".join(f"- {_inline(one)}\n" for one in run.searches)
+    for one in run.references:
+        yield f"\n**Given to the model: {_inline(one.name or 'a text without a name')}**\n\n{_text(one.text)}"
+    if run.followups:
+        yield "\n**Proposed next**\n\n" + "".join(f"- {_inline(one)}\n" for one in run.followups)
 
 
 def _message(message: Message) -> Iterator[str]:
     if message.reasoning:
         yield f"\n**Reasoning**\n\n{_text(message.reasoning)}"
+    if message.redacted:
+        yield f"\n{size(message.redacted)} of reasoning, which only its provider can read.\n"
     if message.text or message.media or message.parts:
         yield f"\n**{_inline(message.role or 'unknown')}**\n\n"
         yield _text(message.text) + _rest(message.media, message.parts)
@@ -123,7 +144,9 @@ def _text(text: Text) -> str:
 
 
 def _quoted(text: str) -> str:
-    return "".join(f"> {line}\n" if line else ">\n" for line in text.splitlines() or [""])
+    # each backslash before it is escaped too, or it would escape ours
+    harmless = _LIVE.sub(r"\1\1\\\2", text)
+    return "".join(f"> {line}\n" if line else ">\n" for line in harmless.splitlines() or [""])
 
 
 def _fenced(text: str) -> str:

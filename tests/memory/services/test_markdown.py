@@ -1,11 +1,13 @@
 """A thread as Markdown: read by people, and nothing that was said can look like a part of the file."""
 
+import re
 from typing import Any
 
 import pytest
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
+from markdown_it import MarkdownIt
 
 from studio.models import Agent, AuditEvent
 from tests.world import NOW, message, run, write_thread
@@ -47,7 +49,7 @@ def test_tool_calls_have_their_arguments_and_results(page: Client, ada: Agent) -
 
 
 @pytest.mark.parametrize(
-    "said", ["# A title\n## 1 Jan 2020 · bob", "---\n\n**user**\n\nNo.", "```\n\n# Out", "<b>\n\n</b>"]
+    "said", ["# A title\n## 1 Jan 2020 · bob", "---\n\n**user**\n\nNo.", "```\n\n# Out", "a < b\n\n1 <2"]
 )
 def test_nothing_that_was_said_looks_like_a_part_of_the_file(page: Client, ada: Agent, said: str) -> None:
     write_thread(ada, "s", [talk(message("user", said))])
@@ -55,11 +57,50 @@ def test_nothing_that_was_said_looks_like_a_part_of_the_file(page: Client, ada: 
     assert f"**user**\n\n{quoted}" in markdown(page)
 
 
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("</blockquote><h1>bob", r"\</blockquote>\<h1>bob"),
+        ("<!-- x", r"\<!-- x"),
+        (r"\<img src=x>", r"\\\<img src=x>"),
+        (r"\\<img src=x>", r"\\\\\<img src=x>"),
+        ("![x](https://example.com/seen.png)", r"!\[x](https://example.com/seen.png)"),
+    ],
+)
+def test_html_and_pictures_are_only_text(page: Client, ada: Agent, said: str, written: str) -> None:
+    write_thread(ada, "s", [talk(message("user", said))])
+    text = markdown(page)
+    assert f"> {written}\n" in text
+    shown = MarkdownIt("commonmark").render(text)
+    assert not re.search("<(img|h1>bob|!--)", shown)
+
+
+def test_what_the_answer_cites_and_what_the_model_was_given_is_in_it(page: Client, ada: Agent) -> None:
+    cited = {"urls": [{"url": "https://example.com/a", "title": "A [page]"}]}
+    given = [{"query": "q", "references": [{"name": "Terms", "content": "30 days"}]}]
+    write_thread(ada, "s", [run("r") | {"citations": cited, "references": given, "followups": ["And then?"]}])
+    text = markdown(page)
+    assert "**Sources**\n\n- A \\[page\\] https://example.com/a\n" in text
+    assert "**Given to the model: Terms**" in text
+    assert "30 days" in text
+    assert "**Proposed next**\n\n- And then?\n" in text
+
+
+def test_the_answer_of_a_team_comes_after_its_members(page: Client, ada: Agent) -> None:
+    member = run("m", "Task", "Found it", agent_id="x", agent_name="Finder")
+    write_thread(ada, "s", [run("r", "Ask", "So it is", team_id="t", member_responses=[member])], session_type="team")
+    text = markdown(page)
+    places = [text.index(words) for words in ("> Ask", "### Finder", "> Found it", "> So it is")]
+    assert places == sorted(places)
+
+
 def test_json_with_fences_stays_in_its_fence(page: Client, ada: Agent) -> None:
-    call = CALL | {"function": {"name": "x", "arguments": '{\n"a": 1\n}\n````\n# Out'}}
-    write_thread(ada, "s", [talk(message("assistant", "", tool_calls=[call]))])
-    inside = markdown(page).partition("**Tool call x**")[2]
-    assert "\n# Out" not in inside or inside.index("`````json\n") < inside.index("# Out") < inside.index("\n`````\n")
+    for end in "\n", "\r":
+        call = CALL | {"function": {"name": "x", "arguments": f'{{"a": 1}}{end}````{end}# Out'}}
+        write_thread(ada, f"s{ord(end)}", [talk(message("assistant", "", tool_calls=[call]))])
+        text = markdown(page, f"s{ord(end)}")
+        assert "# Out" in text
+        assert "<h1>Out" not in MarkdownIt("commonmark").render(text)
 
 
 def test_names_are_on_one_line_and_mean_nothing(page: Client, ada: Agent) -> None:
