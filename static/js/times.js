@@ -15,6 +15,11 @@ try {
 
 const zoned = (at) => (inUtc ? at : new Date(at - at.getTimezoneOffset() * 6e4));
 const dayOf = (at) => `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]} ${at.getUTCFullYear()}`;
+// on paper nothing else says which zone it is
+const zoneOf = (at) => {
+  if (inUtc || !at.getTimezoneOffset()) return "UTC";
+  return new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts(at).find((part) => part.type === "timeZoneName").value;
+};
 const stampOf = (at) => at.toISOString().slice(0, 19).replace("T", " ");
 
 function since(at, now) {
@@ -33,7 +38,7 @@ function words(time, now) {
   const at = new Date(time.dateTime);
   if ("ago" in time.dataset) return since(at, now);
   if ("day" in time.dataset) return dayOf(zoned(at));
-  return `${dayOf(zoned(at))}, ${stampOf(zoned(at)).slice(11, 16)}${inUtc ? " UTC" : ""}`;
+  return `${dayOf(zoned(at))}, ${stampOf(zoned(at)).slice(11, 16)} ${zoneOf(at)}`;
 }
 
 function showTimes(root) {
