@@ -108,7 +108,7 @@ def _runs(agent: Agent, thread: Row, mode: ReadingMode, place: Place | None, *, 
     # a lazy page links on in its own direction only: on its other side are the runs that are shown already
     return {
         "cards": RunCards(mode, thread["user_id"]).nest(page, turn),
-        "summary": _summary(thread, turn),
+        "summary": None if lazy else _summary(thread, turn),
         "lazy": lazy,
         "back": mode.page(page.previous) if page.previous and (backwards or not lazy) else None,
         "on": mode.page(page.next) if page.next and not (backwards and lazy) else None,

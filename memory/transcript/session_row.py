@@ -17,7 +17,7 @@ _LONGEST: Final = 8_000
 _SUMMARY: Final = """
     select left(case jsonb_typeof(s.summary -> 'summary') when 'string' then s.summary ->> 'summary' end, %(longest)s)
             as text,
-        left(s.summary ->> 'updated_at', 40) as at,
+        left(case jsonb_typeof(s.summary -> 'updated_at') when 'string' then s.summary ->> 'updated_at' end, 40) as at,
         case when pg_column_size(s.summary -> 'topics') < %(longest)s then (s.summary -> 'topics')::text end as topics
     from (select memory_json(summary::jsonb) as summary from agno_sessions where session_id = %(session_id)s offset 0) s
     where jsonb_typeof(s.summary) = 'object'"""
