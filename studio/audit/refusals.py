@@ -51,8 +51,10 @@ def not_seen(actor: Actor, object: str, agent_id: str) -> None:
     """Append that somebody asked for an agent that they may not see, if there is room and there is such an agent."""
     with _robust():
         agent = Agent.objects.filter(pk=agent_id).first()
-        # counted for any id, as whoever guesses must not fill the log with the right ones
-        if _has_room("refusal.page", network_of(actor.ip)) and agent:
+        if agent is None:
+            # a typo takes as long, and no room from what was refused
+            tries.count(f"not there|{network_of(actor.ip)}", MINUTE)
+        elif _has_room("refusal.page", network_of(actor.ip)):
             _append(actor, "refusal.page", object, agent, {"why": "not theirs to see"})
 
 

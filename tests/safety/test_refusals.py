@@ -144,6 +144,17 @@ class TestAnAgentThatIsNotTheirs:
             client.get("/agents/agt-ada/memory/")
         assert 1 <= len(refused("refusal.page")) <= 2 * refusals.FROM_ONE
 
+    def test_typos_before_hide_it_not_and_are_no_refusals(self, ada: Agent, bruno: Agent) -> None:
+        sql("delete from studio_try")
+        client = signed_in(new_person("viewer", bruno))
+        for number in range(3 * refusals.FROM_ONE):
+            client.get(f"/agents/agt-none{number}/memory/")
+        client.get("/agents/agt-ada/memory/")
+        assert len(refused("refusal.page")) == 1
+        sql("update studio_try set ends_at = clock_timestamp()")
+        refusals.sweep()
+        assert not refused("refusal.left_out")
+
 
 class TestAFormThatIsNotOurs:
     def post(self, client: Client, **headers: str) -> None:
