@@ -13,6 +13,7 @@ import stat
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
@@ -43,10 +44,16 @@ _IN_LOG: Final = """
 
 # what this process could not note yet; the clerk's thread alone uses it
 _unnoted: Final[deque[dict[str, Any]]] = deque()
-# by file: up to its last line that the database was seen to know, in bytes
-_known: Final[dict[Path, int]] = {}
-# by file: up to where the log has named what is not as it was written
-_named: Final[dict[Path, int]] = {}
+_seen: "Final[dict[Path, _Seen]]" = {}
+
+
+@dataclass(slots=True)
+class _Seen:
+    """How far a file was looked at, in bytes: to its last line that the database knew, and to what the log named."""
+
+    inode: int
+    known: int = 0
+    named: int = 0
 
 
 class NotNoted(OperationalError):
@@ -133,30 +140,32 @@ def is_older() -> bool:
     where = path()
     events: list[tuple[int, str]] = []
     with _opened() as file:
-        size = _end(file)
-        start = _known.get(where, 0)
-        # another file may have taken its place
-        last = file.seek(start if start < size else 0)
+        size, inode = _end(file), os.fstat(file.fileno()).st_ino
+        seen = _seen.get(where)
+        if seen is None or seen.inode != inode or seen.known >= size:
+            # another file may have taken its place
+            seen = _seen[where] = _Seen(inode)
+        last, odd = file.seek(seen.known), []
         for at, raw in tombstone_lines.read(file, size):
             line, _ = tombstone_lines.parse(0, raw, "")
             if line.values:
                 last = at
                 events.append(line.event)
-            elif not line.torn:
-                _name(where, at)
+            elif not line.torn and at >= seen.named:
+                odd.append(at)
+    _name(where, seen, odd)
     if set(events) - _in_log(events) and lost():
         return True
-    _known[where] = last
+    seen.known = last
     return False
 
 
 def _without_done(missing: set[int], batch: list[Line]) -> set[int]:
     there = _in_log([line.event for line in batch])
     missing = missing | {line.number for line in batch if line.event not in there}
-    # what was replayed into this database is done
-    done = max(
-        (line.values["replayed"] for line in batch if "replayed" in line.values and line.event in there), default=0
-    )
+    # what was replayed into this database is done, of the lines before
+    replayed = [line for line in batch if "replayed" in line.values and line.event in there]
+    done = max((min(line.values["replayed"], line.number - 1) for line in replayed), default=0)
     return {number for number in missing if number > done}
 
 
@@ -197,12 +206,12 @@ def _try() -> None:
         os.fsync(file)
 
 
-def _name(where: Path, at: int) -> None:
-    """Say once that a line is not as it was written."""
-    if at >= _named.get(where, 0):
-        _named[where] = at + 1
-        verify = running.command("audit verify")
-        log.error("%s: the line at byte %s is not as it was written; it is left out. Run: %s", where, at, verify)
+def _name(where: Path, seen: _Seen, odd: list[int]) -> None:
+    """Say once that lines are not as they were written; `odd` is where they begin."""
+    if odd:
+        seen.named = odd[-1] + 1
+        text = "%s: %s lines are not as they were written, the first at byte %s; they are left out. Run: %s"
+        log.error(text, where, len(odd), odd[0], running.command("audit verify"))
 
 
 def _end(file: IO[bytes]) -> int:

@@ -84,7 +84,7 @@ class TestALineThatSomebodyChanged:
             file.write(ALL[number])
         for _ in range(2):
             assert not tombstones.is_older()
-        assert caplog.text.count("is not as it was written") == 1
+        assert caplog.text.count("lines are not as they were written") == 1
         assert f"In {place} these lines are not as they were written: 2." in faults()
         assert "Nothing has come back" in said("delete_again")
 
@@ -122,6 +122,65 @@ class TestALineThatIsTorn:
         place.write_bytes(whole + b'{"event": 99')
         said("delete_again")
         assert (place.read_bytes(), faults()) == (whole, "")
+
+
+def test_many_odd_lines_are_one_line_of_the_log(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tombstones.append(note(1))
+    with place.open("ab") as file:
+        file.write(b"\n" * 1000)
+    assert not tombstones.is_older()
+    assert not tombstones.is_older()
+    assert len(caplog.records) == 1
+    assert "1000 lines are not as they were written" in caplog.text
+
+
+class TestAnotherFileInItsPlace:
+    """Whatever was known of the one before says nothing of it."""
+
+    def unknown(self) -> dict[str, Any]:
+        return {**note(1), "event_hash": HASH}
+
+    @pytest.mark.parametrize("after", [0, 5])
+    def test_is_read_from_its_beginning(self, place: Path, after: int) -> None:
+        for _ in range(3):
+            tombstones.append(note(1))
+        assert not tombstones.is_older()
+        place.rename(place.with_name("kept"))
+        tombstones.append(self.unknown())
+        for _ in range(after):
+            tombstones.append(note(1))
+        assert tombstones.is_older()
+
+    def test_so_is_the_same_one_made_shorter(self, place: Path) -> None:
+        for _ in range(3):
+            tombstones.append(note(1))
+        assert not tombstones.is_older()
+        place.write_bytes(b"")
+        tombstones.append(self.unknown())
+        assert tombstones.is_older()
+
+
+class TestWhatWasReplayed:
+    def unknown(self, ids: int) -> dict[str, Any]:
+        return {**note(ids), "event_hash": HASH}
+
+    def test_is_done_up_to_the_line_that_is_named(self, place: Path) -> None:
+        for ids in (1, 2, 3):
+            tombstones.append(self.unknown(ids))
+        tombstones.append({**note(), "replayed": 2})
+        assert tombstones.lost() == {3}
+
+    @pytest.mark.parametrize("replayed", [5, 2**62])
+    def test_is_nothing_that_comes_after_it(self, place: Path, replayed: int) -> None:
+        for _ in range(5):
+            tombstones.append(self.unknown(1))
+        tombstones.append({**note(), "replayed": replayed})
+        assert not tombstones.is_older()
+        # somebody took lines out
+        place.write_bytes(b"".join(place.read_bytes().splitlines(keepends=True)[3:]))
+        tombstones.append(self.unknown(1))
+        assert tombstones.lost() == {4}
+        assert tombstones.is_older()
 
 
 def test_a_line_of_any_length_takes_no_memory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
