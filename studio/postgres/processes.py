@@ -52,15 +52,25 @@ def said(home: Path, before: Mapping[Path, int]) -> str:
 
 
 def why(home: Path, before: Mapping[Path, int]) -> str:
-    """Return the last thing that it said."""
+    """Return the last error that ended it, else the last thing that it said."""
     lines = [line for line in said(home, before).splitlines() if line.strip()]
-    return _message(lines[-1]) if lines else "it said nothing"
+    fatal = [line for line in lines if _is_fatal(line)]
+    return _message((fatal or lines)[-1]) if lines else "it said nothing"
 
 
 def _from(file: Path, start: int) -> bytes:
     with file.open("rb") as opened:
         opened.seek(start)
         return opened.read()
+
+
+def _is_fatal(line: str) -> bool:
+    """Tell whether a line of the log, which is JSON, says what ended the server; to clients it says other things."""
+    try:
+        said = json.loads(line)
+        return said["error_severity"] in ("FATAL", "PANIC") and said["backend_type"] in ("postmaster", "startup")
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _message(line: str) -> str:

@@ -200,6 +200,16 @@ def test_a_start_that_fails_says_why(data_dir: Path) -> None:
         postgres.start(data_dir, {"no_such_parameter": "1"})
 
 
+def test_an_end_after_the_log_began_says_why(tmp_path: Path) -> None:
+    postgres.start(tmp_path)
+    postgres.stop(tmp_path)
+    for file in (postgres.locate(tmp_path) / "data" / "pg_wal").iterdir():
+        if file.is_file():
+            file.unlink()
+    with pytest.raises(StartFailure, match="did not start: could not locate a valid checkpoint record"):
+        postgres.start(tmp_path)
+
+
 def test_another_port_is_taken_when_its_own_is_gone(data_dir: Path) -> None:
     port, dsn = postgres.tcp_port(data_dir), postgres.dsn(data_dir)
     postgres.stop(data_dir)
