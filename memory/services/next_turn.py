@@ -15,6 +15,8 @@ from memory.transcript.stored import StoredRun
 
 # how many runs more than the depth are read at first, since some do not count
 _MORE: Final = 10
+# and no more than so many, whether enough of them count or not
+_MOST: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _read_newest(thread: Row, settings: Settings, page: RunPage) -> AgnoThread |
         is_true = (in_table, in_column) == (found.has_rows, found.has_column)
         if of_page is not None and not found.has_rows:
             return replace(found, runs=of_page)
-        if is_true and limit and (len(found.runs) < limit or _countable(found) >= depth):
+        if is_true and limit and (len(found.runs) < limit or limit > _MOST or _countable(found) >= depth):
             break
         # the index was behind, or too few of them count
         in_table, in_column, of_page = found.has_rows, found.has_column, None

@@ -16,6 +16,8 @@ WHOLE_RUNS: Final = 100
 WHOLE_STORED: Final = 500_000
 WHOLE_TEXT: Final = 4_000_000
 _LONGEST: Final = 10_000
+# of a summary, in bytes as stored
+_LARGE: Final = 20_000
 
 # The thread's row, then its runs in Agno's order.
 _THREAD: Final = """
@@ -25,7 +27,12 @@ _THREAD: Final = """
         from agno_sessions s where s.session_id = %(session_id)s
     ), {part}
     select p.is_thread, p.run_id, p.run_index, p.created_at, p.position, p.data, p.is_whole,
-        left(t.user_id, {longest}) as owner, t.session_type, t.summary::text as summary,
+        left(t.user_id, {longest}) as owner, t.session_type,
+        -- of a large one each key with a short value
+        case when pg_column_size(t.summary) <= {large} or jsonb_typeof(t.summary) <> 'object' then t.summary::text
+            else (select jsonb_object_agg(key, case jsonb_typeof(value) when 'string'
+                    then to_jsonb(left(value #>> '{{}}', {longest})) when 'array' then '[]' else '0' end)::text
+                from (select key, value from jsonb_each(t.summary) limit 1000) e) end as summary,
         jsonb_typeof(t.session_data) as session_data,
         case when jsonb_typeof(t.metadata) = 'object' then '{{}}' when octet_length(t.metadata::text) > {longest}
             then '0' else t.metadata::text end as metadata,
@@ -155,7 +162,7 @@ def read_newest(session_id: str, limit: int, *, in_table: bool, in_column: bool)
 
 
 def _read(part: sql.Composable, values: dict[str, Any]) -> AgnoThread | None:
-    found = fetch(sql.SQL(_THREAD).format(part=part, longest=sql.Literal(_LONGEST)), values)
+    found = fetch(sql.SQL(_THREAD).format(part=part, longest=sql.Literal(_LONGEST), large=sql.Literal(_LARGE)), values)
     if not found:
         return None
     row, runs = found[0], found[1:]

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+import memory.services.next_turn as next_turn_module
 import memory.transcript.agno_thread as agno_thread
 from memory.history.answer import Answer
 from memory.history.cases import read_cases, settings, stored
@@ -21,7 +22,7 @@ from memory.transcript.place import Place
 from memory.transcript.runs import RunPage, find_place, list_runs
 from studio.models import Agent
 from tests.memory.transcript.threads import LAYOUTS, agno, execute, thread_of, write
-from tests.world import NOW, run, write_run, write_thread
+from tests.world import NOW, message, run, write_run, write_thread
 
 CASES = Path(__file__).parents[1] / "history" / "data"
 EACH = 150
@@ -165,6 +166,86 @@ def test_the_marks_of_both_orders_are_what_the_function_says(here: Agent, name: 
                 checked += len(shown)
             transaction.set_rollback(True)
     assert checked > 6 * EACH
+
+
+@pytest.mark.parametrize("name", ["history_cases_2_5", "history_cases_3_1"])
+def test_so_are_those_of_large_threads_that_agno_can_read(
+    here: Agent, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agno_thread, "WHOLE_RUNS", -1)
+    checked = 0
+    for case in random.Random(5).sample(list(read_cases(CASES / f"{name}.jsonl.gz")), EACH):
+        asked = settings(case["asks"][0])
+        with transaction.atomic():
+            answer = expected(case, asked, load(here, case))
+            # whether it can be read is not known then
+            if not answer.unreadable and asked.depth is not None and asked.depth > 0:
+                right = {key: [str(one) for one in fates] for key, fates in answer.fates.items()}
+                for order in ("newest", "oldest"):
+                    shown = told(case, asked, order=order, limit=7)
+                    known = {key: fates for key, fates in shown.items() if fates}
+                    assert {key: right[key] for key in known} == known, (case["id"], order)
+                    beyond = {one for key in shown.keys() - known.keys() for one in right.get(key, [])}
+                    assert not beyond & {"sent", "calls cut"}, (case["id"], order)
+                    checked += len(known)
+            transaction.set_rollback(True)
+    assert checked > 3 * EACH
+
+
+@pytest.mark.usefixtures("large")
+def test_a_run_without_an_index_is_the_newest(here: Agent) -> None:
+    write(here, "s", [agno(f"r{n}", at=NOW + n) for n in range(3)], "table")
+    execute("update agno_runs set run_index = null where run_id = 'r0'")
+    assert marked("s", 1, order="oldest") == ["r0"]
+
+
+@pytest.mark.usefixtures("large")
+def test_agno_sees_no_runs_if_the_first_is_none(here: Agent) -> None:
+    write_thread(here, "s", [7, *(agno(f"r{n}", at=NOW + n) for n in range(30))])
+    assert marked("s", 3, order="oldest") == []
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_of_a_large_run_what_no_page_shows_counts_too(here: Agent, order: str) -> None:
+    copy = {**message("user", random.Random(3).randbytes(150_000).hex()), "from_history": True}
+    last = agno("last", at=NOW + 30)
+    last["messages"] = [copy, *last["messages"]]
+    write_thread(here, "s", [*(agno(f"r{n}", at=NOW + n) for n in range(30)), last])
+    found = {
+        row.run_id: turn.fates(row)
+        for page, turn in pages("s", Settings(num_history_runs=1), order=order)
+        for row in page.runs
+    }
+    assert found["last"] == ["copy", "sent", "sent"]
+
+
+def test_a_thread_in_which_nothing_counts_is_not_read_to_its_end(here: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_turn_module, "_MOST", 100)
+    for where in ("column", "table"):
+        runs = [agno(f"{where} r{n}", at=NOW + n, status="ERROR") for n in range(1_000)]
+        write_thread(here, where, runs, layout=where)
+        thread = thread_of(where)
+        page = list_runs(thread, order="oldest")
+        with CaptureQueriesContext(connection) as queries:
+            turn = next_turn(thread, Settings(num_history_runs=3), page)
+        assert turn
+        assert (turn.is_checked, turn.answer.messages) == (False, [])
+        # 13, 52 and 208 runs
+        assert len(queries) == 3
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("more", [{}, {"other": 1}])
+def test_of_a_large_summary_a_short_part_is_read(here: Agent, more: dict[str, Any]) -> None:
+    words = random.Random(2).randbytes(100_000).hex()
+    summary = {"summary": words, "topics": [words] * 3, "updated_at": "2026-11-28T09:00:00", **more}
+    write_thread(here, "s", [agno("r1", at=NOW)], summary=summary)
+    ((page, turn),) = pages("s", Settings(num_history_runs=3, session_summaries=True))
+    assert len(json.dumps(turn.summary)) < 20_000
+    assert turn.summary["summary"] == words[:10_000]
+    # a key of another kind makes the whole thread unreadable
+    assert [turn.sends(row) for row in page.runs] == [not more]
 
 
 @pytest.mark.parametrize(("runs", "is_checked"), [(30, True), (300, False)])
