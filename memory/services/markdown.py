@@ -6,6 +6,7 @@ from typing import Final
 
 from memory.query import Row, long_statements
 from memory.transcript import session_row
+from memory.transcript.json_text import unescape
 from memory.transcript.model import Media, Message, Part, Run, Text, ToolCall
 from memory.transcript.place import Place
 from memory.transcript.runs import LIMIT, OLDEST, list_runs
@@ -13,6 +14,8 @@ from memory.transcript.stored import StoredRun
 from studio.formats import counted, date_and_minute, duration, moment, size
 from studio.visible import visible, visible_json
 
+# characters of JSON
+_INDENTED: Final = 1_200
 _FENCES: Final = re.compile("`{3,}")
 # HTML, and pictures, which whoever opens the file would fetch
 _LIVE: Final = re.compile(r"(\\*)(<(?=[A-Za-z/!?])|(?<=!)\[)")
@@ -29,11 +32,13 @@ def thread_markdown(thread: Row) -> Iterator[str]:
     summary = session_row.get_summary(thread["session_id"]) if thread["has_summary"] else None
     yield _head(thread, summary.text if summary else "")
     here: Place | None = None
+    # system messages, which most runs repeat
+    told: set[str] = set()
     while True:
         with long_statements():
             page = list_runs(thread, here, LIMIT, OLDEST)
         for stored in page.runs:
-            yield _run(stored, thread["user_id"])
+            yield _run(stored, thread["user_id"], told)
         if page.newer is None:
             return
         here = Place.read(page.newer)
@@ -51,8 +56,11 @@ def _head(thread: Row, summary: str) -> str:
     return head + (f"\n**Summary**\n\n{_quoted(summary)}" if summary else "")
 
 
-def _run(stored: StoredRun, owner: str | None) -> str:
+def _run(stored: StoredRun, owner: str | None, told: set[str]) -> str:
     run = stored.run
+    repeated = [one for one in run.messages if one.role == "system" and one.text.value in told]
+    told.update(one.text.value for one in run.messages if one.role == "system")
+    run.messages = [one for one in run.messages if one not in repeated]
     said = "".join(_parts_of(run))
     if stored.too_large:
         said += f"\nThis run holds {size(stored.bytes)} of JSON, too much for this file. Its JSON holds all of it.\n"
@@ -121,7 +129,7 @@ def _call(call: ToolCall) -> str:
     facts = [call.status if call.status != "none" else "no result"]
     facts += [] if call.seconds is None else [duration(call.seconds)]
     head = f"\n**Tool call {_inline(call.name or 'without a name')}** ({', '.join(facts)})\n\n"
-    result = _text(call.result) if call.result else ""
+    result = f"\nResult:\n\n{_text(call.result)}" if call.result else ""
     return head + _text(call.args) + result + _rest(call.media, call.parts)
 
 
@@ -140,7 +148,11 @@ def _text(text: Text) -> str:
     if not text:
         return ""
     cut = f"\nCut, {size(text.size)} in all.\n" if text.is_cut else ""
-    return (_fenced(visible_json(text.shown)) if text.kind == "json" else _quoted(text.shown)) + cut
+    if text.kind != "json":
+        return _quoted(text.value) + cut
+    # indented, a long one has a line for each number
+    shown = text.shown if len(text.value) <= _INDENTED else unescape(text.value)
+    return _fenced(visible_json(shown)) + cut
 
 
 def _quoted(text: str) -> str:
