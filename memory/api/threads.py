@@ -196,7 +196,7 @@ def _with_cursor(read: Callable[[], T]) -> T:
 def _log_reading(request: ApiRequest, agent: Agent, session_id: str = "", threads: int = 1) -> None:
     """Log that content was read."""
     # of many threads only their number, because ids may be personal data
-    data = {"threads": threads} if threads != 1 else {}
+    data = {"counts": {"threads": threads}} if threads != 1 else {}
     record(auth.actor_of(request), "thread.read", agent=agent, object=ids.key_of(session_id), data=data)
 
 

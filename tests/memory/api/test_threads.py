@@ -195,7 +195,7 @@ class TestWithRuns:
         write_thread(ada, "t-2")
         api.get(f"{THREADS}?include=runs")
         event = AuditEvent.objects.get(action="thread.read")
-        assert (event.actor, event.object, event.data) == ("key “tests”", "", {"threads": 2})
+        assert (event.actor, event.object, event.data) == ("key “tests”", "", {"counts": {"threads": 2}})
 
 
 class TestThread:
